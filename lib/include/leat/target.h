@@ -1,0 +1,214 @@
+/*
+ * A target: where rows go. `targets/postgres` is the model, `targets/jsonl` the smallest.
+ *
+ * A transactional target keeps the progress rows itself and commits rows, ledger, fence and progress
+ * in one transaction (exactly once). A target without transactions only writes rows: leat keeps its
+ * progress in the lease database, under the same rules, after the rows were written (at least once).
+ *
+ * Threads: open, describe and close on any one thread at a time; a committer belongs to one thread.
+ * What a call returns in slices is the committer's, until the next call on that committer.
+ */
+#ifndef LEAT_TARGET_H
+#define LEAT_TARGET_H
+
+#include "host.h"
+#include "option.h"
+#include "table.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_TARGET_ABI_MAJOR 1
+#define LEAT_TARGET_ABI_MINOR 0
+
+struct leat_target_context {
+    size_t size;
+    struct leat_slice application;
+    struct leat_slice processor;
+    int64_t incarnation;   /* of this worker: what ownership is by; 63 random bits */
+    struct leat_slice url; /* the target's own, or the application's database; may hold a secret */
+};
+
+struct leat_progress_key {
+    struct leat_slice application, processor, tenant, stream_id, shard;
+};
+
+/* A row of leat.progress. */
+struct leat_progress {
+    bool exists;
+    bool has_saved_state;
+    int64_t lease_counter, lease_owner, commit_seq;
+    int32_t takes;                /* since the last commit: 1 after a take that follows a commit */
+    struct leat_slice checkpoint; /* TRIM_HORIZON | AT_TIMESTAMP:<µs> | sequence number | SHARD_END */
+    int64_t sub_sequence;         /* the last done inside the aggregate at checkpoint; -1: all of it */
+    struct leat_slice saved_state;
+    struct leat_slice probe_sequence; /* empty: not probing */
+    int64_t probe_sub;
+};
+
+enum leat_take_outcome {
+    LEAT_TAKEN = 0,
+    LEAT_TAKE_AHEAD = 1,   /* progress has a counter >= ours: progress.lease_counter says which */
+    LEAT_TAKE_WAITING = 2, /* a needed parent is not at SHARD_END in this target */
+    LEAT_TAKE_LOCKED = 3,  /* somebody's transaction holds the row still: take again */
+    LEAT_TAKE_FAILED = 4   /* see the error of the call */
+};
+
+/* One wanted shard: the first part in, the second out. */
+struct leat_take {
+    struct leat_progress_key key;
+    int64_t lease_counter;
+    struct leat_slice initial;        /* the checkpoint of a row that is not there yet */
+    const struct leat_slice *parents; /* shards that must be at SHARD_END for this processor */
+    size_t parent_count;
+
+    enum leat_take_outcome outcome;
+    struct leat_progress progress;
+};
+
+/* A diverted record in the ledger (leat.failures). */
+struct leat_failure {
+    struct leat_slice dead_letter_id; /* hex SHA-256, see protocol §7 */
+    struct leat_slice sequence;
+    int64_t sub_sequence;
+    struct leat_slice partition_key; /* bytes of the stream: stored as bytea */
+    int64_t arrival_us;
+    int64_t data_bytes;
+    int32_t attempts;
+    struct leat_slice reason;   /* one word: failed | rejected | exhausted | crashed | … */
+    struct leat_slice text;     /* escaped, at most 1,000 bytes */
+    struct leat_slice sqlstate; /* empty: none */
+    struct leat_slice archive_url;
+    struct leat_slice dead_letter_position; /* shard:sequence in the DLQ; empty: none */
+};
+
+enum leat_state_change {
+    LEAT_STATE_KEEP = 0,
+    LEAT_STATE_SET = 1 /* to saved_state; empty clears */
+};
+
+/* One shard's part of a flush. */
+struct leat_flush_shard {
+    struct leat_progress_key key;
+    int64_t lease_counter;
+    int64_t commit_seq; /* as it is before this commit; the commit makes it + 1 */
+    struct leat_slice checkpoint;
+    int64_t sub_sequence;
+    enum leat_state_change state_change;
+    struct leat_slice saved_state;
+    const struct leat_failure *failures;
+    size_t failure_count;
+};
+
+/*
+ * Rows of one table and one operation, each key once, sorted by key. All rows of a group have
+ * LEAT_ABSENT in the same columns; a deletion has values in the key columns alone.
+ */
+struct leat_flush_rows {
+    const struct leat_table *table;
+    size_t table_index; /* in the processor's tables */
+    enum leat_operation operation;
+    size_t count;
+    size_t width;                    /* columns of the table */
+    const struct leat_value *values; /* count × width, row by row */
+};
+
+/* A prefix of complete epochs of one processor, to be committed whole or not at all. */
+struct leat_flush {
+    size_t size;
+    int64_t incarnation;
+    size_t shard_count;
+    const struct leat_flush_shard *shards; /* in key order, each key once */
+    size_t group_count;
+    const struct leat_flush_rows *groups; /* applied in this order */
+};
+
+enum leat_commit_outcome {
+    LEAT_COMMITTED = 0,
+    LEAT_COMMIT_FENCED = 1,        /* this shard's progress is not as this flush says */
+    LEAT_COMMIT_AGAIN = 2,         /* nothing wrong with this one: send again without the others */
+    LEAT_COMMIT_DATA = 3,          /* the rows are refused: 22, 23, 44, P0001 */
+    LEAT_COMMIT_TRANSIENT = 4,     /* wait, uncounted */
+    LEAT_COMMIT_CONFIGURATION = 5, /* block this processor, visibly */
+    LEAT_COMMIT_UNKNOWN = 6        /* the answer to COMMIT was lost: resolve */
+};
+
+struct leat_commit_result {
+    enum leat_commit_outcome outcome;
+    char sqlstate[8];
+    char text[LEAT_ERROR_TEXT_BYTES];
+};
+
+typedef void (*leat_mismatch_fn)(void *context, const char *text);
+typedef void (*leat_write_fn)(void *context, const char *text, size_t size);
+
+struct leat_target {
+    size_t size;
+    uint32_t abi_major, abi_minor;
+    const char *name, *version, *summary;
+    const struct leat_option *options;
+    bool is_transactional;
+
+    /* Opens no connection that the first committer does not need: cheap and offline. */
+    int (*open)(const struct leat_host *host, const struct leat_target_context *context,
+                const struct leat_options *options, void **ret_target, struct leat_error *err);
+    void (*close)(void *target);
+
+    /* Compares with what is there; one call of report for each difference. Connects. May be NULL. */
+    int (*describe)(void *target, const struct leat_table *tables, leat_mismatch_fn report,
+                    void *context, struct leat_error *err);
+    /* Writes the statements that make the tables. May be NULL. */
+    int (*ddl)(void *target, const struct leat_table *tables, leat_write_fn write, void *context,
+               struct leat_error *err);
+
+    /* index: 0 … committers - 1. tables live as long as the target. */
+    int (*committer_open)(void *target, const struct leat_table *tables, unsigned index,
+                          void **ret_committer, struct leat_error *err);
+    void (*committer_close)(void *committer);
+
+    /* The next three are NULL where is_transactional is false. */
+    int (*take)(void *committer, struct leat_take *takes, size_t count, struct leat_error *err);
+    /* Plain read, for children that wait for their parents. */
+    int (*progress_read)(void *committer, const struct leat_progress_key *keys, size_t count,
+                         struct leat_progress *ret_progress, struct leat_error *err);
+    /* After LEAT_COMMIT_UNKNOWN: committed, as before (LEAT_COMMIT_AGAIN), or LEAT_COMMIT_FENCED. */
+    int (*resolve)(void *committer, const struct leat_flush *flush,
+                   struct leat_commit_result *results, struct leat_error *err);
+    /* One result per shard of the flush. 0 when results are filled in, whatever they say. */
+    int (*commit)(void *committer, const struct leat_flush *flush,
+                  struct leat_commit_result *results, struct leat_error *err);
+    /* Crash probing: writes the position about to be tried, conditioned like a commit. */
+    int (*probe)(void *committer, const struct leat_flush_shard *shard, int64_t incarnation,
+                 struct leat_slice sequence, int64_t sub_sequence, struct leat_error *err);
+};
+
+typedef const struct leat_target *(*leat_target_v1_fn)(void);
+#define LEAT_TARGET_SYMBOL "leat_target_v1"
+
+#ifndef LEAT_EXPORT
+#if defined(__GNUC__)
+#define LEAT_EXPORT __attribute__((visibility("default")))
+#else
+#define LEAT_EXPORT
+#endif
+#endif
+
+#define LEAT_TARGET(...)                                                                           \
+    LEAT_EXPORT const struct leat_target *leat_target_v1(void);                                    \
+    LEAT_EXPORT const struct leat_target *leat_target_v1(void)                                     \
+    {                                                                                              \
+        static const struct leat_target leat_target_descriptor = {                                 \
+            .size = sizeof(struct leat_target),                                                    \
+            .abi_major = LEAT_TARGET_ABI_MAJOR,                                                    \
+            .abi_minor = LEAT_TARGET_ABI_MINOR,                                                    \
+            __VA_ARGS__                                                                            \
+        };                                                                                         \
+        return &leat_target_descriptor;                                                            \
+    }                                                                                              \
+    struct leat_target
+
+#ifdef __cplusplus
+}
+#endif
+#endif
