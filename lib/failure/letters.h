@@ -1,0 +1,69 @@
+/*
+ * Letters: failed records on their way to the archive and to the dead-letter stream. A letter must be acknowledged by
+ * the archive (and, where configured, the DLQ) before the epoch it belongs to may be flushed; the ledger row is then
+ * written in the commit itself (protocol §7).
+ *
+ * Threads: one thread of its own does all I/O. submit from any thread; done is called on the letters thread and must not
+ * block. An unreachable archive or DLQ blocks (letters wait, `blocked` says so); it never drops.
+ */
+#ifndef LEAT_FAILURE_LETTERS_H
+#define LEAT_FAILURE_LETTERS_H
+
+#include <leat/record.h>
+#include <leat/target.h>
+
+#include "base/arena.h"
+
+struct leat_letters;
+struct leat_archive;           /* archive.h: S3 or a folder */
+struct leat_dead_letter_stream; /* dead_letter_stream.h: Kinesis first */
+
+/* What failed: copied by submit. */
+struct leat_letter {
+    struct leat_slice application, processor, tenant, stream, stream_id, shard;
+    struct leat_slice sequence;
+    int64_t sub_sequence;
+    struct leat_slice partition_key, explicit_hash_key;
+    int64_t arrival_us;
+    struct leat_slice data;
+    struct leat_slice reason;  /* one word */
+    struct leat_slice text;
+    struct leat_slice sqlstate;
+    int32_t attempts;
+    bool is_row; /* a row letter: data is the row as JSON, of no record */
+};
+
+/* The ledger row that results; lives in `arena` given to submit. */
+typedef void (*leat_letter_done_fn)(void *context, const struct leat_failure *failure);
+
+struct leat_letters_options {
+    struct leat_archive *archive; /* mandatory */
+    struct leat_dead_letter_stream *dead_letters; /* NULL: none */
+    const char *worker_id;
+};
+
+struct leat_letters *leat_letters_new(const struct leat_letters_options *options,
+                                      struct leat_error *err);
+void leat_letters_free(struct leat_letters *letters); /* waits for nothing: what waits is forgotten (and redone) */
+
+/* A ticket to cancel by: after cancel returned done is not called. */
+struct leat_letter_ticket;
+struct leat_letter_ticket *leat_letters_submit(struct leat_letters *letters,
+                                               const struct leat_letter *letter,
+                                               leat_letter_done_fn done, void *context);
+void leat_letter_cancel(struct leat_letter_ticket *ticket);
+
+/* hex SHA-256 over the length-prefixed (application, processor, tenant, stream_id, shard, sequence, sub-sequence). Pure. */
+void leat_dead_letter_id(const struct leat_letter *letter, char ret_hex[65]);
+/* The envelope as JSON (schemas/envelope.schema.json). Pure. */
+void leat_letter_envelope(const struct leat_letter *letter, struct leat_slice archive_url,
+                          int64_t now_us, struct leat_buf *out);
+
+struct leat_letters_counts {
+    uint64_t archived, dead_lettered, waiting, failures;
+    bool is_blocked;
+    char blocked_by[256];
+};
+void leat_letters_counts(struct leat_letters *letters, struct leat_letters_counts *ret_counts);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Leases and workers as plain structs: what the deciders (assign.h, shard_sync.h) take and return. Pure.
+ * A lease is one row of leat.leases: (application, stream_id, shard). Words: architecture §2, states: protocol §2.
+ */
+#ifndef LEAT_LEASE_LEASE_H
+#define LEAT_LEASE_LEASE_H
+
+#include "stream/shard.h"
+
+enum leat_lease_state { LEAT_LEASE_ACTIVE = 0, LEAT_LEASE_ENDED = 1 };
+
+struct leat_lease_key {
+    struct leat_slice stream_id, shard;
+};
+
+struct leat_lease {
+    struct leat_lease_key key;
+    enum leat_lease_state state;
+    int64_t lease_owner;   /* an incarnation; 0: none. Always the actual owner */
+    int64_t next_owner;    /* 0: none. Only a wish: a handoff under way */
+    int64_t lease_counter;
+    struct leat_slice last_worker_id;
+    int64_t handoff_at_us; /* the database's clock; 0: none */
+    struct leat_slice start; /* initial checkpoint: TRIM_HORIZON | AT_TIMESTAMP:<µs> */
+    struct leat_slice parents[LEAT_SHARD_PARENTS];
+    size_t parent_count;
+    struct leat_slice starting_hash_key, ending_hash_key;
+};
+
+enum leat_worker_state { LEAT_WORKER_ALIVE = 0, LEAT_WORKER_LEAVING = 1, LEAT_WORKER_DEAD = 2 };
+
+struct leat_worker {
+    struct leat_slice worker_id;
+    int64_t incarnation;
+    enum leat_worker_state state;
+    double weight;      /* 1 */
+    uint32_t max_leases; /* 0: no limit */
+    struct leat_slice build;
+};
+
+#endif

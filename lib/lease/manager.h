@@ -1,0 +1,126 @@
+/*
+ * The lease manager: registers this worker, keeps its heartbeat, judges neighbours, runs the pass, syncs shards, and
+ * tells the pipeline which leases it owns. The interface between lib/lease and lib/pipeline; worker/ joins the two.
+ *
+ * Threads: its own two (heartbeat; manager). Events are called on the manager thread and must not block; the functions
+ * below may be called from any thread, also from inside an event: they post to the manager thread.
+ */
+#ifndef LEAT_LEASE_MANAGER_H
+#define LEAT_LEASE_MANAGER_H
+
+#include "lease/lease.h"
+#include "stream/source.h"
+
+struct leat_lease_manager;
+
+/* An owned lease, as handed to the pipeline. Slices live for the call. */
+struct leat_owned_lease {
+    struct leat_lease_key key;
+    int64_t lease_counter;
+    struct leat_slice start;     /* checkpoint where a processor without a progress row begins */
+    const struct leat_slice *parents; /* parents that are still in ListShards (needed ones) */
+    size_t parent_count;
+    struct leat_slice starting_hash_key, ending_hash_key;
+    struct leat_source *source;
+};
+
+enum leat_lease_loss {
+    LEAT_LOSS_FENCED = 0,  /* somebody else owns it (forced, judged dead, operator) */
+    LEAT_LOSS_WORKER = 1,  /* this incarnation was declared dead: all leases are gone */
+    LEAT_LOSS_GONE = 2     /* the row or the stream is gone */
+};
+
+struct leat_lease_events {
+    void *context;
+    /* Ours now (or its counter was raised: called again with the new counter). */
+    void (*acquired)(void *context, const struct leat_owned_lease *lease);
+    /* A handoff or a shutdown: drain, flush, then leat_lease_let_go. deadline: monotonic µs. */
+    void (*drain)(void *context, struct leat_lease_key key, int64_t deadline_us);
+    /* The handoff was taken back: go on. */
+    void (*resume)(void *context, struct leat_lease_key key);
+    /* Not ours any more: stop at once; nothing can be committed. */
+    void (*lost)(void *context, struct leat_lease_key key, enum leat_lease_loss loss);
+    /* A new incarnation (at start, and after this worker was declared dead): used by every take and commit from now. */
+    void (*incarnation)(void *context, int64_t incarnation);
+};
+
+/* A processor of the configuration, as registered in leat.processors. */
+struct leat_lease_processor {
+    const char *name;
+    const char *target_id;          /* text that names the target (plugin and uuid or url without secrets) */
+    const struct leat_position *start; /* NULL: the stream's */
+    const size_t *streams;          /* indices into streams; NULL: all */
+    size_t stream_count;
+};
+
+struct leat_lease_stream {
+    struct leat_source *source;
+    struct leat_position start; /* LATEST and AT_TIMESTAMP resolved once, in the database */
+};
+
+struct leat_lease_options {
+    const char *database_url;
+    const char *application;
+    const char *worker_id;    /* "auto" or NULL: host-pid-random */
+    int64_t heartbeat_us;     /* 1 s */
+    int64_t expiry_us;        /* 5 s */
+    int64_t drain_us;         /* 200 ms */
+    int64_t force_after_us;   /* 5 s */
+    uint32_t max_leases;
+    double weight;
+    bool use_notify;          /* LISTEN/NOTIFY; everything works without */
+    bool use_session_lock;
+    const struct leat_lease_stream *streams;
+    size_t stream_count;
+    const struct leat_lease_processor *processors;
+    size_t processor_count;
+    struct leat_lease_events events;
+};
+
+/* Copies the options; registers nothing yet. */
+struct leat_lease_manager *leat_lease_manager_new(const struct leat_lease_options *options,
+                                                  struct leat_error *err);
+/* Connects, checks the schema's version, registers (waits at most one expiry for a worker id in use), starts the
+   threads. Named errors: unreachable database, old or too new schema, worker id in use. */
+int leat_lease_manager_start(struct leat_lease_manager *manager, struct leat_error *err);
+/* SIGTERM: drains everything (events.drain), waits for let_go of all or the deadline, releases all leases in one
+   update, deregisters. Blocks. */
+void leat_lease_manager_stop(struct leat_lease_manager *manager, int64_t deadline_us);
+void leat_lease_manager_free(struct leat_lease_manager *manager);
+
+int64_t leat_lease_manager_incarnation(const struct leat_lease_manager *manager);
+/* Local validity (CLOCK_BOOTTIME): may a target without transactions be written now? */
+bool leat_lease_manager_is_valid(const struct leat_lease_manager *manager);
+
+/* The pipeline has flushed and stopped this shard. */
+void leat_lease_let_go(struct leat_lease_manager *manager, struct leat_lease_key key);
+/* A take found progress with a counter >= ours (protocol §3): raised past it, then events.acquired again, or lost. */
+void leat_lease_raise(struct leat_lease_manager *manager, struct leat_lease_key key,
+                      int64_t progress_counter);
+/* Progress disagrees with the lease (fenced): read the lease again now. */
+void leat_lease_check(struct leat_lease_manager *manager, struct leat_lease_key key);
+/*
+ * A shard's end, step 1: upsert leases of the children (told by the source; none: ListShards). done is called on the
+ * manager thread when they are committed; only then may SHARD_END be committed (step 2, the pipeline's).
+ */
+void leat_lease_children(struct leat_lease_manager *manager, struct leat_lease_key key,
+                         const struct leat_shard_facts *children, size_t child_count,
+                         void (*done)(void *context, struct leat_lease_key key), void *context);
+/* Step 3: this processor committed SHARD_END; the lease ends when all registered processors have. */
+void leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease_key key,
+                                const char *processor);
+/* A waiting child found its parent below SHARD_END with no one to run it: re-open (restored target). */
+void leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key);
+
+/* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
+bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);
+
+struct leat_lease_counts {
+    uint64_t owned, total, unowned, workers_alive;
+    uint64_t acquired, lost, handoffs, passes, deaths_judged, heartbeats, heartbeat_failures;
+    int64_t last_heartbeat_us; /* monotonic */
+};
+void leat_lease_manager_counts(struct leat_lease_manager *manager,
+                               struct leat_lease_counts *ret_counts);
+
+#endif

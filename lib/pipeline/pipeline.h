@@ -1,0 +1,92 @@
+/*
+ * The pipeline: the life of a record, from a lease to a commit. worker/worker.c wires it to the lease manager, the
+ * fetcher, the plugins, the letters and the targets, and nothing else does.
+ *
+ * Threads: `worker_threads` of its own run ready consumers; each target has `committers` committer threads. The lease_*
+ * functions are the lease manager's events: they post and never block.
+ */
+#ifndef LEAT_PIPELINE_PIPELINE_H
+#define LEAT_PIPELINE_PIPELINE_H
+
+#include <leat/processor.h>
+#include <leat/target.h>
+
+#include "failure/letters.h"
+#include "lease/manager.h"
+#include "stream/fetch.h"
+
+struct leat_pipeline;
+
+struct leat_failure_policy {
+    int64_t retries;
+    int64_t backoff_base_us, backoff_cap_us;
+    int64_t max_age_us;
+    bool bisect;
+    bool is_stop; /* then: stop */
+    int64_t breaker_percent;
+};
+
+/* A configured processor with everything loaded. Pointers live as long as the pipeline. */
+struct leat_pipeline_processor {
+    const char *name;
+    const struct leat_processor *plugin;
+    const struct leat_options *options;
+    const struct leat_target *target;
+    const struct leat_options *target_options;
+    const char *target_url;
+    size_t batch_records, batch_bytes;
+    int64_t batch_deadline_us;
+    struct leat_failure_policy failure;
+    size_t expand_limit_bytes;
+    unsigned expand_ratio;
+    int64_t linger_us; /* -1: auto */
+    int64_t flush_rows;  /* -1: auto */
+    size_t flush_bytes;
+    unsigned committers;
+    const size_t *streams; /* indices; NULL: all */
+    size_t stream_count;
+};
+
+struct leat_pipeline_options {
+    const char *application;
+    struct leat_memory *memory;
+    struct leat_fetcher *fetcher;
+    struct leat_letters *letters;
+    struct leat_lease_manager *leases; /* set by leat_pipeline_start */
+    const char *lease_database_url;    /* progress of targets without transactions */
+    unsigned worker_threads;
+    const struct leat_pipeline_processor *processors;
+    size_t processor_count;
+};
+
+struct leat_pipeline *leat_pipeline_new(const struct leat_pipeline_options *options,
+                                        struct leat_error *err); /* opens plugins and targets; NULL: err */
+int leat_pipeline_start(struct leat_pipeline *pipeline, struct leat_lease_manager *leases,
+                        struct leat_error *err);
+/* Stops threads; whatever is not committed is dropped (it will be done again). */
+void leat_pipeline_free(struct leat_pipeline *pipeline);
+/* The lease manager's events. */
+struct leat_lease_events leat_pipeline_lease_events(struct leat_pipeline *pipeline);
+
+/* One line per consumer, for /metrics and `leat workers`. */
+struct leat_consumer_view {
+    const char *processor;
+    struct leat_slice stream, stream_id, shard;
+    const char *state;  /* waiting_parents, taking, running, … (protocol §6) */
+    const char *reason; /* of blocked; "" else */
+    int64_t behind_ms;  /* -1: not known */
+    uint64_t records, bytes, commits;
+};
+void leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
+                                 void (*each)(void *context, const struct leat_consumer_view *view),
+                                 void *context);
+struct leat_pipeline_counts {
+    uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
+    uint64_t fenced, rewinds, commit_us, process_us;
+    uint64_t consumers, blocked;
+};
+void leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts);
+/* A processor stopped (verdict, breaker, then: stop): its name and why; false: none. */
+bool leat_pipeline_stopped(struct leat_pipeline *pipeline, struct leat_error *ret_why);
+
+#endif

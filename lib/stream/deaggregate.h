@@ -1,0 +1,53 @@
+/*
+ * Takes one stream record apart: a KPL aggregate, a gzip'd JSON array, or a plain record, as a stream under a limit.
+ * Rules and their order: kcl.md §6, protocol §7. What the KCL loses silently is told here by name.
+ * Pure but for memory; not for threads: one per consumer.
+ */
+#ifndef LEAT_STREAM_DEAGGREGATE_H
+#define LEAT_STREAM_DEAGGREGATE_H
+
+#include "stream/source.h"
+
+struct leat_expand_limits {
+    size_t limit_bytes; /* of what one record expands to; 0: 64 MiB */
+    unsigned ratio;     /* expanded : compressed; 0: 200 */
+};
+
+enum leat_user_record_status {
+    LEAT_USER_RECORD_GOOD = 0,
+    LEAT_USER_RECORD_OUTSIDE_HASH_RANGE = 1, /* reason outside_hash_range: divert this one */
+    LEAT_USER_RECORD_BAD_INDEX = 2,          /* reason bad_aggregate_index: divert this one */
+    LEAT_USER_RECORD_BAD_ARRAY = 3,          /* reason bad_json_array: the rest of a gzip'd array does not parse */
+    LEAT_USER_RECORD_TOO_LARGE = 4           /* reason expansion_limit: the whole stream record is diverted */
+};
+
+struct leat_user_record {
+    struct leat_record record; /* slices into the chunk or the deaggregator; valid until reset */
+    enum leat_user_record_status status;
+    const struct leat_raw_record *raw; /* the stream record it came from */
+};
+
+struct leat_deaggregator;
+/* The shard's hash range: NULL when it is not known (then nothing is outside). */
+struct leat_deaggregator *leat_deaggregator_new(const struct leat_expand_limits *limits,
+                                                const struct leat_hash_key *range_start,
+                                                const struct leat_hash_key *range_end);
+void leat_deaggregator_free(struct leat_deaggregator *deaggregator);
+/* Begins a stream record. */
+void leat_deaggregator_begin(struct leat_deaggregator *deaggregator,
+                             const struct leat_raw_record *raw);
+/* The next user record of it; false: that was all. Sub-sequence numbers 0, 1, 2 … in order. */
+bool leat_deaggregator_next(struct leat_deaggregator *deaggregator,
+                            struct leat_user_record *ret_record);
+/* Bytes held for expanded records since the last reset (charged to the budget by the consumer). */
+size_t leat_deaggregator_held_bytes(const struct leat_deaggregator *deaggregator);
+/* Forgets what was handed out: after the batch that borrowed it is processed. */
+void leat_deaggregator_reset(struct leat_deaggregator *deaggregator);
+/* Counters since the start: aggregates, bad MD5 (delivered as plain records), outside, bad index, too large. */
+struct leat_deaggregator_counts {
+    uint64_t aggregates, bad_md5, outside_hash_range, bad_index, bad_array, too_large;
+};
+struct leat_deaggregator_counts
+leat_deaggregator_counts(const struct leat_deaggregator *deaggregator);
+
+#endif

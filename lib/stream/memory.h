@@ -1,0 +1,52 @@
+/*
+ * The one byte budget of the process (architecture §5.2). Pure accounting under one lock; any thread.
+ *
+ * A read happens only against a reservation. One spare slot of 10 MiB for the whole process, outside the budget's
+ * free part, guarantees that somebody always moves. Each processor is guaranteed its share and borrows above it.
+ */
+#ifndef LEAT_STREAM_MEMORY_H
+#define LEAT_STREAM_MEMORY_H
+
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEAT_MEMORY_SPARE_BYTES ((size_t)10 << 20)
+#define LEAT_MEMORY_MINIMUM_BYTES ((size_t)32 << 20)
+
+struct leat_memory;
+enum leat_memory_use {
+    LEAT_MEMORY_CHUNKS = 0,    /* answers, from reservation to processed */
+    LEAT_MEMORY_EXPANDED = 1,  /* de-aggregated copies */
+    LEAT_MEMORY_ROWS = 2,      /* merge buffers */
+    LEAT_MEMORY_LETTERS = 3,   /* failed records on their way */
+    LEAT_MEMORY_USES = 4
+};
+
+struct leat_memory *leat_memory_new(size_t budget_bytes, unsigned processor_count);
+void leat_memory_free(struct leat_memory *memory);
+
+/* A reservation for a read: false when neither the processor's share, the free budget nor the spare slot has room. */
+struct leat_reservation {
+    size_t bytes;
+    unsigned processor;
+    bool is_spare; /* holds the process's one spare slot */
+};
+bool leat_memory_reserve(struct leat_memory *memory, unsigned processor, size_t bytes,
+                         struct leat_reservation *ret_reservation);
+/* The answer is there: the reservation shrinks to what is really held (<= reserved). */
+void leat_memory_settle(struct leat_memory *memory, struct leat_reservation *reservation,
+                        size_t held_bytes);
+void leat_memory_give_back(struct leat_memory *memory, struct leat_reservation *reservation);
+
+/* Charges what is there already (rows, expansion): never refused, but it makes reservations wait. */
+void leat_memory_charge(struct leat_memory *memory, unsigned processor, enum leat_memory_use use,
+                        size_t bytes);
+void leat_memory_discharge(struct leat_memory *memory, unsigned processor,
+                           enum leat_memory_use use, size_t bytes);
+size_t leat_memory_used(struct leat_memory *memory, enum leat_memory_use use);
+size_t leat_memory_total(struct leat_memory *memory);
+/* Called (any thread, must not block) when bytes came back after a refusal. */
+void leat_memory_on_room(struct leat_memory *memory, void (*wake)(void *), void *context);
+
+#endif
