@@ -13,6 +13,7 @@
 #include <leat/target.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 struct leat_letters;
 struct leat_archive;           /* archive.h: S3 or a folder */

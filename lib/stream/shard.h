@@ -3,6 +3,7 @@
 #define LEAT_STREAM_SHARD_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #define LEAT_SHARD_PARENTS 2
 
