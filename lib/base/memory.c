@@ -1,0 +1,83 @@
+/* Allocation that cannot fail, and the one place where the program gives up. */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+leat_out_of_memory(size_t size)
+{
+    fprintf(stderr, "out of memory: could not allocate %zu bytes; stopping (nothing is lost)\n", size);
+    abort();
+}
+
+void
+leat_assert_failed(const char *expression, const char *file, int line)
+{
+    fprintf(stderr, "broken assumption at %s:%d: %s\n", file, line, expression);
+    abort();
+}
+
+void *
+leat_alloc(size_t size)
+{
+    void *memory = malloc(size > 0 ? size : 1);
+
+    if (memory == NULL)
+        leat_out_of_memory(size);
+    return memory;
+}
+
+void *
+leat_alloc_zero(size_t count, size_t size)
+{
+    void *memory = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
+
+    if (memory == NULL)
+        leat_out_of_memory(size);
+    return memory;
+}
+
+void *
+leat_realloc(void *memory, size_t count, size_t size)
+{
+    size_t bytes;
+    void *grown;
+
+    if (__builtin_mul_overflow(count, size, &bytes))
+        leat_out_of_memory(SIZE_MAX);
+    grown = realloc(memory, bytes > 0 ? bytes : 1);
+    if (grown == NULL)
+        leat_out_of_memory(bytes);
+    return grown;
+}
+
+char *
+leat_strdup(const char *text)
+{
+    return leat_slice_strdup(leat_slice_from(text));
+}
+
+char *
+leat_slice_strdup(struct leat_slice slice)
+{
+    char *copy = leat_alloc(slice.size + 1);
+
+    memcpy(copy, slice.data, slice.size);
+    copy[slice.size] = '\0';
+    return copy;
+}
+
+struct leat_slice
+leat_slice_copy(struct leat_slice slice)
+{
+    return leat_slice_make(leat_slice_strdup(slice), slice.size);
+}
+
+void
+leat_cleanup_free(void *pointer_to_pointer)
+{
+    free(*(void **)pointer_to_pointer);
+}
