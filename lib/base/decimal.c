@@ -261,8 +261,7 @@ write_plain(struct leat_buf *out, const struct plain *plain)
 
     while (first + 1 < plain->whole && plain->digits[first] == '0')
         first++;
-    if (plain->is_negative &&
-        strspn(plain->digits, "0") < plain->whole + plain->fraction)
+    if (plain->is_negative && strspn(plain->digits, "0") < plain->whole + plain->fraction)
         leat_buf_add_byte(out, '-');
     leat_buf_add(out, plain->digits + first, plain->whole - first);
     if (plain->fraction > 0) {

@@ -171,8 +171,8 @@ leat_uri_unescape(struct leat_buf *out, struct leat_slice text)
         if (i + 2 >= text.size || hex_digit(text.data[i + 1]) < 0 ||
             hex_digit(text.data[i + 2]) < 0)
             return false;
-        leat_buf_add_byte(out, (unsigned char)(hex_digit(text.data[i + 1]) << 4 |
-                                               hex_digit(text.data[i + 2])));
+        leat_buf_add_byte(
+            out, (unsigned char)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2])));
         i += 2;
     }
     return true;
@@ -183,7 +183,12 @@ static size_t
 utf8_sequence(const unsigned char *bytes, size_t size)
 {
     unsigned char first = bytes[0];
-    size_t length = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+    size_t length = first < 0x80   ? 1
+                    : first < 0xC2 ? 0
+                    : first < 0xE0 ? 2
+                    : first < 0xF0 ? 3
+                    : first < 0xF5 ? 4
+                                   : 0;
 
     if (length == 0 || length > size)
         return 0;

@@ -141,10 +141,9 @@ parse_failed(struct json_tokener *tokener, struct leat_error *err)
 
     json_tokener_free(tokener);
     return leat_error_set(err, LEAT_E_FORMAT, "not JSON at byte %zu: %s", position,
-                          reason == json_tokener_continue ? "unexpected end"
-                          : reason == json_tokener_success
-                              ? "something follows the value"
-                              : json_tokener_error_desc(reason));
+                          reason == json_tokener_continue  ? "unexpected end"
+                          : reason == json_tokener_success ? "something follows the value"
+                                                           : json_tokener_error_desc(reason));
 }
 
 /* json-c needs to be told of the end (a zero) before a number at the top is complete. */
@@ -155,7 +154,8 @@ leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct le
     struct json_object *root;
 
     if (text.size > INT_MAX - 1)
-        return leat_error_set(err, LEAT_E_LIMIT, "a JSON text of %zu bytes is too large", text.size);
+        return leat_error_set(err, LEAT_E_LIMIT, "a JSON text of %zu bytes is too large",
+                              text.size);
     tokener = json_tokener_new_ex(MAXIMUM_DEPTH);
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     root = json_tokener_parse_ex(tokener, (const char *)text.data, (int)text.size);
@@ -163,7 +163,8 @@ leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct le
         root = json_tokener_parse_ex(tokener, "", 1);
     if (json_tokener_get_error(tokener) != json_tokener_success)
         return parse_failed(tokener, err);
-    if (json_tokener_get_parse_end(tokener) < text.size && json_tokener_get_parse_end(tokener) > 0) {
+    if (json_tokener_get_parse_end(tokener) < text.size &&
+        json_tokener_get_parse_end(tokener) > 0) {
         for (size_t i = json_tokener_get_parse_end(tokener); i < text.size; i++) {
             if (strchr(" \t\r\n", text.data[i]) == NULL || text.data[i] == '\0') {
                 json_object_put(root);
@@ -194,8 +195,8 @@ leat_json_get_text(struct json_object *object, const char *key, struct leat_slic
 
     if (!json_object_is_type(member, json_type_string))
         return false;
-    *ret_text = leat_slice_make(json_object_get_string(member),
-                                (size_t)json_object_get_string_len(member));
+    *ret_text =
+        leat_slice_make(json_object_get_string(member), (size_t)json_object_get_string_len(member));
     return true;
 }
 

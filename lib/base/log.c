@@ -34,10 +34,11 @@ struct repeat {
 static struct {
     _Atomic int level, fd;
     _Atomic bool is_text;
-    struct leat_mutex lock;
-    struct leat_map repeats LEAT_GUARDED_BY(lock);
-    pthread_once_t once;
-} log_state = {.level = LEAT_LOG_INFO, .fd = 2, .once = PTHREAD_ONCE_INIT};
+} log_state = {.level = LEAT_LOG_INFO, .fd = 2};
+
+static pthread_once_t repeats_once = PTHREAD_ONCE_INIT;
+static struct leat_mutex repeats_lock;
+static struct leat_map repeats LEAT_GUARDED_BY(repeats_lock);
 
 struct scope {
     char processor[64], stream[129], shard[64];
@@ -47,8 +48,8 @@ static _Thread_local struct scope scope;
 static void
 log_init(void) LEAT_NO_THREAD_SAFETY
 {
-    leat_mutex_init(&log_state.lock);
-    leat_map_init(&log_state.repeats);
+    leat_mutex_init(&repeats_lock);
+    leat_map_init(&repeats);
 }
 
 void
@@ -80,7 +81,8 @@ leat_log_is_enabled(enum leat_log_level level)
 static void
 copy_text(char *into, size_t room, struct leat_slice text)
 {
-    snprintf(into, room, "%.*s", (int)(text.size < room ? text.size : room), (const char *)text.data);
+    snprintf(into, room, "%.*s", (int)(text.size < room ? text.size : room),
+             (const char *)text.data);
 }
 
 void
@@ -191,16 +193,16 @@ is_admitted(enum leat_log_level level, const char *message, unsigned *ret_held)
     leat_buf_printf(&key, "%d %s|%s|%s|%s", (int)level, message, scope.processor, scope.stream,
                     scope.shard);
     *ret_held = 0;
-    leat_mutex_lock(&log_state.lock);
-    repeat = leat_map_get(&log_state.repeats, leat_buf_slice(&key));
+    leat_mutex_lock(&repeats_lock);
+    repeat = leat_map_get(&repeats, leat_buf_slice(&key));
     if (repeat == NULL) {
-        if (log_state.repeats.count >= MAXIMUM_REPEATS)
-            leat_map_release(&log_state.repeats, free_repeat);
+        if (repeats.count >= MAXIMUM_REPEATS)
+            leat_map_release(&repeats, free_repeat);
         repeat = LEAT_NEW(struct repeat);
         repeat->level = level;
         repeat->message = leat_strdup(message);
         repeat->window_us = now_us;
-        leat_map_put(&log_state.repeats, leat_buf_slice(&key), repeat);
+        leat_map_put(&repeats, leat_buf_slice(&key), repeat);
     }
     if (now_us - repeat->window_us >= WINDOW_US)
         *ret_held = renew(repeat, now_us);
@@ -209,7 +211,7 @@ is_admitted(enum leat_log_level level, const char *message, unsigned *ret_held)
         repeat->written++;
     else
         repeat->held++;
-    leat_mutex_unlock(&log_state.lock);
+    leat_mutex_unlock(&repeats_lock);
     return admitted;
 }
 
@@ -224,7 +226,7 @@ leat_log_event(enum leat_log_level level, const char *message, ...)
 
     if (!leat_log_is_enabled(level))
         return;
-    pthread_once(&log_state.once, log_init);
+    pthread_once(&repeats_once, log_init);
     if (!is_admitted(level, message, &held))
         return;
     if (held > 0)
@@ -252,9 +254,9 @@ leat_log_flush_repeats(int64_t now_us)
         enum leat_log_level level = LEAT_LOG_INFO;
         LEAT_AUTO_FREE char *message = NULL;
 
-        pthread_once(&log_state.once, log_init);
-        leat_mutex_lock(&log_state.lock);
-        while (held == 0 && (entry = leat_map_next(&log_state.repeats, &position)) != NULL) {
+        pthread_once(&repeats_once, log_init);
+        leat_mutex_lock(&repeats_lock);
+        while (held == 0 && (entry = leat_map_next(&repeats, &position)) != NULL) {
             struct repeat *repeat = entry->value;
 
             if (repeat->held == 0 || now_us - repeat->window_us < WINDOW_US)
@@ -263,7 +265,7 @@ leat_log_flush_repeats(int64_t now_us)
             level = repeat->level;
             message = leat_strdup(repeat->message);
         }
-        leat_mutex_unlock(&log_state.lock);
+        leat_mutex_unlock(&repeats_lock);
         if (held == 0)
             return;
         write_repeated(level, message, held);

@@ -9,7 +9,8 @@
 void
 leat_out_of_memory(size_t size)
 {
-    fprintf(stderr, "out of memory: could not allocate %zu bytes; stopping (nothing is lost)\n", size);
+    fprintf(stderr, "out of memory: could not allocate %zu bytes; stopping (nothing is lost)\n",
+            size);
     abort();
 }
 

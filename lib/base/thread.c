@@ -128,7 +128,8 @@ leat_waker_init(struct leat_waker *waker, struct leat_error *err)
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
     if (fd < 0)
-        return leat_error_set(err, LEAT_E_SYSTEM, "could not create an eventfd: %s", strerror(errno));
+        return leat_error_set(err, LEAT_E_SYSTEM, "could not create an eventfd: %s",
+                              strerror(errno));
     waker->fd = fd;
     return 0;
 }

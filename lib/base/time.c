@@ -62,8 +62,10 @@ civil_to_us(const struct civil *civil, int64_t *ret_us)
     days = leat_time_from_civil(civil->year, civil->month, civil->day);
     if (civil->day_of_year > 0)
         days = leat_time_from_civil(civil->year, 1, 1) + civil->day_of_year - 1;
-    *ret_us = (((days * 24 + civil->hour) * 60 + civil->minute) * 60 + civil->second -
-               civil->offset_s) * 1000000 + civil->fraction_us;
+    *ret_us =
+        (((days * 24 + civil->hour) * 60 + civil->minute) * 60 + civil->second - civil->offset_s) *
+            1000000 +
+        civil->fraction_us;
     return true;
 }
 

@@ -17,8 +17,8 @@ leat_parse_integer(struct leat_slice text, int64_t *ret_number, struct leat_erro
     int64_t number = 0;
 
     if (i == text.size)
-        return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is not a whole number",
-                              (int)text.size, (const char *)text.data);
+        return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is not a whole number", (int)text.size,
+                              (const char *)text.data);
     for (; i < text.size; i++) {
         int digit = is_digit(text.data[i]) ? text.data[i] - '0' : -1;
 
@@ -118,9 +118,8 @@ int
 leat_parse_duration(struct leat_slice text, int64_t *ret_us, struct leat_error *err)
 {
     static const struct unit units[] = {
-        {"us", 1},           {"ms", 1000},          {"s", 1000000},
-        {"m", 60000000},     {"h", 3600000000},     {"d", 86400000000},
-        {NULL, 0},
+        {"us", 1},         {"ms", 1000},       {"s", 1000000}, {"m", 60000000},
+        {"h", 3600000000}, {"d", 86400000000}, {NULL, 0},
     };
 
     return parse_with_units(text, units, "duration like 200ms, 30s or 5m", ret_us, err);
@@ -166,7 +165,8 @@ format_with_units(struct leat_buf *out, int64_t amount, const struct unit *units
             leat_buf_printf(out, "%lld%s", (long long)(amount / units->factor), units->name);
             return;
         }
-        if (tenth > 0 && units->factor % 10 == 0 && amount % tenth == 0 && units->factor <= 1000000) {
+        if (tenth > 0 && units->factor % 10 == 0 && amount % tenth == 0 &&
+            units->factor <= 1000000) {
             leat_buf_printf(out, "%lld.%lld%s", (long long)(amount / units->factor),
                             (long long)(amount % units->factor / tenth), units->name);
             return;
@@ -192,8 +192,11 @@ void
 leat_format_size(struct leat_buf *out, int64_t bytes)
 {
     static const struct unit units[] = {
-        {"GiB", INT64_C(1) << 30}, {"MiB", INT64_C(1) << 20}, {"KiB", INT64_C(1) << 10},
-        {"B", 1},                  {NULL, 0},
+        {"GiB", INT64_C(1) << 30},
+        {"MiB", INT64_C(1) << 20},
+        {"KiB", INT64_C(1) << 10},
+        {"B", 1},
+        {NULL, 0},
     };
 
     format_with_units(out, bytes, units);
