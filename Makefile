@@ -1,7 +1,7 @@
 # leat's one Makefile. `make help` lists the goals; every goal works from a fresh clone.
 #   MODE=release|test   test has the named test points (LEAT_POINT); made by `make test`
-#   SAN=address|thread  with sanitizers (address includes undefined)
-#   CC=gcc|clang  WERROR=1  V=1
+#   SAN=address|thread|fuzz  with sanitizers (address includes undefined; fuzz needs CC=clang)
+#   CC=gcc|clang  WERROR=1  V=1  (V shows the commands)
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -16,15 +16,15 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CXX ?= g++
-TEST_GOALS := test unit integration kill-loop chaos fuzz bench tests
+TEST_GOALS := test unit integration kill-loop chaos fuzz bench tests valgrind
 MODE ?= $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,release)
 SAN ?=
 compiler := $(notdir $(CC))
 B := build/$(MODE)$(if $(SAN),-$(SAN))$(if $(filter-out gcc,$(compiler)),-$(compiler))
 
 PACKAGES := libcurl libcrypto libpq json-c libcbor yaml-0.1 libmicrohttpd zlib
-# A machine without pkg-config still gets `make help` and `make deps`.
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+# Asked once, and only when something is compiled: `make help` and `make deps` need no pkg-config.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))$(PKG_CFLAGS)
 LIBS := -lcurl -lcrypto -lpq -ljson-c -lcbor -lyaml -lmicrohttpd -lz -lm -ldl -lpthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
@@ -45,6 +45,11 @@ ifeq ($(SAN),thread)
 SANITIZE := -fsanitize=thread -fno-omit-frame-pointer
 HARDENING := -fstack-protector-strong
 endif
+ifeq ($(SAN),fuzz)
+SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+HARDENING := -fstack-protector-strong
+endif
+# A sanitizer's symbols are the program's: plugins cannot be closed (-z defs) with one.
 ifneq ($(SAN),)
 LDHARDENING := -Wl,--as-needed
 endif
@@ -77,7 +82,8 @@ $(B)/leat: $(WORKER_OBJECTS) $(LIBLEAT)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDHARDENING) -Wl,--gc-sections -o $@ $(WORKER_OBJECTS) $(LIBLEAT) $(LIBS)
 
-$(B)/%.o: %.c
+# Order only: says what is missing before the compiler does.
+$(B)/%.o: %.c | need-packages
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(COMPILE) -c -o $@ $<
@@ -117,21 +123,45 @@ $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(B)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $< $(B)/libsupport.a $(LIBLEAT) $(TEST_LIBS)
 
-$(B)/badplugins/%.so: $(B)/tests/badplugins/%.o
+$(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(LIBLEAT)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(LIBLEAT) $(LIBS)
+
+$(BAD_PLUGINS): $(B)/badplugins/%.so: $(B)/tests/badplugins/%.o
 	@mkdir -p $(@D)
+	$(call say,PLUG,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $<
 
-.PHONY: tests unit integration test
-tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(BAD_PLUGINS)
+# ThreadSanitizer of this generation cannot map its shadow where the kernel randomizes too much.
+RUN_TESTS = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) \
+	env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) tests/run
+SAN_ENV_address = ASAN_OPTIONS=detect_stack_use_after_return=1:$$ASAN_OPTIONS \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:$$UBSAN_OPTIONS \
+	LSAN_OPTIONS=$(if $(wildcard tests/support/lsan.supp),suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0:)$$LSAN_OPTIONS
+SAN_ENV_thread = TSAN_OPTIONS=second_deadlock_stack=1:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
+SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
+
+.PHONY: tests unit integration test test-built valgrind
+tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(BAD_PLUGINS) ## build every test, run none
 
 unit: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests alone
-	$(Q)LEAT_BUILD=$(CURDIR)/$(B) tests/run $(UNIT_TESTS)
+	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
 
 integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) ## the tests against real servers
-	$(Q)LEAT_BUILD=$(CURDIR)/$(B) tests/run $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
+	$(Q)$(RUN_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
-test: deps-test-if-missing tests ## every test; closes with `N passed, N failed`
-	$(Q)LEAT_BUILD=$(CURDIR)/$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
+valgrind: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests under valgrind
+	$(Q)LEAT_TEST_SLOW=skip LEAT_TEST_WRAPPER="valgrind -q --error-exitcode=9 --leak-check=full \
+		--errors-for-leak-kinds=definite $(if $(wildcard tests/support/valgrind.supp),--suppressions=tests/support/valgrind.supp)" \
+		$(RUN_TESTS) $(UNIT_TESTS)
+
+# Packages first, then a make that sees them.
+test: ## every test; closes with `N passed, N failed`
+	$(Q)tools/deps --test --if-missing
+	$(Q)+$(MAKE) --no-print-directory MODE=$(MODE) test-built
+
+test-built: tests
+	$(Q)$(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
 .PHONY: clean
 clean: ## remove everything that was built
