@@ -72,7 +72,7 @@ WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(B)/%.o)
 LIBLEAT := $(B)/libleat.a
 
 .PHONY: all
-all: $(B)/leat $(PLUGINS) ## build the program and the plugins (the default)
+all: $(if $(WORKER_SOURCES),$(B)/leat) $(LIBLEAT) $(PLUGINS) ## build the program and the plugins (the default)
 
 $(LIBLEAT): $(LIB_OBJECTS)
 	$(call say,AR,$@)
