@@ -107,7 +107,7 @@ leat_arena_alloc(struct leat_arena *arena, size_t size)
     size_t rounded = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     void *memory;
 
-    if (rounded < size)
+    if (size > SIZE_MAX / 2)
         leat_out_of_memory(size);
     if (rounded == 0)
         rounded = ALIGNMENT;

@@ -33,16 +33,21 @@ leat_buf_clear(struct leat_buf *buf)
     buf->is_truncated = false;
 }
 
-/* One byte more than asked for: leat_buf_text's zero always fits. */
+/*
+ * One byte more than asked for: leat_buf_text's zero always fits. Once something did not fit nothing more
+ * is added, however small: what is there stays a prefix.
+ */
 bool
 leat_buf_reserve(struct leat_buf *buf, size_t more_bytes)
 {
     size_t wanted, capacity;
 
-    if (more_bytes > buf->maximum - buf->size) {
+    if (buf->is_truncated || more_bytes > buf->maximum - buf->size) {
         buf->is_truncated = true;
         return false;
     }
+    if (more_bytes > SIZE_MAX / 2 - buf->size)
+        leat_out_of_memory(more_bytes);
     wanted = buf->size + more_bytes + 1;
     if (wanted <= buf->capacity)
         return true;

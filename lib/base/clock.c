@@ -22,6 +22,18 @@ leat_clock_monotonic_us(void)
     return is_fake ? fake_monotonic_us : read_clock(CLOCK_MONOTONIC);
 }
 
+bool
+leat_clock_is_fake(void)
+{
+    return is_fake;
+}
+
+int64_t
+leat_clock_real_monotonic_us(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
 int64_t
 leat_clock_boot_us(void)
 {

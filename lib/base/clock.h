@@ -19,6 +19,8 @@ int64_t leat_clock_thread_cpu_us(void);
 void leat_clock_fake(int64_t monotonic_us, int64_t wall_us);
 void leat_clock_advance(int64_t microseconds);
 void leat_clock_real(void);
+bool leat_clock_is_fake(void);
+int64_t leat_clock_real_monotonic_us(void); /* for waits of the system, which know no fake */
 
 #define LEAT_SECOND_US INT64_C(1000000)
 #define LEAT_MS_US INT64_C(1000)

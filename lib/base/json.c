@@ -1,12 +1,19 @@
-/* A writer that minds commas and escapes, and a bounded way into json-c for small documents. */
+/*
+ * The JSON writer: one flag says whether a comma is due. And json-c behind a bound: reading is for small
+ * documents (configuration, answers of services), hot paths have readers of their own.
+ * Threads: none of its own; a writer and a tree belong to one thread.
+ */
 #include "base/json.h"
 
+#include <inttypes.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/encoding.h"
+#include "base/memory.h"
 
+#define MAXIMUM_DOCUMENT_BYTES ((size_t)64 << 20)
 #define MAXIMUM_DEPTH 64
 
 void
@@ -16,20 +23,28 @@ leat_json_begin(struct leat_json *json, struct leat_buf *buf)
 }
 
 static void
+add_quoted(struct leat_buf *buf, struct leat_slice text)
+{
+    leat_buf_add_byte(buf, '"');
+    leat_json_escape(buf, text);
+    leat_buf_add_byte(buf, '"');
+}
+
+/* The comma and the key of the value that follows. */
+static void
 begin_value(struct leat_json *json, const char *key)
 {
     if (json->needs_comma)
         leat_buf_add_byte(json->buf, ',');
     json->needs_comma = true;
-    if (key == NULL)
-        return;
-    leat_buf_add_byte(json->buf, '"');
-    leat_json_escape(json->buf, leat_slice_from(key));
-    leat_buf_add(json->buf, "\":", 2);
+    if (key != NULL) {
+        add_quoted(json->buf, leat_slice_from(key));
+        leat_buf_add_byte(json->buf, ':');
+    }
 }
 
 static void
-open_nested(struct leat_json *json, const char *key, unsigned char bracket)
+open_group(struct leat_json *json, const char *key, unsigned char bracket)
 {
     begin_value(json, key);
     leat_buf_add_byte(json->buf, bracket);
@@ -37,7 +52,7 @@ open_nested(struct leat_json *json, const char *key, unsigned char bracket)
 }
 
 static void
-close_nested(struct leat_json *json, unsigned char bracket)
+close_group(struct leat_json *json, unsigned char bracket)
 {
     leat_buf_add_byte(json->buf, bracket);
     json->needs_comma = true;
@@ -46,34 +61,25 @@ close_nested(struct leat_json *json, unsigned char bracket)
 void
 leat_json_object(struct leat_json *json, const char *key)
 {
-    open_nested(json, key, '{');
+    open_group(json, key, '{');
 }
 
 void
 leat_json_object_end(struct leat_json *json)
 {
-    close_nested(json, '}');
+    close_group(json, '}');
 }
 
 void
 leat_json_array(struct leat_json *json, const char *key)
 {
-    open_nested(json, key, '[');
+    open_group(json, key, '[');
 }
 
 void
 leat_json_array_end(struct leat_json *json)
 {
-    close_nested(json, ']');
-}
-
-void
-leat_json_slice(struct leat_json *json, const char *key, struct leat_slice text)
-{
-    begin_value(json, key);
-    leat_buf_add_byte(json->buf, '"');
-    leat_json_escape(json->buf, text);
-    leat_buf_add_byte(json->buf, '"');
+    close_group(json, ']');
 }
 
 void
@@ -83,6 +89,13 @@ leat_json_text(struct leat_json *json, const char *key, const char *text)
         leat_json_null(json, key);
     else
         leat_json_slice(json, key, leat_slice_from(text));
+}
+
+void
+leat_json_slice(struct leat_json *json, const char *key, struct leat_slice text)
+{
+    begin_value(json, key);
+    add_quoted(json->buf, text);
 }
 
 void
@@ -98,18 +111,24 @@ void
 leat_json_integer(struct leat_json *json, const char *key, int64_t number)
 {
     begin_value(json, key);
-    leat_buf_printf(json->buf, "%lld", (long long)number);
+    leat_buf_printf(json->buf, "%" PRId64, number);
 }
 
+/* The shortest of two forms that reads back as the same number. */
 void
 leat_json_real(struct leat_json *json, const char *key, double number)
 {
+    char text[40];
+
     if (!isfinite(number)) {
         leat_json_null(json, key);
         return;
     }
     begin_value(json, key);
-    leat_buf_printf(json->buf, "%.15g", number);
+    snprintf(text, sizeof text, "%.15g", number);
+    if (strtod(text, NULL) != number)
+        snprintf(text, sizeof text, "%.17g", number);
+    leat_buf_add_text(json->buf, text);
 }
 
 void
@@ -133,54 +152,71 @@ leat_json_raw(struct leat_json *json, const char *key, struct leat_slice raw)
     leat_buf_add_slice(json->buf, raw);
 }
 
-static int
-parse_failed(struct json_tokener *tokener, struct leat_error *err)
+static bool
+is_space(unsigned char letter)
 {
-    enum json_tokener_error reason = json_tokener_get_error(tokener);
-    size_t position = json_tokener_get_parse_end(tokener);
-
-    json_tokener_free(tokener);
-    return leat_error_set(err, LEAT_E_FORMAT, "not JSON at byte %zu: %s", position,
-                          reason == json_tokener_continue  ? "unexpected end"
-                          : reason == json_tokener_success ? "something follows the value"
-                                                           : json_tokener_error_desc(reason));
+    return letter == ' ' || letter == '\t' || letter == '\n' || letter == '\r';
 }
 
-/* json-c needs to be told of the end (a zero) before a number at the top is complete. */
+static int
+parse_bounded(struct json_tokener *tokener, struct leat_slice text, struct json_object **ret_root,
+              struct leat_error *err)
+{
+    struct json_object *root;
+    enum json_tokener_error status;
+    size_t offset;
+
+    root = json_tokener_parse_ex(tokener, (const char *)text.data, (int)text.size);
+    offset = json_tokener_get_parse_end(tokener);
+    if (json_tokener_get_error(tokener) == json_tokener_continue)
+        root = json_tokener_parse_ex(tokener, "", 1); /* a bare number ends at a zero */
+    status = json_tokener_get_error(tokener);
+    if (status == json_tokener_error_depth)
+        return leat_error_set(err, LEAT_E_LIMIT, "cannot read JSON: nested deeper than %d",
+                              MAXIMUM_DEPTH);
+    if (status == json_tokener_continue)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it ends in the middle");
+    if (status == json_tokener_success && offset < text.size) {
+        json_object_put(root);
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "cannot read JSON: more text at byte %zu, after the value", offset);
+    }
+    if (status != json_tokener_success)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: %s at byte %zu",
+                              json_tokener_error_desc(status), offset);
+    *ret_root = root;
+    return 0;
+}
+
 int
 leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct leat_error *err)
 {
     struct json_tokener *tokener;
-    struct json_object *root;
+    int status;
 
-    if (text.size > INT_MAX - 1)
-        return leat_error_set(err, LEAT_E_LIMIT, "a JSON text of %zu bytes is too large",
-                              text.size);
+    if (text.size > MAXIMUM_DOCUMENT_BYTES)
+        return leat_error_set(err, LEAT_E_LIMIT,
+                              "cannot read JSON: %zu bytes, at most %zu are read", text.size,
+                              MAXIMUM_DOCUMENT_BYTES);
+    while (text.size > 0 && is_space(text.data[text.size - 1]))
+        text.size--;
+    if (text.size == 0)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it is empty");
+    if (memchr(text.data, 0, text.size) != NULL)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: a zero byte in it");
     tokener = json_tokener_new_ex(MAXIMUM_DEPTH);
+    if (tokener == NULL)
+        leat_out_of_memory(MAXIMUM_DEPTH);
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    root = json_tokener_parse_ex(tokener, (const char *)text.data, (int)text.size);
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        root = json_tokener_parse_ex(tokener, "", 1);
-    if (json_tokener_get_error(tokener) != json_tokener_success)
-        return parse_failed(tokener, err);
-    if (json_tokener_get_parse_end(tokener) < text.size &&
-        json_tokener_get_parse_end(tokener) > 0) {
-        for (size_t i = json_tokener_get_parse_end(tokener); i < text.size; i++) {
-            if (strchr(" \t\r\n", text.data[i]) == NULL || text.data[i] == '\0') {
-                json_object_put(root);
-                return parse_failed(tokener, err);
-            }
-        }
-    }
+    status = parse_bounded(tokener, text, ret_root, err);
     json_tokener_free(tokener);
-    *ret_root = root;
-    return 0;
+    return status;
 }
 
 struct json_object *
 leat_json_get(struct json_object *object, const char *key)
 {
-    struct json_object *member;
+    struct json_object *member = NULL;
 
     if (!json_object_is_type(object, json_type_object) ||
         !json_object_object_get_ex(object, key, &member))
@@ -206,16 +242,18 @@ leat_json_get_integer(struct json_object *object, const char *key, int64_t *ret_
     struct json_object *member = leat_json_get(object, key);
     double real;
 
-    if (json_object_is_type(member, json_type_int)) {
-        *ret_number = json_object_get_int64(member);
+    if (json_object_is_type(member, json_type_double)) {
+        real = json_object_get_double(member); /* 1.79E9 is a whole number, too */
+        if (!(fabs(real) <= 9007199254740992.0) || real != floor(real))
+            return false;
+        *ret_number = (int64_t)real;
         return true;
     }
-    if (!json_object_is_type(member, json_type_double))
+    if (!json_object_is_type(member, json_type_int))
         return false;
-    real = json_object_get_double(member); /* 1.79E9 is a whole number, too */
-    if (!(fabs(real) < 9.0e18) || real != floor(real))
-        return false;
-    *ret_number = (int64_t)real;
+    if (json_object_get_int64(member) > 0 && json_object_get_uint64(member) > INT64_MAX)
+        return false; /* json-c would hand out the nearest */
+    *ret_number = json_object_get_int64(member);
     return true;
 }
 
@@ -223,11 +261,15 @@ bool
 leat_json_get_real(struct json_object *object, const char *key, double *ret_number)
 {
     struct json_object *member = leat_json_get(object, key);
+    double number;
 
     if (!json_object_is_type(member, json_type_double) &&
         !json_object_is_type(member, json_type_int))
         return false;
-    *ret_number = json_object_get_double(member);
+    number = json_object_get_double(member);
+    if (!isfinite(number))
+        return false;
+    *ret_number = number;
     return true;
 }
 

@@ -1,63 +1,80 @@
 /*
- * Log lines. One write(2) a line; what repeats is held back: the first five of a minute are written, the rest is counted
- * and told in one line. The lock guards the table of repeats alone, never a write.
+ * Log lines. A line is put together in the caller's own memory and leaves in one write(2), outside of the
+ * lock: lines of several threads never mix, and a slow reader of the log holds up only who is writing.
+ *
+ * Repeats are counted per (level, message, scope): the first five of a minute are written, the rest is held
+ * back and told as one line with `repeated` when the minute is over. The table of counts is bounded: past
+ * 1,024 entries new lines are counted without their scope, past 2,048 by their level alone, so that nothing
+ * a plugin or a remote side says can make the log endless.
+ *
+ * Threads: any. The lock guards the table of counts; settings are atomics; the scope is the thread's own.
  */
 #include "base/log.h"
 
-#include <pthread.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encoding.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "base/units.h"
 
-#define FIRST_LINES 5
-#define WINDOW_US (60 * LEAT_SECOND_US)
-#define MAXIMUM_REPEATS 1000
-#define MAXIMUM_LINE ((size_t)16 << 10)
+#define WRITTEN_PER_MINUTE 5
+#define MINUTE_US (60 * LEAT_SECOND_US)
+#define SCOPED_ENTRIES 1024
+#define MAXIMUM_ENTRIES 2048
+#define MAXIMUM_FIELDS 24
+#define FIELD_BYTES 2000
+#define FIELDS_BYTES 8000
+#define STUCK_LOG_MS 1000
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
-struct repeat {
-    enum leat_log_level level;
-    char *message;
-    int64_t window_us;
-    unsigned written, held;
-};
-
-static struct {
-    _Atomic int level, fd;
-    _Atomic bool is_text;
-} log_state = {.level = LEAT_LOG_INFO, .fd = 2};
-
-static pthread_once_t repeats_once = PTHREAD_ONCE_INIT;
-static struct leat_mutex repeats_lock;
-static struct leat_map repeats LEAT_GUARDED_BY(repeats_lock);
+static _Atomic int log_level = LEAT_LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
+static _Atomic bool log_is_text;
 
 struct scope {
-    char processor[64], stream[129], shard[64];
+    bool is_set;
+    char processor[128], stream[256], shard[128];
 };
 static _Thread_local struct scope scope;
 
-static void
-log_init(void) LEAT_NO_THREAD_SAFETY
-{
-    leat_mutex_init(&repeats_lock);
-    leat_map_init(&repeats);
-}
+struct field {
+    const char *key;
+    struct leat_slice value;
+};
+
+struct line {
+    enum leat_log_level level;
+    const char *message;
+    struct field fields[MAXIMUM_FIELDS];
+    size_t count;
+};
+
+/* The lines of one kind in the current minute. */
+struct repeats {
+    int64_t minute_began_us;
+    int64_t written, held;
+    enum leat_log_level level;
+    char *last; /* the last line that was held back, without its end */
+};
+
+static struct leat_mutex lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct leat_map table LEAT_GUARDED_BY(lock);
 
 void
 leat_log_setup(enum leat_log_level level, enum leat_log_format format, int fd)
 {
-    log_state.level = (int)level;
-    log_state.fd = fd;
-    log_state.is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd));
+    log_level = level;
+    log_fd = fd;
+    log_is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd) == 1);
 }
 
 bool
@@ -75,22 +92,29 @@ leat_log_level_parse(struct leat_slice text, enum leat_log_level *ret_level)
 bool
 leat_log_is_enabled(enum leat_log_level level)
 {
-    return (int)level <= log_state.level;
+    return (int)level <= log_level;
 }
 
 static void
-copy_text(char *into, size_t room, struct leat_slice text)
+set_text(char *out, size_t room, struct leat_slice text)
 {
-    snprintf(into, room, "%.*s", (int)(text.size < room ? text.size : room),
-             (const char *)text.data);
+    size_t size = text.size < room ? text.size : room - 1;
+
+    memcpy(out, text.data, size);
+    out[size] = '\0';
 }
 
 void
 leat_log_scope(const char *processor, struct leat_slice stream, struct leat_slice shard)
 {
-    copy_text(scope.processor, sizeof scope.processor, leat_slice_from(processor));
-    copy_text(scope.stream, sizeof scope.stream, stream);
-    copy_text(scope.shard, sizeof scope.shard, shard);
+    if (processor == NULL) {
+        leat_log_scope_clear();
+        return;
+    }
+    scope.is_set = true;
+    set_text(scope.processor, sizeof scope.processor, leat_slice_from(processor));
+    set_text(scope.stream, sizeof scope.stream, stream);
+    set_text(scope.shard, sizeof scope.shard, shard);
 }
 
 void
@@ -100,174 +124,255 @@ leat_log_scope_clear(void)
 }
 
 static void
-add_field(struct leat_buf *line, struct leat_json *json, const char *key, const char *value)
+add_field(struct line *line, const char *key, struct leat_slice value)
 {
-    if (value == NULL || *value == '\0')
+    if (line->count < MAXIMUM_FIELDS)
+        line->fields[line->count++] = (struct field){key, value};
+}
+
+/* A field of the scope, unless the caller gave one of that name. */
+static void
+add_scope_field(struct line *line, const char *key, const char *value)
+{
+    if (value[0] == '\0')
         return;
-    if (!log_state.is_text) {
-        leat_json_text(json, key, value);
-        return;
+    for (size_t i = 0; i < line->count; i++) {
+        if (strcmp(line->fields[i].key, key) == 0)
+            return;
     }
-    leat_buf_printf(line, " %s=", key);
-    if (strpbrk(value, " \"\n\t=") == NULL) {
-        leat_buf_add_text(line, value);
-        return;
+    add_field(line, key, leat_slice_from(value));
+}
+
+/* Long values are cut: a line has a limit whatever it tells of. */
+static void
+cut_fields(struct line *line)
+{
+    size_t left = FIELDS_BYTES;
+
+    for (size_t i = 0; i < line->count; i++) {
+        struct leat_slice *value = &line->fields[i].value;
+
+        if (value->size > FIELD_BYTES)
+            value->size = FIELD_BYTES;
+        if (value->size > left)
+            value->size = left;
+        left -= value->size;
     }
-    leat_buf_add_byte(line, '"');
-    leat_json_escape(line, leat_slice_from(value));
-    leat_buf_add_byte(line, '"');
 }
 
 static void
-begin_line(struct leat_buf *line, struct leat_json *json, enum leat_log_level level,
-           const char *message)
+write_json(struct leat_buf *out, const struct line *line)
 {
     LEAT_AUTO_BUF time = LEAT_BUF_INIT;
+    struct leat_json json;
 
     leat_format_time(&time, leat_clock_wall_us());
-    leat_json_begin(json, line);
-    if (log_state.is_text) {
-        leat_buf_printf(line, "%s %-7s %s", leat_buf_text(&time), level_names[level], message);
+    leat_json_begin(&json, out);
+    leat_json_object(&json, NULL);
+    leat_json_slice(&json, "time", leat_buf_slice(&time));
+    leat_json_text(&json, "level", level_names[line->level]);
+    leat_json_text(&json, "message", line->message);
+    for (size_t i = 0; i < line->count; i++)
+        leat_json_slice(&json, line->fields[i].key, line->fields[i].value);
+}
+
+/* Quoted and escaped unless it is plain letters: nothing that is logged may move a terminal's cursor. */
+static void
+write_text_value(struct leat_buf *out, struct leat_slice value)
+{
+    struct leat_json json;
+    bool is_plain = value.size > 0;
+
+    for (size_t i = 0; i < value.size && is_plain; i++)
+        is_plain = value.data[i] > ' ' && value.data[i] < 0x7F && value.data[i] != '"' &&
+                   value.data[i] != '\\';
+    if (is_plain) {
+        leat_buf_add_slice(out, value);
         return;
     }
-    leat_json_object(json, NULL);
-    leat_json_text(json, "time", leat_buf_text(&time));
-    leat_json_text(json, "level", level_names[level]);
-    leat_json_text(json, "message", message);
+    leat_json_begin(&json, out);
+    leat_json_slice(&json, NULL, value);
 }
 
 static void
-end_line(struct leat_buf *line, struct leat_json *json)
+write_text(struct leat_buf *out, const struct line *line)
 {
-    ssize_t written;
+    LEAT_AUTO_BUF message = LEAT_BUF_INIT;
+    int64_t now_us = leat_clock_wall_us();
 
-    if (!log_state.is_text)
-        leat_json_object_end(json);
-    leat_buf_add_byte(line, '\n');
-    written = write(log_state.fd, line->data, line->size);
-    (void)written; /* there is nowhere to tell it */
+    leat_format_time(out, now_us - now_us % LEAT_SECOND_US);
+    leat_buf_printf(out, " %-7s ", level_names[line->level]);
+    for (const char *letter = line->message; *letter != '\0'; letter++)
+        leat_buf_add_byte(&message, (unsigned char)*letter < ' ' ? ' ' : (unsigned char)*letter);
+    leat_buf_add_slice(out, leat_buf_slice(&message));
+    for (size_t i = 0; i < line->count; i++) {
+        leat_buf_printf(out, " %s=", line->fields[i].key);
+        write_text_value(out, line->fields[i].value);
+    }
+}
+
+/* The end of a line: the count when there is one, the bracket, the newline. */
+static void
+end_line(struct leat_buf *out, bool is_text, int64_t repeated)
+{
+    if (repeated > 0 && is_text)
+        leat_buf_printf(out, " repeated=%lld", (long long)repeated);
+    else if (repeated > 0)
+        leat_buf_printf(out, ",\"repeated\":%lld", (long long)repeated);
+    leat_buf_add_text(out, is_text ? "\n" : "}\n");
+}
+
+/* One write; what a full pipe leaves over follows. A reader that is gone for a second loses the line. */
+static void
+write_out(struct leat_slice text)
+{
+    int fd = log_fd;
+
+    while (text.size > 0) {
+        ssize_t written = write(fd, text.data, text.size);
+
+        if (written > 0) {
+            text.data += written;
+            text.size -= (size_t)written;
+        } else if (written < 0 && errno == EAGAIN) {
+            struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+            if (poll(&wait, 1, STUCK_LOG_MS) <= 0)
+                return;
+        } else if (written == 0 || errno != EINTR) {
+            return;
+        }
+    }
 }
 
 static void
-write_repeated(enum leat_log_level level, const char *message, unsigned held)
+make_key(struct leat_buf *key, const struct line *line) LEAT_REQUIRES(lock)
 {
-    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
-    struct leat_json json;
-    char count[16];
-
-    snprintf(count, sizeof count, "%u", held);
-    begin_line(&line, &json, level, message);
-    add_field(&line, &json, "repeated", count);
-    end_line(&line, &json);
+    leat_buf_add_byte(key, (unsigned char)('0' + line->level));
+    if (table.count >= MAXIMUM_ENTRIES)
+        return;
+    leat_buf_add_text(key, line->message);
+    if (table.count >= SCOPED_ENTRIES || !scope.is_set)
+        return;
+    leat_buf_add(key, scope.processor, strlen(scope.processor) + 1);
+    leat_buf_add(key, scope.stream, strlen(scope.stream) + 1);
+    leat_buf_add_text(key, scope.shard);
 }
 
+/* Takes what is held back of one kind, as a finished line, into out; a new minute begins. */
 static void
-free_repeat(void *value)
+take_held(struct repeats *repeats, struct leat_buf *out, int64_t now_us) LEAT_REQUIRES(lock)
 {
-    struct repeat *repeat = value;
-
-    free(repeat->message);
-    free(repeat);
+    if (repeats->held > 0) {
+        leat_buf_add_text(out, repeats->last);
+        end_line(out, repeats->last[0] != '{', repeats->held);
+    }
+    free(repeats->last);
+    repeats->last = NULL;
+    repeats->held = repeats->written = 0;
+    repeats->minute_began_us = now_us;
 }
 
-/* A new minute for this message; returns what the old one held back. */
-static unsigned
-renew(struct repeat *repeat, int64_t now_us)
+static struct repeats *
+find_repeats(struct leat_slice key, enum leat_log_level level, int64_t now_us) LEAT_REQUIRES(lock)
 {
-    unsigned held = repeat->held;
+    struct repeats *repeats = leat_map_get(&table, key);
 
-    repeat->window_us = now_us;
-    repeat->written = repeat->held = 0;
-    return held;
+    if (repeats == NULL) {
+        repeats = LEAT_NEW(struct repeats);
+        repeats->minute_began_us = now_us;
+        repeats->level = level;
+        leat_map_put(&table, key, repeats);
+    }
+    return repeats;
 }
 
-/* May this line be written? *ret_held: how many were held back in the window that just ended. */
+/*
+ * Whether this line is to be written now; else it is counted and kept. `out` gets the line that tells of
+ * an earlier minute's repeats, when there were some.
+ */
 static bool
-is_admitted(enum leat_log_level level, const char *message, unsigned *ret_held)
+admit(const struct line *line, struct leat_slice text, struct leat_buf *out)
 {
     LEAT_AUTO_BUF key = LEAT_BUF_INIT;
     int64_t now_us = leat_clock_monotonic_us();
-    struct repeat *repeat;
-    bool admitted;
+    struct repeats *repeats;
+    bool is_written;
 
-    leat_buf_printf(&key, "%d %s|%s|%s|%s", (int)level, message, scope.processor, scope.stream,
-                    scope.shard);
-    *ret_held = 0;
-    leat_mutex_lock(&repeats_lock);
-    repeat = leat_map_get(&repeats, leat_buf_slice(&key));
-    if (repeat == NULL) {
-        if (repeats.count >= MAXIMUM_REPEATS)
-            leat_map_release(&repeats, free_repeat);
-        repeat = LEAT_NEW(struct repeat);
-        repeat->level = level;
-        repeat->message = leat_strdup(message);
-        repeat->window_us = now_us;
-        leat_map_put(&repeats, leat_buf_slice(&key), repeat);
+    leat_mutex_lock(&lock);
+    make_key(&key, line);
+    repeats = find_repeats(leat_buf_slice(&key), line->level, now_us);
+    if (now_us - repeats->minute_began_us >= MINUTE_US)
+        take_held(repeats, out, now_us);
+    is_written = repeats->written < WRITTEN_PER_MINUTE;
+    if (is_written) {
+        repeats->written++;
+    } else {
+        repeats->held++;
+        free(repeats->last);
+        repeats->last = leat_slice_strdup(text);
     }
-    if (now_us - repeat->window_us >= WINDOW_US)
-        *ret_held = renew(repeat, now_us);
-    admitted = repeat->written < FIRST_LINES;
-    if (admitted)
-        repeat->written++;
-    else
-        repeat->held++;
-    leat_mutex_unlock(&repeats_lock);
-    return admitted;
+    leat_mutex_unlock(&lock);
+    return is_written;
 }
 
 void
 leat_log_event(enum leat_log_level level, const char *message, ...)
 {
-    struct leat_buf line;
-    struct leat_json json;
-    va_list fields;
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+    struct line line = {.level = level, .message = message};
+    bool is_text = log_is_text, is_written;
     const char *key;
-    unsigned held;
+    va_list arguments;
 
     if (!leat_log_is_enabled(level))
         return;
-    pthread_once(&repeats_once, log_init);
-    if (!is_admitted(level, message, &held))
-        return;
-    if (held > 0)
-        write_repeated(level, message, held);
-    leat_buf_init(&line, MAXIMUM_LINE);
-    begin_line(&line, &json, level, message);
-    add_field(&line, &json, "processor", scope.processor);
-    add_field(&line, &json, "stream", scope.stream);
-    add_field(&line, &json, "shard", scope.shard);
-    va_start(fields, message);
-    while ((key = va_arg(fields, const char *)) != NULL)
-        add_field(&line, &json, key, va_arg(fields, const char *));
-    va_end(fields);
-    end_line(&line, &json);
-    leat_buf_release(&line);
+    va_start(arguments, message);
+    while ((key = va_arg(arguments, const char *)) != NULL)
+        add_field(&line, key, leat_slice_from(va_arg(arguments, const char *)));
+    va_end(arguments);
+    if (scope.is_set) {
+        add_scope_field(&line, "processor", scope.processor);
+        add_scope_field(&line, "stream", scope.stream);
+        add_scope_field(&line, "shard", scope.shard);
+    }
+    cut_fields(&line);
+    if (is_text)
+        write_text(&text, &line);
+    else
+        write_json(&text, &line);
+    is_written = admit(&line, leat_buf_slice(&text), &out);
+    write_out(leat_buf_slice(&out));
+    if (is_written) {
+        end_line(&text, is_text, 0);
+        write_out(leat_buf_slice(&text));
+    }
 }
 
 void
 leat_log_flush_repeats(int64_t now_us)
 {
-    for (;;) {
-        struct leat_map_entry *entry;
-        size_t position = 0;
-        unsigned held = 0;
-        enum leat_log_level level = LEAT_LOG_INFO;
-        LEAT_AUTO_FREE char *message = NULL;
+    LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+    struct leat_map_entry *entry;
+    struct leat_slice rest;
 
-        pthread_once(&repeats_once, log_init);
-        leat_mutex_lock(&repeats_lock);
-        while (held == 0 && (entry = leat_map_next(&repeats, &position)) != NULL) {
-            struct repeat *repeat = entry->value;
+    leat_mutex_lock(&lock);
+    for (size_t i = 0; (entry = leat_map_next(&table, &i)) != NULL;) {
+        struct repeats *repeats = entry->value;
 
-            if (repeat->held == 0 || now_us - repeat->window_us < WINDOW_US)
-                continue;
-            held = renew(repeat, now_us);
-            level = repeat->level;
-            message = leat_strdup(repeat->message);
-        }
-        leat_mutex_unlock(&repeats_lock);
-        if (held == 0)
-            return;
-        write_repeated(level, message, held);
+        if (now_us - repeats->minute_began_us < MINUTE_US)
+            continue;
+        take_held(repeats, &out, now_us);
+        free(repeats);
+        leat_map_remove(&table, entry->key);
+    }
+    leat_mutex_unlock(&lock);
+    for (rest = leat_buf_slice(&out); rest.size > 0;) {
+        const unsigned char *newline = memchr(rest.data, '\n', rest.size);
+        size_t size = newline != NULL ? (size_t)(newline - rest.data) + 1 : rest.size;
+
+        write_out(leat_slice_make(rest.data, size));
+        rest = leat_slice_make(rest.data + size, rest.size - size);
     }
 }

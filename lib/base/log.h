@@ -1,6 +1,7 @@
 /*
  * Log lines: JSON lines, or text on a terminal, to standard error. Repeated ones (same level, same message,
- * same "key" fields) are limited: the first few of a minute are written, then one with a count.
+ * same scope) are limited: the first five of a minute are written, then one with a count ("repeated") when
+ * the minute is over. Values are cut at 2,000 bytes, all of a line at 8,000; at most 24 fields.
  * The library logs above debug nothing; the worker logs each failure once.
  */
 #ifndef LEAT_BASE_LOG_H
@@ -24,7 +25,10 @@ void leat_log_scope_clear(void);
  */
 void leat_log_event(enum leat_log_level level, const char *message, ...) __attribute__((sentinel));
 bool leat_log_is_enabled(enum leat_log_level level);
-/* Writes the counts that are still held back (at exit, and by the worker each second). */
+/*
+ * Writes the counts that are held back and whose minute is over at now_us (monotonic): by the worker each
+ * second. INT64_MAX: all of them, at exit.
+ */
 void leat_log_flush_repeats(int64_t now_us);
 
 #endif

@@ -10,13 +10,13 @@
 #define FREE 0
 #define REMOVED 1
 
-static uint64_t seed;
+static uint64_t seeds[4];
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
 
 static void
 make_seed(void)
 {
-    leat_random_bytes(&seed, sizeof seed);
+    leat_random_bytes(seeds, sizeof seeds);
 }
 
 static uint64_t
@@ -36,6 +36,10 @@ load(const unsigned char *bytes, size_t size)
     return word;
 }
 
+/*
+ * Both factors of every product hold a secret: with a known one, keys could be made that turn it into zero,
+ * and so all fall on one place.
+ */
 uint64_t
 leat_hash(struct leat_slice bytes)
 {
@@ -44,11 +48,11 @@ leat_hash(struct leat_slice bytes)
     uint64_t hash;
 
     pthread_once(&seed_once, make_seed);
-    hash = seed ^ (bytes.size * UINT64_C(0xA0761D6478BD642F));
+    hash = seeds[0] ^ (bytes.size * UINT64_C(0xA0761D6478BD642F));
     for (; left > 16; left -= 16, next += 16)
-        hash = mix(load(next, 8) ^ UINT64_C(0xE7037ED1A0B428DB), load(next + 8, 8) ^ hash);
-    hash = mix(load(next, left < 8 ? left : 8) ^ UINT64_C(0x8EBC6AF09C88C6E3),
-               (left > 8 ? load(next + 8, left - 8) : 0) ^ hash ^ UINT64_C(0x589965CC75374CC3));
+        hash = mix(load(next, 8) ^ seeds[1], load(next + 8, 8) ^ hash);
+    hash = mix(load(next, left < 8 ? left : 8) ^ seeds[2],
+               (left > 8 ? load(next + 8, left - 8) : 0) ^ hash ^ seeds[3]);
     return mix(hash, UINT64_C(0x1D8E4E27C47D124F));
 }
 

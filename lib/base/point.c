@@ -55,19 +55,22 @@ parse_action(struct armed *point, char *text)
 static void
 parse_point(char *text)
 {
-    struct armed *point = &points[point_count];
+    struct armed *point = &points[point_count < MAXIMUM_POINTS ? point_count : 0];
     char *equals = strchr(text, '=');
     char *at = strchr(text, '@');
+    long nth = 0;
 
     if (at != NULL) {
         *at = '\0';
-        point->nth = strtol(at + 1, NULL, 10);
+        nth = strtol(at + 1, NULL, 10);
     }
-    if (equals == NULL || point_count == MAXIMUM_POINTS || !parse_action(point, equals + 1)) {
+    if (equals == NULL || (at != NULL && nth <= 0) || point_count == MAXIMUM_POINTS ||
+        !parse_action(point, equals + 1)) {
         fprintf(stderr, "LEAT_POINTS: cannot read \"%s\"\n", text);
         abort();
     }
     *equals = '\0';
+    point->nth = nth;
     snprintf(point->name, sizeof point->name, "%s", text);
     point_count++;
 }

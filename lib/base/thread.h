@@ -45,7 +45,10 @@ void leat_condition_signal(struct leat_condition *condition);
 void leat_condition_broadcast(struct leat_condition *condition);
 void leat_condition_wait(struct leat_condition *condition, struct leat_mutex *mutex)
     LEAT_REQUIRES(*mutex);
-/* Until signalled or leat_clock_monotonic_us() >= deadline_us; false: the deadline has passed. */
+/*
+ * Until signalled or leat_clock_monotonic_us() >= deadline_us; false: the deadline has passed. As with
+ * any condition true may also mean nothing (with a fake clock it does every 2 ms): look again.
+ */
 bool leat_condition_wait_until(struct leat_condition *condition, struct leat_mutex *mutex,
                                int64_t deadline_us) LEAT_REQUIRES(*mutex);
 

@@ -1,7 +1,37 @@
-/* Numbers and units as people write them, and the nearest word for a "did you mean". Pure. */
+/*
+ * Numbers as people write them. Exact: "0.1KiB" is refused, for it is no whole number of bytes, and what
+ * the formatters write reads back as the same number. Pure.
+ */
 #include "base/units.h"
 
+#include <inttypes.h>
+#include <strings.h>
+
 #include "base/memory.h"
+
+#define SHOWN_BYTES 64 /* of a bad text, in the error */
+#define MAXIMUM_WORD 64
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* Longest name first where one is the beginning of another. Durations: from small to large. */
+static const struct unit duration_units[] = {
+    {"us", 1},
+    {"ms", 1000},
+    {"s", INT64_C(1000000)},
+    {"m", INT64_C(60000000)},
+    {"h", INT64_C(3600000000)},
+    {"d", INT64_C(86400000000)},
+    {NULL, 0},
+};
+
+static const struct unit size_units[] = {
+    {"B", 1},     {"KiB", INT64_C(1) << 10}, {"MiB", INT64_C(1) << 20}, {"GiB", INT64_C(1) << 30},
+    {"KB", 1000}, {"MB", 1000000},           {"GB", 1000000000},        {NULL, 0},
+};
 
 static bool
 is_digit(unsigned char letter)
@@ -9,237 +39,286 @@ is_digit(unsigned char letter)
     return letter >= '0' && letter <= '9';
 }
 
+static int
+refuse(struct leat_error *err, struct leat_slice text, const char *reason)
+{
+    int shown = text.size > SHOWN_BYTES ? SHOWN_BYTES : (int)text.size;
+
+    return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\"%s %s", shown, (const char *)text.data,
+                          text.size > SHOWN_BYTES ? "…" : "", reason);
+}
+
 int
 leat_parse_integer(struct leat_slice text, int64_t *ret_number, struct leat_error *err)
 {
+    bool is_negative = text.size > 0 && text.data[0] == '-';
     size_t i = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
-    bool is_negative = i == 1 && text.data[0] == '-';
     int64_t number = 0;
 
     if (i == text.size)
-        return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is not a whole number", (int)text.size,
-                              (const char *)text.data);
+        return refuse(err, text, "is no whole number");
     for (; i < text.size; i++) {
-        int digit = is_digit(text.data[i]) ? text.data[i] - '0' : -1;
+        int digit = text.data[i] - '0';
 
-        if (digit < 0)
-            return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is not a whole number",
-                                  (int)(text.size < 100 ? text.size : 100),
-                                  (const char *)text.data);
+        if (!is_digit(text.data[i]))
+            return refuse(err, text, "is no whole number");
         if (__builtin_mul_overflow(number, 10, &number) ||
             __builtin_add_overflow(number, is_negative ? -digit : digit, &number))
-            return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is out of range",
-                                  (int)(text.size < 100 ? text.size : 100),
-                                  (const char *)text.data);
+            return refuse(err, text, "is out of range: at most 64 bits");
     }
     *ret_number = number;
     return 0;
 }
 
-struct unit {
-    const char *name;
-    int64_t factor;
+/* A part of a text like "1.5h": digits and a unit. `number` is times 10^decimals. */
+struct quantity {
+    int64_t number;
+    int64_t divisor;         /* 10^decimals */
+    const struct unit *unit; /* NULL: none */
 };
 
-/* A number with an optional fraction, and where it ends; SIZE_MAX: none there. */
-static size_t
-scan_number(struct leat_slice text, size_t start, long double *ret_number)
+/* Takes "12" or "1.5" from the front; false: no number, or too many digits. */
+static bool
+take_number(struct leat_slice *text, struct quantity *quantity)
 {
-    long double number = 0, place = 1;
-    size_t i = start;
+    bool has_point = false, has_digit = false;
 
-    while (i < text.size && is_digit(text.data[i]))
-        number = number * 10 + (text.data[i++] - '0');
-    if (i == start || i - start > 18)
-        return SIZE_MAX;
-    if (i < text.size && text.data[i] == '.') {
-        size_t point = i++;
+    quantity->number = 0;
+    quantity->divisor = 1;
+    while (text->size > 0) {
+        unsigned char letter = text->data[0];
 
-        for (; i < text.size && is_digit(text.data[i]); i++) {
-            place /= 10;
-            number += place * (text.data[i] - '0');
+        if (letter == '.' && !has_point && has_digit) {
+            has_point = true;
+            has_digit = false;
+        } else if (is_digit(letter)) {
+            has_digit = true;
+            if (__builtin_mul_overflow(quantity->number, 10, &quantity->number) ||
+                __builtin_add_overflow(quantity->number, letter - '0', &quantity->number) ||
+                (has_point && __builtin_mul_overflow(quantity->divisor, 10, &quantity->divisor)))
+                return false;
+        } else {
+            break;
         }
-        if (i == point + 1)
-            return SIZE_MAX;
+        text->data++;
+        text->size--;
     }
-    *ret_number = number;
-    return i;
+    return has_digit;
 }
 
 static const struct unit *
-scan_unit(struct leat_slice text, size_t *position, const struct unit *units)
+take_unit(struct leat_slice *text, const struct unit *units)
 {
-    size_t start = *position;
+    size_t letters = 0;
 
-    while (*position < text.size && !is_digit(text.data[*position]))
-        (*position)++;
+    while (letters < text->size && !is_digit(text->data[letters]) && text->data[letters] != '.')
+        letters++;
     for (; units->name != NULL; units++) {
-        if (leat_slice_is(leat_slice_make(text.data + start, *position - start), units->name))
+        if (leat_slice_is(leat_slice_make(text->data, letters), units->name)) {
+            text->data += letters;
+            text->size -= letters;
             return units;
+        }
     }
     return NULL;
 }
 
-/* Sums of number + unit ("1h30m"); the bare number 0 needs no unit. */
-static int
-parse_with_units(struct leat_slice text, const struct unit *units, const char *what,
-                 int64_t *ret_amount, struct leat_error *err)
+/* Adds a quantity to the total; false: not whole, or out of range. */
+static bool
+add_quantity(int64_t *total, const struct quantity *quantity)
 {
-    long double amount = 0;
-    size_t i = 0;
+    __int128 product = (__int128)quantity->number * quantity->unit->factor;
 
-    if (leat_slice_is(text, "0")) {
-        *ret_amount = 0;
-        return 0;
-    }
-    while (i < text.size) {
-        long double number;
-        const struct unit *unit;
+    if (product % quantity->divisor != 0)
+        return false;
+    product = product / quantity->divisor + *total;
+    if (product > INT64_MAX)
+        return false;
+    *total = (int64_t)product;
+    return true;
+}
 
-        i = scan_number(text, i, &number);
-        if (i == SIZE_MAX)
-            break;
-        unit = scan_unit(text, &i, units);
-        if (unit == NULL) {
-            i = SIZE_MAX;
-            break;
-        }
-        amount += number * (long double)unit->factor;
+/* "0", "00": the one number that needs no unit. */
+static bool
+is_zero(struct leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '0')
+            return false;
     }
-    if (i == SIZE_MAX || text.size == 0 || amount > 9.0e18L)
-        return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is not a %s",
-                              (int)(text.size < 100 ? text.size : 100), (const char *)text.data,
-                              what);
-    *ret_amount = (int64_t)(amount + 0.5L);
-    return 0;
+    return text.size > 0;
 }
 
 int
 leat_parse_duration(struct leat_slice text, int64_t *ret_us, struct leat_error *err)
 {
-    static const struct unit units[] = {
-        {"us", 1},         {"ms", 1000},       {"s", 1000000}, {"m", 60000000},
-        {"h", 3600000000}, {"d", 86400000000}, {NULL, 0},
-    };
+    struct leat_slice rest = text;
+    const struct unit *before = NULL;
+    int64_t total = 0;
 
-    return parse_with_units(text, units, "duration like 200ms, 30s or 5m", ret_us, err);
+    if (is_zero(text)) {
+        *ret_us = 0;
+        return 0;
+    }
+    do {
+        struct quantity quantity;
+
+        if (!take_number(&rest, &quantity))
+            return refuse(err, text, "is no duration: write it like 200ms, 30s or 1h30m");
+        quantity.unit = take_unit(&rest, duration_units);
+        if (quantity.unit == NULL || (before != NULL && quantity.unit >= before))
+            return refuse(err, text,
+                          "is no duration: the units are us, ms, s, m, h and d, "
+                          "the larger one first");
+        if (!add_quantity(&total, &quantity))
+            return refuse(err, text, "is no duration: out of range, or finer than a microsecond");
+        before = quantity.unit;
+    } while (rest.size > 0);
+    *ret_us = total;
+    return 0;
 }
 
 int
 leat_parse_size(struct leat_slice text, int64_t *ret_bytes, struct leat_error *err)
 {
-    static const struct unit units[] = {
-        {"B", 1},
-        {"KiB", INT64_C(1) << 10},
-        {"MiB", INT64_C(1) << 20},
-        {"GiB", INT64_C(1) << 30},
-        {"KB", 1000},
-        {"MB", 1000000},
-        {"GB", 1000000000},
-        {NULL, 0},
-    };
+    struct leat_slice rest = text;
+    struct quantity quantity;
+    int64_t total = 0;
 
-    return parse_with_units(text, units, "size like 512KiB or 64MiB", ret_bytes, err);
+    if (is_zero(text)) {
+        *ret_bytes = 0;
+        return 0;
+    }
+    if (!take_number(&rest, &quantity))
+        return refuse(err, text, "is no size: write it like 64MiB");
+    quantity.unit = take_unit(&rest, size_units);
+    if (quantity.unit == NULL || rest.size > 0)
+        return refuse(err, text, "is no size: the units are B, KiB, MiB, GiB, KB, MB and GB");
+    if (!add_quantity(&total, &quantity))
+        return refuse(err, text, "is no size: out of range, or no whole number of bytes");
+    *ret_bytes = total;
+    return 0;
 }
 
 int
 leat_parse_boolean(struct leat_slice text, bool *ret_is_true, struct leat_error *err)
 {
-    if (!leat_slice_is(text, "true") && !leat_slice_is(text, "false"))
-        return leat_error_set(err, LEAT_E_INVALID, "\"%.*s\" is neither true nor false",
-                              (int)(text.size < 100 ? text.size : 100), (const char *)text.data);
-    *ret_is_true = text.size == 4;
-    return 0;
-}
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
 
-/* The largest unit that divides evenly; with one digit behind the point where that is exact. */
-static void
-format_with_units(struct leat_buf *out, int64_t amount, const struct unit *units)
-{
-    for (; units->name != NULL; units++) {
-        int64_t tenth = units->factor / 10;
-
-        if (amount < units->factor)
-            continue;
-        if (amount % units->factor == 0) {
-            leat_buf_printf(out, "%lld%s", (long long)(amount / units->factor), units->name);
-            return;
-        }
-        if (tenth > 0 && units->factor % 10 == 0 && amount % tenth == 0 &&
-            units->factor <= 1000000) {
-            leat_buf_printf(out, "%lld.%lld%s", (long long)(amount / units->factor),
-                            (long long)(amount % units->factor / tenth), units->name);
-            return;
+    for (size_t i = 0; i < LEAT_COUNT_OF(words); i++) {
+        if (text.size == strlen(words[i]) &&
+            strncasecmp((const char *)text.data, words[i], text.size) == 0) {
+            *ret_is_true = i % 2 == 1;
+            return 0;
         }
     }
-    leat_buf_add_text(out, "0");
+    return refuse(err, text, "is neither true nor false");
+}
+
+/* number / factor with the decimals it needs (at most 6), and the unit. */
+static void
+write_quantity(struct leat_buf *out, uint64_t number, const struct unit *unit)
+{
+    uint64_t factor = (uint64_t)unit->factor, rest = number % factor;
+
+    leat_buf_printf(out, "%" PRIu64, number / factor);
+    if (rest > 0)
+        leat_buf_add_byte(out, '.');
+    for (int i = 0; i < 6 && rest > 0; i++) {
+        rest *= 10;
+        leat_buf_add_byte(out, (unsigned char)('0' + rest / factor));
+        rest %= factor;
+    }
+    leat_buf_add_text(out, unit->name);
 }
 
 void
 leat_format_duration(struct leat_buf *out, int64_t us)
 {
-    static const struct unit units[] = {
-        {"d", 86400000000}, {"h", 3600000000}, {"m", 60000000}, {"s", 1000000},
-        {"ms", 1000},       {"us", 1},         {NULL, 0},
-    };
+    uint64_t number = us < 0 ? -(uint64_t)us : (uint64_t)us;
+    int i = 5;
 
     if (us < 0)
         leat_buf_add_byte(out, '-');
-    format_with_units(out, us < 0 ? -us : us, units);
+    if (us == 0) {
+        leat_buf_add_text(out, "0s");
+        return;
+    }
+    /* Minutes and above in whole or half ones; below, whatever it takes. */
+    while (i > 2 && number % ((uint64_t)duration_units[i].factor / 2) != 0)
+        i--;
+    while (i > 0 && number < (uint64_t)duration_units[i].factor)
+        i--;
+    write_quantity(out, number, &duration_units[i]);
 }
 
 void
 leat_format_size(struct leat_buf *out, int64_t bytes)
 {
-    static const struct unit units[] = {
-        {"GiB", INT64_C(1) << 30},
-        {"MiB", INT64_C(1) << 20},
-        {"KiB", INT64_C(1) << 10},
-        {"B", 1},
-        {NULL, 0},
-    };
+    uint64_t number = bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes;
+    int i = 3;
 
-    format_with_units(out, bytes, units);
+    if (bytes < 0)
+        leat_buf_add_byte(out, '-');
+    while (i > 0 && (number < (uint64_t)size_units[i].factor ||
+                     number % ((uint64_t)size_units[i].factor / 4) != 0))
+        i--;
+    write_quantity(out, number, &size_units[i]);
 }
 
-/* Levenshtein's distance, for words of up to 63 letters. */
 static size_t
-distance(const char *a, const char *b)
+smallest(size_t a, size_t b, size_t c)
 {
-    size_t width = strlen(b), row[64];
+    size_t least = a < b ? a : b;
 
-    if (width > 63)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
+    return least < c ? least : c;
+}
+
+/* Edits (insert, delete, replace, swap of neighbours) that make one word the other; both short. */
+static size_t
+distance(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    size_t rows[3][MAXIMUM_WORD + 1];
+    size_t *two_before = rows[0], *before = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= b_size; j++)
+        before[j] = two_before[j] = j;
+    for (size_t i = 1; i <= a_size; i++) {
+        size_t *oldest = two_before;
 
         row[0] = i;
-        for (size_t j = 1; j <= width; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-
-            diagonal = row[j];
-            row[j] = replaced < shorter ? replaced : shorter;
+        for (size_t j = 1; j <= b_size; j++) {
+            row[j] =
+                smallest(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                two_before[j - 2] + 1 < row[j])
+                row[j] = two_before[j - 2] + 1;
         }
+        two_before = before;
+        before = row;
+        row = oldest;
     }
-    return row[width];
+    return before[b_size];
 }
 
 const char *
 leat_did_you_mean(const char *word, const char *const *words)
 {
-    size_t best = strlen(word) / 3 + 1;
-    const char *nearest = NULL;
+    size_t size = strlen(word), nearest = SIZE_MAX;
+    const char *found = NULL;
 
+    if (size > MAXIMUM_WORD)
+        return NULL;
     for (; *words != NULL; words++) {
-        size_t far = distance(word, *words);
+        size_t other = strlen(*words), edits;
 
-        if (far <= best && (nearest == NULL || far < best)) {
-            best = far;
-            nearest = *words;
+        if (other > MAXIMUM_WORD)
+            continue;
+        edits = distance(word, size, *words, other);
+        if (edits < nearest && edits <= 1 + (size > other ? size : other) / 4 && edits < other) {
+            nearest = edits;
+            found = *words;
         }
     }
-    return nearest;
+    return found;
 }
