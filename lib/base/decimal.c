@@ -11,91 +11,132 @@
 #define MAXIMUM_SCALE 38
 #define MAXIMUM_DIGITS ((__int128)(((unsigned __int128)1 << 127) - 1))
 
-/* A text taken apart: digits without sign or point, and where the point stands from the right. */
+/*
+ * No target's numeric holds 10^150000 (Postgres ends at 131,072 digits before the point), and a sum writes
+ * such a number's digits out: what a remote side can size has a limit.
+ */
+#define MAXIMUM_EXPONENT 150000
+
+/* A text taken apart. The digits stay where they are: before the point, and behind it. */
 struct parts {
     bool is_negative;
-    char digits[MAXIMUM_TEXT];
-    int count;
-    long scale; /* may be negative before it is normalised */
+    struct leat_slice whole, fraction;
+    int64_t exponent;
 };
 
-static bool
-parse_exponent(const unsigned char *text, size_t size, long *ret_exponent)
+/* The digits at the front of the text, taken off it. */
+static struct leat_slice
+take_digits(struct leat_slice *text)
 {
-    long exponent = 0;
-    size_t i = size > 0 && (text[0] == '+' || text[0] == '-');
+    size_t size = 0;
+    struct leat_slice digits;
 
-    if (i == size)
+    while (size < text->size && text->data[size] >= '0' && text->data[size] <= '9')
+        size++;
+    digits = leat_slice_make(text->data, size);
+    *text = leat_slice_make(text->data + size, text->size - size);
+    return digits;
+}
+
+static bool
+take_byte(struct leat_slice *text, unsigned char byte)
+{
+    if (text->size == 0 || text->data[0] != byte)
         return false;
-    for (; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        if (exponent < 100000)
-            exponent = exponent * 10 + (text[i] - '0');
-    }
-    *ret_exponent = text[0] == '-' ? -exponent : exponent;
+    *text = leat_slice_make(text->data + 1, text->size - 1);
     return true;
+}
+
+static bool
+take_exponent(struct leat_slice *text, int64_t *ret_exponent)
+{
+    bool is_negative = take_byte(text, '-');
+    struct leat_slice digits;
+    int64_t exponent = 0;
+
+    if (!is_negative)
+        take_byte(text, '+');
+    digits = take_digits(text);
+    if (digits.size == 0)
+        return false;
+    for (size_t i = 0; i < digits.size && exponent <= MAXIMUM_EXPONENT; i++)
+        exponent = exponent * 10 + (digits.data[i] - '0');
+    *ret_exponent = is_negative ? -exponent : exponent;
+    return exponent <= MAXIMUM_EXPONENT;
 }
 
 static bool
 parse_parts(struct leat_slice text, struct parts *parts)
 {
-    bool has_point = false, has_digit = false;
-    long exponent = 0;
-    size_t i = 0;
-
     *parts = (struct parts){0};
-    if (text.size == 0 || text.size > MAXIMUM_TEXT)
+    parts->is_negative = take_byte(&text, '-');
+    if (!parts->is_negative)
+        take_byte(&text, '+');
+    parts->whole = take_digits(&text);
+    if (take_byte(&text, '.'))
+        parts->fraction = take_digits(&text);
+    if (parts->whole.size + parts->fraction.size == 0)
         return false;
-    if (text.data[0] == '-' || text.data[0] == '+') {
-        parts->is_negative = text.data[0] == '-';
-        i = 1;
-    }
-    for (; i < text.size && text.data[i] != 'e' && text.data[i] != 'E'; i++) {
-        unsigned char letter = text.data[i];
+    if ((take_byte(&text, 'e') || take_byte(&text, 'E')) && !take_exponent(&text, &parts->exponent))
+        return false;
+    return text.size == 0;
+}
 
-        if (letter == '.' && !has_point) {
-            has_point = true;
-            continue;
-        }
-        if (letter < '0' || letter > '9')
+/* digits := digits, then those of the text. false: too many. */
+static bool
+add_digits(__int128 *digits, struct leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        int digit = text.data[i] - '0';
+
+        if (*digits > (MAXIMUM_DIGITS - digit) / 10)
             return false;
-        has_digit = true;
-        parts->scale += has_point;
-        if (parts->count > 0 || letter != '0')
-            parts->digits[parts->count++] = (char)letter;
+        *digits = *digits * 10 + digit;
     }
-    if (!has_digit)
+    return true;
+}
+
+/* Nearly all numbers: few digits, no exponent. Division-free; false: the general way, please. */
+static bool
+parse_short(const struct parts *parts, struct leat_decimal *ret_decimal)
+{
+    uint64_t digits = 0;
+
+    if (parts->whole.size + parts->fraction.size > 18 || parts->exponent != 0)
         return false;
-    if (i < text.size && !parse_exponent(text.data + i + 1, text.size - i - 1, &exponent))
-        return false;
-    parts->scale -= exponent;
+    for (size_t i = 0; i < parts->whole.size; i++)
+        digits = digits * 10 + (uint64_t)(parts->whole.data[i] - '0');
+    for (size_t i = 0; i < parts->fraction.size; i++)
+        digits = digits * 10 + (uint64_t)(parts->fraction.data[i] - '0');
+    ret_decimal->digits = parts->is_negative ? -(__int128)digits : (__int128)digits;
+    ret_decimal->scale = (int32_t)parts->fraction.size;
     return true;
 }
 
 enum leat_decimal_status
 leat_decimal_parse(struct leat_slice text, struct leat_decimal *ret_decimal)
 {
-    struct leat_decimal decimal = {0};
+    __int128 digits = 0;
     struct parts parts;
+    int64_t scale;
 
-    if (!parse_parts(text, &parts))
+    if (text.size > MAXIMUM_TEXT || !parse_parts(text, &parts))
         return LEAT_DECIMAL_MALFORMED;
-    if (parts.count == 0 && parts.scale < 0)
-        parts.scale = 0;
-    if (parts.scale > MAXIMUM_SCALE || parts.scale < -MAXIMUM_SCALE)
+    if (parse_short(&parts, ret_decimal))
+        return LEAT_DECIMAL_OK;
+    scale = (int64_t)parts.fraction.size - parts.exponent;
+    if (!add_digits(&digits, parts.whole) || !add_digits(&digits, parts.fraction))
         return LEAT_DECIMAL_TOO_LARGE;
-    for (long i = 0; i < parts.count - (parts.scale < 0 ? parts.scale : 0); i++) {
-        int digit = i < parts.count ? parts.digits[i] - '0' : 0;
-
-        if (decimal.digits > (MAXIMUM_DIGITS - digit) / 10)
+    if (digits == 0 && scale < 0)
+        scale = 0;
+    if (scale > MAXIMUM_SCALE || scale < -MAXIMUM_SCALE)
+        return LEAT_DECIMAL_TOO_LARGE;
+    for (; scale < 0; scale++) {
+        if (!add_digits(&digits, leat_slice_make("0", 1)))
             return LEAT_DECIMAL_TOO_LARGE;
-        decimal.digits = decimal.digits * 10 + digit;
     }
-    if (parts.is_negative)
-        decimal.digits = -decimal.digits;
-    decimal.scale = parts.scale > 0 ? (int32_t)parts.scale : 0;
-    *ret_decimal = decimal;
+    ret_decimal->digits = parts.is_negative ? -digits : digits;
+    ret_decimal->scale = (int32_t)scale;
     return LEAT_DECIMAL_OK;
 }
 
@@ -149,7 +190,7 @@ leat_decimal_compare(struct leat_decimal a, struct leat_decimal b)
     LEAT_AUTO_BUF right_text = LEAT_BUF_INIT;
 
     if (sign_of(a.digits) != sign_of(b.digits))
-        return sign_of(a.digits) - sign_of(b.digits);
+        return sign_of(a.digits) < sign_of(b.digits) ? -1 : 1;
     if (align(&left, &right))
         return left.digits < right.digits ? -1 : left.digits > right.digits;
     leat_decimal_format(&left_text, a);
@@ -179,45 +220,58 @@ leat_decimal_format(struct leat_buf *out, struct leat_decimal decimal)
 /* Digits before and after the point, without a sign, aligned for two numbers. */
 struct plain {
     bool is_negative;
-    char *digits; /* whole + fraction, '0' … '9' */
+    char *digits; /* whole + fraction, '0' … '9', and a zero */
     size_t whole, fraction;
 };
 
-static size_t
-whole_digits(const struct parts *parts)
+/* The places before the point that this number needs, leading zeros and all. */
+static int64_t
+whole_places(const struct parts *parts)
 {
-    return parts->count > parts->scale ? (size_t)(parts->count - parts->scale) : 0;
+    int64_t places = (int64_t)parts->whole.size + parts->exponent;
+
+    return places > 0 ? places : 0;
+}
+
+static int64_t
+fraction_places(const struct parts *parts)
+{
+    int64_t places = (int64_t)parts->fraction.size - parts->exponent;
+
+    return places > 0 ? places : 0;
 }
 
 static struct plain
-plain_from(const struct parts *parts, size_t whole, size_t fraction)
+plain_from(const struct parts *parts, int64_t whole, int64_t fraction)
 {
-    struct plain plain = {parts->is_negative && parts->count > 0, leat_alloc(whole + fraction + 1),
-                          whole, fraction};
+    struct plain plain = {.whole = (size_t)whole, .fraction = (size_t)fraction};
+    size_t size = plain.whole + plain.fraction;
+    char *first;
 
-    memset(plain.digits, '0', whole + fraction);
-    for (int i = 0; i < parts->count; i++) {
-        long place = (long)whole + i - (parts->count - parts->scale);
-
-        plain.digits[place] = parts->digits[i];
-    }
+    plain.digits = leat_alloc(size + 1);
+    memset(plain.digits, '0', size);
+    plain.digits[size] = '\0';
+    first = plain.digits + whole - ((int64_t)parts->whole.size + parts->exponent);
+    memcpy(first, parts->whole.data, parts->whole.size);
+    memcpy(first + parts->whole.size, parts->fraction.data, parts->fraction.size);
+    plain.is_negative = parts->is_negative && strspn(plain.digits, "0") < size;
     return plain;
 }
 
-/* Two texts as digits of the same length. Not for hot paths. */
+/* Two texts as digits of the same length, with a place in front for a carry. Not for hot paths. */
 static void
 align_texts(struct leat_slice a, struct leat_slice b, struct plain *left, struct plain *right)
 {
     struct parts first, second;
-    size_t whole, fraction = 0;
+    int64_t whole, fraction;
 
     LEAT_ASSERT(parse_parts(a, &first) && parse_parts(b, &second));
-    whole = whole_digits(&first) > whole_digits(&second) ? whole_digits(&first)
-                                                         : whole_digits(&second);
-    if (first.scale > 0)
-        fraction = (size_t)first.scale;
-    if (second.scale > 0 && (size_t)second.scale > fraction)
-        fraction = (size_t)second.scale;
+    whole = whole_places(&first);
+    if (whole_places(&second) > whole)
+        whole = whole_places(&second);
+    fraction = fraction_places(&first);
+    if (fraction_places(&second) > fraction)
+        fraction = fraction_places(&second);
     *left = plain_from(&first, whole + 1, fraction);
     *right = plain_from(&second, whole + 1, fraction);
 }
@@ -276,8 +330,6 @@ leat_decimal_text_add(struct leat_buf *out, struct leat_slice a, struct leat_sli
     struct plain left, right, *greater, *smaller;
 
     align_texts(a, b, &left, &right);
-    left.digits[left.whole + left.fraction] = '\0';
-    right.digits[right.whole + right.fraction] = '\0';
     greater = strcmp(left.digits, right.digits) >= 0 ? &left : &right;
     smaller = greater == &left ? &right : &left;
     combine(greater, smaller, left.is_negative != right.is_negative);

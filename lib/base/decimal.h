@@ -12,7 +12,11 @@ struct leat_decimal {
     int32_t scale; /* 0 … 38 */
 };
 
-/* [+-]digits[.digits][e[+-]digits]; at most 1,000 bytes; no NaN, no infinity. */
+/*
+ * [+-]digits[.digits][e[+-]digits], digits on one side of the point are enough; at most 1,000 bytes; no
+ * NaN, no infinity; exponents past ±150,000 are malformed (no target holds them, and sums write them out).
+ * *ret_decimal is untouched unless OK.
+ */
 enum leat_decimal_status {
     LEAT_DECIMAL_OK = 0,
     LEAT_DECIMAL_MALFORMED = 1,
@@ -24,7 +28,10 @@ bool leat_decimal_add(struct leat_decimal a, struct leat_decimal b, struct leat_
 int leat_decimal_compare(struct leat_decimal a, struct leat_decimal b);
 void leat_decimal_format(struct leat_buf *out, struct leat_decimal decimal); /* keeps the scale: 1.50 */
 
-/* Order of two decimal texts of any length (well-formed), exactly. */
+/*
+ * Order of two decimal texts of any length, exactly. Well-formed, as for parse, is the caller's duty (a
+ * text that parse did not call malformed, or a sum from below): otherwise it asserts.
+ */
 int leat_decimal_text_compare(struct leat_slice a, struct leat_slice b);
 /* Sum of two well-formed decimal texts of any length, exactly, into out. */
 void leat_decimal_text_add(struct leat_buf *out, struct leat_slice a, struct leat_slice b);

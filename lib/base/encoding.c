@@ -1,64 +1,96 @@
 /* Base64, hex, URI escapes, UTF-8 and JSON escapes. Pure. */
 #include "base/encoding.h"
 
-#include "base/memory.h"
+#include <endian.h>
 
 static const char base64_letters[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+static void
+base64_write(unsigned char *quad, unsigned word)
+{
+    quad[0] = (unsigned char)base64_letters[word >> 18];
+    quad[1] = (unsigned char)base64_letters[word >> 12 & 63];
+    quad[2] = (unsigned char)base64_letters[word >> 6 & 63];
+    quad[3] = (unsigned char)base64_letters[word & 63];
+}
+
 void
 leat_base64_encode(struct leat_buf *out, struct leat_slice bytes)
 {
-    size_t i;
+    const unsigned char *from = bytes.data;
+    size_t left = bytes.size;
+    unsigned char *quad;
 
-    if (!leat_buf_reserve(out, (bytes.size + 2) / 3 * 4))
+    if (left > SIZE_MAX / 4 || !leat_buf_reserve(out, (left + 2) / 3 * 4))
         return;
-    for (i = 0; i + 2 < bytes.size; i += 3) {
-        unsigned word = (unsigned)bytes.data[i] << 16 | (unsigned)bytes.data[i + 1] << 8 |
-                        bytes.data[i + 2];
-        char quad[4] = {base64_letters[word >> 18], base64_letters[word >> 12 & 63],
-                        base64_letters[word >> 6 & 63], base64_letters[word & 63]};
-
-        leat_buf_add(out, quad, 4);
+    quad = out->data + out->size;
+    for (; left > 2; left -= 3, from += 3, quad += 4)
+        base64_write(quad, (unsigned)from[0] << 16 | (unsigned)from[1] << 8 | from[2]);
+    if (left > 0) {
+        base64_write(quad, (unsigned)from[0] << 16 | (left > 1 ? (unsigned)from[1] << 8 : 0));
+        if (left == 1)
+            quad[2] = '=';
+        quad[3] = '=';
     }
-    if (i < bytes.size) {
-        bool has_two = i + 1 < bytes.size;
-        unsigned word = (unsigned)bytes.data[i] << 16 |
-                        (has_two ? (unsigned)bytes.data[i + 1] << 8 : 0);
-        char quad[4] = {base64_letters[word >> 18], base64_letters[word >> 12 & 63],
-                        has_two ? base64_letters[word >> 6 & 63] : '=', '='};
-
-        leat_buf_add(out, quad, 4);
-    }
+    out->size += (bytes.size + 2) / 3 * 4;
 }
 
 /* The six bits of a letter; 64: no letter. */
+// clang-format off
+static const unsigned char base64_table[256] = {
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64, 64, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+    64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+};
+// clang-format on
+
 static unsigned
-base64_bits(unsigned char letter)
+base64_quad(const unsigned char *text, unsigned *bad)
 {
-    if (letter >= 'A' && letter <= 'Z')
-        return letter - 'A';
-    if (letter >= 'a' && letter <= 'z')
-        return letter - 'a' + 26u;
-    if (letter >= '0' && letter <= '9')
-        return letter - '0' + 52u;
-    return letter == '+' ? 62 : letter == '/' ? 63 : 64;
+    unsigned a = base64_table[text[0]], b = base64_table[text[1]];
+    unsigned c = base64_table[text[2]], d = base64_table[text[3]];
+
+    *bad |= a | b | c | d;
+    return a << 18 | b << 12 | c << 6 | d;
 }
 
-/* Made at compile time by the loader's initialiser: one look-up a letter on the hot path. */
-static unsigned char base64_table[256];
-
-__attribute__((constructor)) static void
-base64_fill(void)
+/*
+ * Eight letters become six bytes by one store of eight: the two too many are written over by the next, and
+ * never reach letters that are still to be read (6i + 8 <= 8i + 8) when out is the text's own memory.
+ */
+static size_t
+base64_long_run(unsigned char *out, const unsigned char *text, size_t quads, unsigned *bad)
 {
-    for (unsigned letter = 0; letter < 256; letter++)
-        base64_table[letter] = (unsigned char)base64_bits((unsigned char)letter);
+    size_t done = 0;
+
+    for (; done + 4 <= quads; done += 2) {
+        uint64_t high = base64_quad(text + 4 * done, bad);
+        uint64_t low = base64_quad(text + 4 * done + 4, bad);
+        uint64_t word = htobe64(high << 40 | low << 16);
+
+        memcpy(out + 3 * done, &word, sizeof word);
+    }
+    return done;
 }
 
 size_t
 leat_base64_decode_to(unsigned char *out, struct leat_slice text)
 {
-    size_t padding = 0, made = 0, whole;
+    size_t padding = 0, made, whole, done;
     unsigned bad = 0;
 
     if (text.size % 4 != 0)
@@ -66,12 +98,10 @@ leat_base64_decode_to(unsigned char *out, struct leat_slice text)
     while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=')
         padding++;
     whole = text.size / 4 - (padding > 0);
-    for (size_t i = 0; i < whole; i++) {
-        unsigned a = base64_table[text.data[4 * i]], b = base64_table[text.data[4 * i + 1]];
-        unsigned c = base64_table[text.data[4 * i + 2]], d = base64_table[text.data[4 * i + 3]];
-        unsigned word = a << 18 | b << 12 | c << 6 | d;
+    done = base64_long_run(out, text.data, whole, &bad);
+    for (made = 3 * done; done < whole; done++) {
+        unsigned word = base64_quad(text.data + 4 * done, &bad);
 
-        bad |= a | b | c | d;
         out[made++] = (unsigned char)(word >> 16);
         out[made++] = (unsigned char)(word >> 8);
         out[made++] = (unsigned char)word;
@@ -92,9 +122,11 @@ leat_base64_decode_to(unsigned char *out, struct leat_slice text)
 bool
 leat_base64_decode(struct leat_buf *out, struct leat_slice text)
 {
-    size_t made;
+    size_t room = text.size / 4 * 3, made;
 
-    if (!leat_buf_reserve(out, text.size / 4 * 3))
+    for (size_t i = 1; i <= 2 && i <= text.size && text.data[text.size - i] == '='; i++)
+        room -= room > 0;
+    if (!leat_buf_reserve(out, room))
         return false;
     made = leat_base64_decode_to(out->data + out->size, text);
     if (made == SIZE_MAX)
@@ -108,6 +140,8 @@ leat_hex_encode(struct leat_buf *out, struct leat_slice bytes)
 {
     static const char digits[] = "0123456789abcdef";
 
+    if (bytes.size > SIZE_MAX / 4 || !leat_buf_reserve(out, bytes.size * 2))
+        return;
     for (size_t i = 0; i < bytes.size; i++) {
         char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
 
@@ -206,8 +240,17 @@ bool
 leat_utf8_is_valid(struct leat_slice text)
 {
     for (size_t i = 0; i < text.size;) {
-        size_t length = utf8_sequence(text.data + i, text.size - i);
+        size_t length;
+        uint64_t word;
 
+        if (text.size - i >= sizeof word) {
+            memcpy(&word, text.data + i, sizeof word);
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+                i += sizeof word;
+                continue;
+            }
+        }
+        length = utf8_sequence(text.data + i, text.size - i);
         if (length == 0)
             return false;
         i += length;
@@ -233,12 +276,29 @@ escape_ascii(struct leat_buf *out, unsigned char letter)
         leat_buf_add_byte(out, letter);
 }
 
+/* Bytes at the front that stand for themselves: most texts are one such run. */
+static size_t
+plain_run(const unsigned char *bytes, size_t size)
+{
+    size_t i = 0;
+
+    while (i < size && bytes[i] >= 0x20 && bytes[i] < 0x7F && bytes[i] != '"' && bytes[i] != '\\')
+        i++;
+    return i;
+}
+
 void
 leat_json_escape(struct leat_buf *out, struct leat_slice text)
 {
     for (size_t i = 0; i < text.size;) {
-        size_t length = utf8_sequence(text.data + i, text.size - i);
+        size_t length = plain_run(text.data + i, text.size - i);
 
+        if (length > 0) {
+            leat_buf_add(out, text.data + i, length);
+            i += length;
+            continue;
+        }
+        length = utf8_sequence(text.data + i, text.size - i);
         if (length == 1)
             escape_ascii(out, text.data[i]);
         else if (length == 0)
