@@ -329,6 +329,19 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
     replace_cells(table, row->cells, cells, &merge->arena);
 }
 
+/* A value without an order never wins, not even the first (protocol §5): it is no value. */
+static void
+drop_unordered(const struct leat_merge_table *table, struct leat_cell *cells)
+{
+    for (size_t c = 0; c < table->width; c++) {
+        const struct leat_merge_column *column = &table->columns[c];
+
+        if ((column->rule == LEAT_FIRST || column->rule == LEAT_LAST) && column->order_by >= 0 &&
+            cells[c].type != LEAT_ABSENT && leat_cell_is_nothing(&cells[column->order_by]))
+            cells[c] = (struct leat_cell){.type = LEAT_NULL};
+    }
+}
+
 void
 leat_merge_apply(struct leat_merge *merge, size_t table_index, enum leat_operation operation,
                  const struct leat_value *values)
@@ -344,6 +357,7 @@ leat_merge_apply(struct leat_merge *merge, size_t table_index, enum leat_operati
         else
             cells[c] = leat_cell_from(&values[given++], table->columns[c].rule);
     }
+    drop_unordered(table, cells);
     leat_merge_add(merge, table_index, operation, cells);
 }
 

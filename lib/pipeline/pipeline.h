@@ -39,8 +39,8 @@ struct leat_pipeline_processor {
     struct leat_failure_policy failure;
     size_t expand_limit_bytes;
     unsigned expand_ratio;
-    int64_t linger_us; /* -1: auto */
-    int64_t flush_rows;  /* -1: auto */
+    int64_t linger_us;  /* -1: auto */
+    int64_t flush_rows; /* -1: auto */
     size_t flush_bytes;
     unsigned committers;
     const size_t *streams; /* indices; NULL: all */
@@ -59,8 +59,9 @@ struct leat_pipeline_options {
     size_t processor_count;
 };
 
-struct leat_pipeline *leat_pipeline_new(const struct leat_pipeline_options *options,
-                                        struct leat_error *err); /* opens plugins and targets; NULL: err */
+struct leat_pipeline *leat_pipeline_new(
+    const struct leat_pipeline_options *options,
+    struct leat_error *err); /* opens plugins and targets; NULL: err */
 int leat_pipeline_start(struct leat_pipeline *pipeline, struct leat_lease_manager *leases,
                         struct leat_error *err);
 /* Stops threads; whatever is not committed is dropped (it will be done again). */

@@ -1,0 +1,19 @@
+/* What a Postgres error means for a commit (protocol §4). Pure. */
+#ifndef LEAT_POSTGRES_SQLSTATE_H
+#define LEAT_POSTGRES_SQLSTATE_H
+
+#include <stdbool.h>
+
+enum leat_sqlstate_class {
+    LEAT_SQLSTATE_TRANSIENT,    /* wait, uncounted */
+    LEAT_SQLSTATE_DATA,         /* the rows are refused */
+    LEAT_SQLSTATE_FENCED,       /* LT001: ours */
+    LEAT_SQLSTATE_CONFIGURATION /* all others: block the processor, visibly */
+};
+
+/* sqlstate: five characters; NULL or empty (the connection broke): transient. */
+enum leat_sqlstate_class leat_sqlstate_classify(const char *sqlstate);
+/* 40P01, 40001: the same again at once is right. */
+bool leat_sqlstate_is_collision(const char *sqlstate);
+
+#endif
