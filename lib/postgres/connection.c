@@ -1,0 +1,253 @@
+/* Connects with a deadline, sends statements, turns failures into errors that hold no secret. */
+#include "postgres/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "postgres/array.h"
+#include "postgres/sqlstate.h"
+
+/* The first line of libpq's text: further ones hold hints and positions. */
+static void
+first_line(char *out, size_t room, const char *text)
+{
+    size_t length = strcspn(text, "\n");
+
+    snprintf(out, room, "%.*s", (int)length, text);
+}
+
+int
+leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn, const char *what)
+{
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    const char *table = result != NULL ? PQresultErrorField(result, PG_DIAG_TABLE_NAME) : NULL;
+    const char *column = result != NULL ? PQresultErrorField(result, PG_DIAG_COLUMN_NAME) : NULL;
+    char line[300];
+    int code = LEAT_E_UNAVAILABLE;
+
+    first_line(line, sizeof line, text != NULL ? text : PQerrorMessage(conn));
+    if (leat_sqlstate_classify(state) == LEAT_SQLSTATE_FENCED)
+        code = LEAT_E_FENCED;
+    else if (leat_sqlstate_classify(state) != LEAT_SQLSTATE_TRANSIENT)
+        code = LEAT_E_INVALID;
+    leat_error_set(err, code, "%s: %s%s%s%s%s%s%s", what, line, state != NULL ? " (SQLSTATE " : "",
+                   state != NULL ? state : "", state != NULL ? ")" : "",
+                   table != NULL ? ", table " : "", table != NULL ? table : "",
+                   column != NULL ? ", see its columns" : "");
+    if (err != NULL && state != NULL)
+        snprintf(err->sqlstate, sizeof err->sqlstate, "%s", state);
+    return code;
+}
+
+static bool
+wait_for(PGconn *conn, PostgresPollingStatusType wanted, int64_t deadline_us)
+{
+    struct pollfd descriptor = {.fd = PQsocket(conn),
+                                .events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+    int64_t left_us = deadline_us - leat_clock_monotonic_us();
+
+    return left_us > 0 && (poll(&descriptor, 1, (int)(left_us / 1000) + 1) > 0 || errno == EINTR);
+}
+
+static int
+connect_failed(PGconn *conn, bool is_late, struct leat_error *err)
+{
+    const char *host = PQhost(conn), *port = PQport(conn), *database = PQdb(conn);
+    char line[300];
+
+    first_line(line, sizeof line, is_late ? "no answer in time" : PQerrorMessage(conn));
+    leat_error_set(err, LEAT_E_UNAVAILABLE, "could not connect to postgres at %s:%s/%s: %s",
+                   host != NULL ? host : "?", port != NULL ? port : "?",
+                   database != NULL ? database : "?", line);
+    PQfinish(conn);
+    return LEAT_E_UNAVAILABLE;
+}
+
+static PGconn *
+start(const struct leat_pg_options *options)
+{
+    char timeout[24];
+    const char *keywords[] = {"dbname",           "application_name", "options",
+                              "tcp_user_timeout", "client_encoding",  NULL};
+    const char *values[] = {
+        options->url, options->application_name, options->settings, timeout, "UTF8", NULL};
+
+    snprintf(timeout, sizeof timeout, "%lld", (long long)options->user_timeout_ms);
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+static int
+detect_pooler(struct leat_pg_connection *connection, struct leat_error *err)
+{
+    PGresult *result;
+    int status = leat_pg_execute(connection, "SELECT pg_backend_pid()", NULL, &result, err);
+
+    if (status != 0)
+        return status;
+    connection->backend_pid = leat_pg_int4(PQgetvalue(result, 0, 0));
+    connection->is_pooled = connection->backend_pid != PQbackendPID(connection->conn);
+    PQclear(result);
+    return 0;
+}
+
+static void
+ignore_notice(void *context, const PGresult *result)
+{
+}
+
+int
+leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection **ret_connection,
+                struct leat_error *err)
+{
+    int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
+                                                         : 5 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + timeout_us;
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+    struct leat_pg_connection *connection;
+    PGconn *conn = start(options);
+    int status;
+
+    if (conn == NULL)
+        leat_out_of_memory(0);
+    if (PQstatus(conn) == CONNECTION_BAD)
+        return connect_failed(conn, false, err);
+    while (state != PGRES_POLLING_OK) {
+        if (state == PGRES_POLLING_FAILED || !wait_for(conn, state, deadline_us))
+            return connect_failed(conn, state != PGRES_POLLING_FAILED, err);
+        state = PQconnectPoll(conn);
+    }
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    connection = LEAT_NEW(struct leat_pg_connection);
+    connection->conn = conn;
+    status = detect_pooler(connection, err);
+    if (status != 0) {
+        leat_pg_close(connection);
+        return status;
+    }
+    *ret_connection = connection;
+    return 0;
+}
+
+void
+leat_pg_close(struct leat_pg_connection *connection)
+{
+    if (connection == NULL)
+        return;
+    PQfinish(connection->conn);
+    free(connection);
+}
+
+bool
+leat_pg_is_broken(const struct leat_pg_connection *connection)
+{
+    return connection == NULL || PQstatus(connection->conn) != CONNECTION_OK;
+}
+
+void
+leat_pg_parameters_init(struct leat_pg_parameters *parameters)
+{
+    parameters->count = 0;
+}
+
+static int
+next_parameter(struct leat_pg_parameters *parameters)
+{
+    LEAT_ASSERT(parameters->count < LEAT_PG_PARAMETERS);
+    return parameters->count++;
+}
+
+void
+leat_pg_add_text(struct leat_pg_parameters *parameters, const char *text)
+{
+    int i = next_parameter(parameters);
+
+    parameters->types[i] = LEAT_PG_TEXT;
+    parameters->values[i] = text;
+    parameters->lengths[i] = 0;
+    parameters->formats[i] = 0;
+}
+
+void
+leat_pg_add_slice(struct leat_pg_parameters *parameters, struct leat_slice text)
+{
+    int i = next_parameter(parameters);
+
+    parameters->types[i] = LEAT_PG_TEXT;
+    parameters->values[i] = (const char *)text.data;
+    parameters->lengths[i] = (int)text.size;
+    parameters->formats[i] = 1;
+}
+
+void
+leat_pg_add_int8(struct leat_pg_parameters *parameters, int64_t number)
+{
+    int i = next_parameter(parameters);
+    uint64_t wire = __builtin_bswap64((uint64_t)number);
+
+    memcpy(parameters->numbers[i], &wire, sizeof wire);
+    parameters->types[i] = LEAT_PG_INT8;
+    parameters->values[i] = parameters->numbers[i];
+    parameters->lengths[i] = 8;
+    parameters->formats[i] = 1;
+}
+
+void
+leat_pg_add_array(struct leat_pg_parameters *parameters, Oid array_type,
+                  const struct leat_buf *array)
+{
+    int i = next_parameter(parameters);
+
+    LEAT_ASSERT(array->size < INT32_MAX);
+    parameters->types[i] = array_type;
+    parameters->values[i] = (const char *)array->data;
+    parameters->lengths[i] = (int)array->size;
+    parameters->formats[i] = 1;
+}
+
+static bool
+is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+int
+leat_pg_execute(struct leat_pg_connection *connection, const char *sql,
+                const struct leat_pg_parameters *parameters, PGresult **ret_result,
+                struct leat_error *err)
+{
+    PGresult *result = parameters == NULL
+                           ? PQexecParams(connection->conn, sql, 0, NULL, NULL, NULL, NULL, 1)
+                           : PQexecParams(connection->conn, sql, parameters->count,
+                                          parameters->types, parameters->values,
+                                          parameters->lengths, parameters->formats, 1);
+
+    if (!is_good(result)) {
+        int code = leat_pg_error(err, result, connection->conn, "postgres refused a statement");
+
+        PQclear(result);
+        return code;
+    }
+    if (ret_result != NULL)
+        *ret_result = result;
+    else
+        PQclear(result);
+    return 0;
+}
+
+int
+leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct leat_error *err)
+{
+    PGresult *result = PQexec(connection->conn, sql);
+    int code = 0;
+
+    if (!is_good(result))
+        code = leat_pg_error(err, result, connection->conn, "postgres refused a statement");
+    PQclear(result);
+    return code;
+}

@@ -1,0 +1,64 @@
+/*
+ * One libpq connection. It belongs to one thread; nothing here is shared. Reconnecting is the caller's.
+ * Error texts name host, port and database, never a password.
+ */
+#ifndef LEAT_POSTGRES_CONNECTION_H
+#define LEAT_POSTGRES_CONNECTION_H
+
+#include <libpq-fe.h>
+
+#include <leat/error.h>
+
+#include "base/buf.h"
+
+#define LEAT_PG_PARAMETERS 320
+
+struct leat_pg_options {
+    const char *url; /* URI or conninfo; passwords by libpq's own means, too */
+    const char *application_name;
+    const char *settings;       /* "-c statement_timeout=10000 …"; NULL: none */
+    int64_t connect_timeout_us; /* 0: 5 s */
+    int64_t user_timeout_ms;    /* tcp_user_timeout; 0: none */
+};
+
+struct leat_pg_connection {
+    PGconn *conn;
+    bool is_pooled;  /* PQbackendPID differs from pg_backend_pid(): a pooler stands between */
+    int backend_pid; /* of the server */
+};
+
+/* Waits at most connect_timeout_us. *ret is set only on success. */
+int leat_pg_connect(const struct leat_pg_options *options,
+                    struct leat_pg_connection **ret_connection, struct leat_error *err);
+void leat_pg_close(struct leat_pg_connection *connection); /* NULL is fine */
+bool leat_pg_is_broken(const struct leat_pg_connection *connection);
+
+/* Parameters of one statement. Binary ones are borrowed until it was sent. */
+struct leat_pg_parameters {
+    int count;
+    Oid types[LEAT_PG_PARAMETERS];
+    const char *values[LEAT_PG_PARAMETERS];
+    int lengths[LEAT_PG_PARAMETERS];
+    int formats[LEAT_PG_PARAMETERS];
+    char numbers[LEAT_PG_PARAMETERS][8];
+};
+void leat_pg_parameters_init(struct leat_pg_parameters *parameters);
+void leat_pg_add_text(struct leat_pg_parameters *parameters, const char *text); /* NULL: null */
+void leat_pg_add_int8(struct leat_pg_parameters *parameters, int64_t number);
+void leat_pg_add_array(struct leat_pg_parameters *parameters, Oid array_type,
+                       const struct leat_buf *array);
+/* Text of a slice: the bytes need a zero behind their end. */
+void leat_pg_add_slice(struct leat_pg_parameters *parameters, struct leat_slice text);
+
+/* One statement, binary result; *ret_result is the caller's (PQclear), NULL allowed. */
+int leat_pg_execute(struct leat_pg_connection *connection, const char *sql,
+                    const struct leat_pg_parameters *parameters, PGresult **ret_result,
+                    struct leat_error *err);
+/* Several statements in one text, without parameters. */
+int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct leat_error *err);
+
+/* Fills err from a failed result (sqlstate, one line, primary message) with what was tried in front. */
+int leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn,
+                  const char *what);
+
+#endif
