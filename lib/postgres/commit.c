@@ -1,0 +1,465 @@
+/*
+ * Commit: fence, rows, ledger and progress in one transaction, one pipeline, one sync (protocol §4).
+ *
+ * Stories it survives. (1) Killed or frozen with the COMMIT in its socket: the server judges, the fence names the commit
+ * number. (2) The connection breaks before the answer: nobody guesses; leat_pg_resolve locks the row, and so waits for
+ * the old backend. (3) A statement fails: the server ends the pipeline at the sync, the transaction is rolled back.
+ */
+#include "base/memory.h"
+#include "base/point.h"
+#include "postgres/committer_inside.h"
+#include "postgres/sqlstate.h"
+
+#define ROWS_PER_STATEMENT 1000
+
+static const char fence_sql[] = "SELECT leat.fence($1, $2, $3, $4, $5, $6, $7, $8)";
+
+static const char progress_sql[] =
+    "UPDATE leat.progress p SET checkpoint = k.checkpoint, sub_sequence = k.sub, "
+    "saved_state = CASE WHEN k.state IS NULL THEN p.saved_state WHEN length(k.state) = 0 THEN NULL "
+    "ELSE k.state END, "
+    "commit_seq = p.commit_seq + 1, takes = 0, probe_sequence = NULL, probe_sub = NULL "
+    "FROM unnest($4::text[], $5::text[], $6::text[], $7::int8[], $8::bytea[]) AS k (stream_id, "
+    "shard, checkpoint, sub, state) "
+    "WHERE p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = k.stream_id "
+    "AND p.shard = k.shard";
+
+static const char ledger_sql[] =
+    "INSERT INTO leat.failures AS f (dead_letter_id, application, processor, tenant, stream_id, "
+    "shard, sequence, "
+    "sub_sequence, partition_key, arrival_at, data_bytes, attempts, reason, reason_text, sqlstate, "
+    "archive_url, "
+    "dead_letter_position) SELECT r.id, $1, $2, $3, r.stream_id, r.shard, r.sequence, r.sub, "
+    "r.partition_key, r.arrival, "
+    "r.bytes, r.attempts::int, r.reason, r.reason_text, nullif(r.sqlstate, ''), r.url, "
+    "nullif(r.position, '') "
+    "FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::int8[], $9::bytea[], "
+    "$10::timestamptz[], $11::int8[], "
+    "$12::int8[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]) AS r (id, "
+    "stream_id, shard, sequence, sub, "
+    "partition_key, arrival, bytes, attempts, reason, reason_text, sqlstate, url, position) "
+    "ON CONFLICT (dead_letter_id) DO UPDATE SET state = 'open', last_at = clock_timestamp(), times "
+    "= f.times + 1";
+
+static const char resolve_sql[] =
+    "SELECT p.stream_id, p.shard, p.lease_counter, p.lease_owner, p.commit_seq, p.checkpoint, "
+    "p.sub_sequence "
+    "FROM leat.progress p JOIN unnest($4::text[], $5::text[]) AS k (stream_id, shard) "
+    "ON p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = k.stream_id "
+    "AND p.shard = k.shard "
+    "ORDER BY p.application, p.processor, p.tenant, p.stream_id, p.shard FOR UPDATE OF p";
+
+struct sender {
+    struct leat_pg_committer *committer;
+    const struct leat_flush *flush;
+    struct leat_buf arrays[256];
+    struct leat_pg_parameters parameters;
+    size_t sent, user_from, user_to; /* statements [user_from, user_to) write the user's tables */
+};
+
+static void
+sender_init(struct sender *sender, struct leat_pg_committer *committer,
+            const struct leat_flush *flush)
+{
+    sender->committer = committer;
+    sender->flush = flush;
+    sender->sent = sender->user_from = sender->user_to = 0;
+    for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
+        leat_buf_init(&sender->arrays[i], INT32_MAX);
+}
+
+static void
+sender_release(struct sender *sender)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
+        leat_buf_release(&sender->arrays[i]);
+}
+
+static int
+send(struct sender *sender, const char *sql, bool has_parameters, struct leat_error *err)
+{
+    PGconn *conn = sender->committer->connection->conn;
+    const struct leat_pg_parameters *p = &sender->parameters;
+
+    sender->sent++;
+    if (PQsendQueryParams(conn, sql, has_parameters ? p->count : 0,
+                          has_parameters ? p->types : NULL, has_parameters ? p->values : NULL,
+                          has_parameters ? p->lengths : NULL, has_parameters ? p->formats : NULL,
+                          1) == 1)
+        return 0;
+    return leat_pg_error(err, NULL, conn, "could not send a commit");
+}
+
+/* $1 application, $2 processor, $3 tenant, $4 streams, $5 shards. */
+static void
+bind_shards(struct sender *sender)
+{
+    const struct leat_flush *flush = sender->flush;
+    const struct leat_progress_key *key = &flush->shards[0].key;
+
+    leat_pg_parameters_init(&sender->parameters);
+    leat_pg_add_slice(&sender->parameters, key->application);
+    leat_pg_add_slice(&sender->parameters, key->processor);
+    leat_pg_add_slice(&sender->parameters, key->tenant);
+    leat_pg_array_begin(&sender->arrays[0], LEAT_PG_TEXT, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[1], LEAT_PG_TEXT, flush->shard_count);
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        leat_pg_array_bytes(&sender->arrays[0], flush->shards[i].key.stream_id);
+        leat_pg_array_bytes(&sender->arrays[1], flush->shards[i].key.shard);
+    }
+    leat_pg_add_array(&sender->parameters, LEAT_PG_TEXT_ARRAY, &sender->arrays[0]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_TEXT_ARRAY, &sender->arrays[1]);
+}
+
+static int
+send_fence(struct sender *sender, struct leat_error *err)
+{
+    const struct leat_flush *flush = sender->flush;
+
+    bind_shards(sender);
+    leat_pg_array_begin(&sender->arrays[2], LEAT_PG_INT8, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[3], LEAT_PG_INT8, flush->shard_count);
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        leat_pg_array_int8(&sender->arrays[2], flush->shards[i].lease_counter);
+        leat_pg_array_int8(&sender->arrays[3], flush->shards[i].commit_seq);
+    }
+    leat_pg_add_array(&sender->parameters, LEAT_PG_INT8_ARRAY, &sender->arrays[2]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_INT8_ARRAY, &sender->arrays[3]);
+    leat_pg_add_int8(&sender->parameters, flush->incarnation);
+    return send(sender, fence_sql, true, err);
+}
+
+static int
+send_progress(struct sender *sender, struct leat_error *err)
+{
+    const struct leat_flush *flush = sender->flush;
+
+    bind_shards(sender);
+    leat_pg_array_begin(&sender->arrays[2], LEAT_PG_TEXT, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[3], LEAT_PG_INT8, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[4], LEAT_PG_BYTEA, flush->shard_count);
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        leat_pg_array_bytes(&sender->arrays[2], flush->shards[i].checkpoint);
+        leat_pg_array_int8(&sender->arrays[3], flush->shards[i].sub_sequence);
+        if (flush->shards[i].state_change == LEAT_STATE_KEEP)
+            leat_pg_array_null(&sender->arrays[4]);
+        else
+            leat_pg_array_bytes(&sender->arrays[4], flush->shards[i].saved_state);
+    }
+    leat_pg_add_array(&sender->parameters, LEAT_PG_TEXT_ARRAY, &sender->arrays[2]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_INT8_ARRAY, &sender->arrays[3]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_BYTEA_ARRAY, &sender->arrays[4]);
+    return send(sender, progress_sql, true, err);
+}
+
+static void
+add_failure(struct leat_buf *arrays, const struct leat_flush_shard *shard,
+            const struct leat_failure *failure)
+{
+    leat_pg_array_bytes(&arrays[0], failure->dead_letter_id);
+    leat_pg_array_bytes(&arrays[1], shard->key.stream_id);
+    leat_pg_array_bytes(&arrays[2], shard->key.shard);
+    leat_pg_array_bytes(&arrays[3], failure->sequence);
+    leat_pg_array_int8(&arrays[4], failure->sub_sequence);
+    leat_pg_array_bytes(&arrays[5], failure->partition_key);
+    if (failure->arrival_us > 0)
+        leat_pg_array_timestamp(&arrays[6], failure->arrival_us);
+    else
+        leat_pg_array_null(&arrays[6]);
+    leat_pg_array_int8(&arrays[7], failure->data_bytes);
+    leat_pg_array_int8(&arrays[8], failure->attempts);
+    leat_pg_array_bytes(&arrays[9], failure->reason);
+    leat_pg_array_bytes(&arrays[10], failure->text);
+    leat_pg_array_bytes(&arrays[11], failure->sqlstate);
+    leat_pg_array_bytes(&arrays[12], failure->archive_url);
+    leat_pg_array_bytes(&arrays[13], failure->dead_letter_position);
+}
+
+static int
+send_ledger(struct sender *sender, struct leat_error *err)
+{
+    static const enum leat_pg_oid elements[14] = {
+        LEAT_PG_TEXT,  LEAT_PG_TEXT,        LEAT_PG_TEXT, LEAT_PG_TEXT, LEAT_PG_INT8,
+        LEAT_PG_BYTEA, LEAT_PG_TIMESTAMPTZ, LEAT_PG_INT8, LEAT_PG_INT8, LEAT_PG_TEXT,
+        LEAT_PG_TEXT,  LEAT_PG_TEXT,        LEAT_PG_TEXT, LEAT_PG_TEXT,
+    };
+    const struct leat_flush *flush = sender->flush;
+    const struct leat_progress_key *key = &flush->shards[0].key;
+    size_t count = 0;
+
+    for (size_t i = 0; i < flush->shard_count; i++)
+        count += flush->shards[i].failure_count;
+    if (count == 0)
+        return 0;
+    for (size_t c = 0; c < LEAT_COUNT_OF(elements); c++)
+        leat_pg_array_begin(&sender->arrays[c], elements[c], count);
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        for (size_t f = 0; f < flush->shards[i].failure_count; f++)
+            add_failure(sender->arrays, &flush->shards[i], &flush->shards[i].failures[f]);
+    }
+    leat_pg_parameters_init(&sender->parameters);
+    leat_pg_add_slice(&sender->parameters, key->application);
+    leat_pg_add_slice(&sender->parameters, key->processor);
+    leat_pg_add_slice(&sender->parameters, key->tenant);
+    for (size_t c = 0; c < LEAT_COUNT_OF(elements); c++)
+        leat_pg_add_array(&sender->parameters, leat_pg_array_of(elements[c]), &sender->arrays[c]);
+    return send(sender, ledger_sql, true, err);
+}
+
+static int
+send_part(struct sender *sender, const struct leat_flush_rows *rows, const char *sql,
+          bool keys_only, struct leat_error *err)
+{
+    for (size_t first = 0; first < rows->count; first += ROWS_PER_STATEMENT) {
+        size_t count = rows->count - first;
+        int status;
+
+        if (count > ROWS_PER_STATEMENT)
+            count = ROWS_PER_STATEMENT;
+        status = leat_pg_bind_rows(rows, first, count, keys_only, sender->arrays,
+                                   &sender->parameters, err);
+        if (status == 0)
+            status = send(sender, sql, true, err);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+static int
+send_rows(struct sender *sender, const struct leat_flush_rows *rows, struct leat_error *err)
+{
+    const struct leat_pg_names *names = sender->committer->options.names;
+    int status = 0;
+
+    if (rows->operation != LEAT_OP_MERGE) {
+        LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+        leat_pg_delete_sql(names, rows, &sql);
+        status = send_part(sender, rows, leat_buf_text(&sql), true, err);
+    }
+    if (status == 0 && rows->operation != LEAT_OP_DELETE) {
+        LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+        leat_pg_insert_sql(names, rows, &sql);
+        status = send_part(sender, rows, leat_buf_text(&sql), false, err);
+    }
+    return status;
+}
+
+static int
+send_all(struct sender *sender, struct leat_error *err)
+{
+    int status = send(sender, "BEGIN", false, err);
+
+    if (status == 0)
+        status = send(sender, "SET CONSTRAINTS ALL IMMEDIATE", false, err);
+    if (status == 0)
+        status = send_fence(sender, err);
+    sender->user_from = sender->sent;
+    for (size_t g = 0; status == 0 && g < sender->flush->group_count; g++)
+        status = send_rows(sender, &sender->flush->groups[g], err);
+    sender->user_to = sender->sent;
+    if (status == 0)
+        status = send_ledger(sender, err);
+    if (status == 0)
+        status = send_progress(sender, err);
+    return status;
+}
+
+/* Reads every answer up to the sync. The first failure counts; *ret_failed is its statement, SIZE_MAX: none. */
+static int
+read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
+{
+    PGconn *conn = sender->committer->connection->conn;
+    int status = 0;
+
+    *ret_failed = SIZE_MAX;
+    for (size_t statement = 0;; statement++) {
+        PGresult *result = PQgetResult(conn);
+        ExecStatusType answer = PQresultStatus(result);
+
+        if (result == NULL)
+            return status != 0 ? status
+                               : leat_pg_error(err, NULL, conn, "the answer to a commit was lost");
+        if (answer == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            return status;
+        }
+        if (answer == PGRES_FATAL_ERROR && *ret_failed == SIZE_MAX) {
+            status = leat_pg_error(err, result, conn, "postgres refused a commit");
+            *ret_failed = statement;
+        }
+        PQclear(result);
+        while ((result = PQgetResult(conn)) != NULL)
+            PQclear(result);
+        if (PQstatus(conn) != CONNECTION_OK)
+            return status != 0 ? status
+                               : leat_pg_error(err, NULL, conn, "the answer to a commit was lost");
+    }
+}
+
+static void
+set_all(const struct leat_flush *flush, struct leat_commit_result *results,
+        enum leat_commit_outcome outcome, const struct leat_error *err)
+{
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        results[i] = (struct leat_commit_result){.outcome = outcome};
+        if (err == NULL)
+            continue;
+        memcpy(results[i].sqlstate, err->sqlstate, sizeof results[i].sqlstate);
+        snprintf(results[i].text, sizeof results[i].text, "%s", err->text);
+    }
+}
+
+static const struct leat_flush_shard *
+find_shard(const struct leat_flush *flush, const PGresult *result, int row, size_t *ret_index)
+{
+    for (size_t i = 0; i < flush->shard_count; i++) {
+        const struct leat_progress_key *key = &flush->shards[i].key;
+
+        if (leat_slice_is(key->stream_id, PQgetvalue(result, row, 0)) &&
+            leat_slice_is(key->shard, PQgetvalue(result, row, 1))) {
+            *ret_index = i;
+            return &flush->shards[i];
+        }
+    }
+    return NULL;
+}
+
+/* What a locked progress row says of this flush. */
+static enum leat_commit_outcome
+judge(const struct leat_flush *flush, const struct leat_flush_shard *shard, const PGresult *result,
+      int row)
+{
+    int64_t commit_seq = leat_pg_int8(PQgetvalue(result, row, 4));
+
+    if (leat_pg_int8(PQgetvalue(result, row, 2)) != shard->lease_counter ||
+        leat_pg_int8(PQgetvalue(result, row, 3)) != flush->incarnation)
+        return LEAT_COMMIT_FENCED;
+    if (commit_seq == shard->commit_seq)
+        return LEAT_COMMIT_AGAIN;
+    if (commit_seq == shard->commit_seq + 1 &&
+        leat_slice_is(shard->checkpoint, PQgetvalue(result, row, 5)) &&
+        leat_pg_int8(PQgetvalue(result, row, 6)) == shard->sub_sequence)
+        return LEAT_COMMITTED;
+    return LEAT_COMMIT_FENCED;
+}
+
+int
+leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *flush,
+                struct leat_commit_result *results, struct leat_error *err)
+{
+    struct sender *sender;
+    PGresult *result;
+    int status = leat_pg_committer_ready(committer, err);
+
+    if (status != 0)
+        return status;
+    sender = LEAT_NEW(struct sender);
+    sender_init(sender, committer, flush);
+    bind_shards(sender);
+    status = leat_pg_execute(committer->connection, resolve_sql, &sender->parameters, &result, err);
+    if (status == 0) {
+        set_all(flush, results, LEAT_COMMIT_FENCED, NULL);
+        for (int row = 0; row < PQntuples(result); row++) {
+            size_t index;
+            const struct leat_flush_shard *shard = find_shard(flush, result, row, &index);
+
+            if (shard != NULL)
+                results[index].outcome = judge(flush, shard, result, row);
+        }
+        PQclear(result);
+    }
+    sender_release(sender);
+    leat_cleanup_free(&sender);
+    return status;
+}
+
+/* protocol §4. An error in leat's own tables is never a record's fault. */
+static enum leat_commit_outcome
+outcome_of(const struct sender *sender, size_t failed, const struct leat_error *err)
+{
+    bool is_users = failed == SIZE_MAX || (failed >= sender->user_from && failed < sender->user_to);
+
+    switch (leat_sqlstate_classify(err->sqlstate)) {
+    case LEAT_SQLSTATE_TRANSIENT:
+        return LEAT_COMMIT_TRANSIENT;
+    case LEAT_SQLSTATE_DATA:
+        return is_users ? LEAT_COMMIT_DATA : LEAT_COMMIT_CONFIGURATION;
+    case LEAT_SQLSTATE_FENCED:
+        return LEAT_COMMIT_FENCED;
+    case LEAT_SQLSTATE_CONFIGURATION:
+        break;
+    }
+    return LEAT_COMMIT_CONFIGURATION;
+}
+
+static int
+failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *results,
+              struct leat_error *err)
+{
+    struct leat_pg_committer *committer = sender->committer;
+    enum leat_commit_outcome outcome = outcome_of(sender, failed, err);
+
+    if (leat_pg_is_broken(committer->connection)) {
+        /* Without a judgement of the server nothing is known but for what it refused before. */
+        set_all(sender->flush, results,
+                failed == SIZE_MAX ? LEAT_COMMIT_UNKNOWN : LEAT_COMMIT_TRANSIENT, err);
+        return 0;
+    }
+    leat_pg_script(committer->connection, "ROLLBACK", NULL);
+    set_all(sender->flush, results, outcome, err);
+    if (outcome != LEAT_COMMIT_FENCED)
+        return 0;
+    return leat_pg_resolve(committer, sender->flush, results, err);
+}
+
+static int
+run_commit(struct sender *sender, struct leat_commit_result *results, struct leat_error *err)
+{
+    PGconn *conn = sender->committer->connection->conn;
+    size_t failed = SIZE_MAX;
+    int status, sent;
+
+    if (PQenterPipelineMode(conn) != 1)
+        return leat_pg_error(err, NULL, conn, "could not begin a commit");
+    sent = send_all(sender, err);
+    /* What could not even be bound is rolled back: the rest of the pipeline is a ROLLBACK. */
+    LEAT_POINT("commit.before");
+    status = send(sender, sent == 0 ? "COMMIT" : "ROLLBACK", false, sent == 0 ? err : NULL);
+    PQpipelineSync(conn);
+    LEAT_POINT("commit.sent");
+    if (status == 0)
+        status = read_answers(sender, &failed, sent == 0 ? err : NULL);
+    if (!leat_pg_is_broken(sender->committer->connection))
+        PQexitPipelineMode(conn);
+    LEAT_POINT("commit.after");
+    if (sent != 0) {
+        set_all(sender->flush, results, outcome_of(sender, SIZE_MAX, err), err);
+        return 0;
+    }
+    if (status != 0)
+        return failed_commit(sender, failed, results, err);
+    set_all(sender->flush, results, LEAT_COMMITTED, NULL);
+    return 0;
+}
+
+int
+leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
+               struct leat_commit_result *results, struct leat_error *err)
+{
+    struct sender *sender;
+    int status = leat_pg_committer_ready(committer, err);
+
+    if (status != 0) {
+        set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
+        return 0;
+    }
+    sender = LEAT_NEW(struct sender);
+    sender_init(sender, committer, flush);
+    status = run_commit(sender, results, err);
+    sender_release(sender);
+    leat_cleanup_free(&sender);
+    return status;
+}

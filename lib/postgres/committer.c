@@ -1,0 +1,89 @@
+/* A committer's connection and its progress keys. Settings that bound every statement are the server's, not ours. */
+#include "postgres/committer.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "postgres/committer_inside.h"
+
+/* protocol §4: nothing that a stopped client can hold open for long. */
+#define COMMITTER_SETTINGS                                                                         \
+    "-c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=2s"
+
+struct leat_pg_committer *
+leat_pg_committer_new(const struct leat_pg_committer_options *options)
+{
+    struct leat_pg_committer *committer = LEAT_NEW(struct leat_pg_committer);
+
+    committer->options = *options;
+    if (committer->options.connection.settings == NULL)
+        committer->options.connection.settings = COMMITTER_SETTINGS;
+    leat_arena_init(&committer->arena);
+    return committer;
+}
+
+void
+leat_pg_committer_free(struct leat_pg_committer *committer)
+{
+    if (committer == NULL)
+        return;
+    leat_pg_close(committer->connection);
+    leat_pg_close(committer->control);
+    leat_arena_release(&committer->arena);
+    free(committer);
+}
+
+int
+leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err)
+{
+    if (!leat_pg_is_broken(committer->connection))
+        return 0;
+    leat_pg_close(committer->connection);
+    committer->connection = NULL;
+    return leat_pg_connect(&committer->options.connection, &committer->connection, err);
+}
+
+void
+leat_pg_keys_init(struct leat_pg_keys *keys)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(keys->columns); i++)
+        leat_buf_init(&keys->columns[i], INT32_MAX);
+}
+
+void
+leat_pg_keys_release(struct leat_pg_keys *keys)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(keys->columns); i++)
+        leat_buf_release(&keys->columns[i]);
+}
+
+void
+leat_pg_keys_begin(struct leat_pg_keys *keys, size_t count)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(keys->columns); i++)
+        leat_pg_array_begin(&keys->columns[i], LEAT_PG_TEXT, count);
+}
+
+void
+leat_pg_keys_add(struct leat_pg_keys *keys, const struct leat_progress_key *key)
+{
+    leat_pg_array_bytes(&keys->columns[0], key->application);
+    leat_pg_array_bytes(&keys->columns[1], key->processor);
+    leat_pg_array_bytes(&keys->columns[2], key->tenant);
+    leat_pg_array_bytes(&keys->columns[3], key->stream_id);
+    leat_pg_array_bytes(&keys->columns[4], key->shard);
+}
+
+void
+leat_pg_keys_bind(struct leat_pg_keys *keys, struct leat_pg_parameters *parameters)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(keys->columns); i++)
+        leat_pg_add_array(parameters, LEAT_PG_TEXT_ARRAY, &keys->columns[i]);
+}
+
+struct leat_slice
+leat_pg_copy(struct leat_arena *arena, const PGresult *result, int row, int column)
+{
+    return leat_arena_copy(arena, leat_slice_make(PQgetvalue(result, row, column),
+                                                  (size_t)PQgetlength(result, row, column)));
+}

@@ -1,0 +1,37 @@
+/*
+ * Take, commit, resolve: the SQL of progress and fence (protocol §3, 4), shared by targets/postgres and by the progress of
+ * targets without transactions (there with no rows). One thread, one connection, reopened inside when it broke.
+ * What a call returns in slices lives until the next call.
+ */
+#ifndef LEAT_POSTGRES_COMMITTER_H
+#define LEAT_POSTGRES_COMMITTER_H
+
+#include <leat/target.h>
+
+#include "base/arena.h"
+#include "postgres/connection.h"
+#include "postgres/upsert.h"
+
+struct leat_pg_committer_options {
+    struct leat_pg_options connection;
+    const char *application;
+    int64_t incarnation;
+    const struct leat_pg_names *names; /* where tables go; NULL: public, same names */
+    const struct leat_table *tables;   /* NULL: progress alone */
+};
+
+struct leat_pg_committer;
+/* Connects nothing yet. Options' pointers are borrowed. */
+struct leat_pg_committer *leat_pg_committer_new(const struct leat_pg_committer_options *options);
+void leat_pg_committer_free(struct leat_pg_committer *committer);
+
+int leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
+                 struct leat_error *err);
+int leat_pg_progress_read(struct leat_pg_committer *committer, const struct leat_progress_key *keys,
+                          size_t count, struct leat_progress *ret_progress, struct leat_error *err);
+int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
+                   struct leat_commit_result *results, struct leat_error *err);
+int leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *flush,
+                    struct leat_commit_result *results, struct leat_error *err);
+
+#endif

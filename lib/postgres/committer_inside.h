@@ -1,0 +1,32 @@
+/* The inside of a committer, shared by take.c and commit.c. */
+#ifndef LEAT_POSTGRES_COMMITTER_INSIDE_H
+#define LEAT_POSTGRES_COMMITTER_INSIDE_H
+
+#include "postgres/array.h"
+#include "postgres/committer.h"
+
+struct leat_pg_committer {
+    struct leat_pg_committer_options options;
+    struct leat_pg_connection *connection; /* NULL: not open */
+    struct leat_pg_connection *control;    /* frees locked rows; opened when needed */
+    struct leat_arena arena;               /* what the last call returned */
+};
+
+/* Opens the connection when there is none, or a broken one. */
+int leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err);
+
+/* Progress keys as arrays: application, processor, tenant, stream_id, shard as $1 … $5. */
+struct leat_pg_keys {
+    struct leat_buf columns[5];
+};
+void leat_pg_keys_init(struct leat_pg_keys *keys);
+void leat_pg_keys_release(struct leat_pg_keys *keys);
+void leat_pg_keys_begin(struct leat_pg_keys *keys, size_t count);
+void leat_pg_keys_add(struct leat_pg_keys *keys, const struct leat_progress_key *key);
+void leat_pg_keys_bind(struct leat_pg_keys *keys, struct leat_pg_parameters *parameters);
+
+/* The text of a result's column, copied into the arena. */
+struct leat_slice leat_pg_copy(struct leat_arena *arena, const PGresult *result, int row,
+                               int column);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * Take: raise the fence and learn where to start (protocol §3), many shards in one statement.
+ *
+ * Stories it survives. (1) The old owner's commit is under way: its row is locked and skipped; the shard is taken alone,
+ * and after 300 ms the backend that holds it is terminated by a control connection. (2) Two workers take a row that is not
+ * there yet: the second INSERT waits for the first and then compares counters. (3) A parent is put back below SHARD_END
+ * (a restored target): parents are read in the take's own transaction.
+ */
+#include "base/memory.h"
+#include "base/point.h"
+#include "postgres/committer_inside.h"
+
+#define PROGRESS_COLUMNS                                                                           \
+    "lease_counter, lease_owner, checkpoint, sub_sequence, commit_seq, saved_state, takes, "       \
+    "probe_sequence, probe_sub"
+
+#define WANTED                                                                                     \
+    "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], "            \
+    "$6::int8[], $7::text[]) AS w (application, processor, tenant, stream_id, shard, counter, "    \
+    "initial)"
+
+#define KEY_JOIN                                                                                   \
+    "p.application = w.application AND p.processor = w.processor AND p.tenant = w.tenant "         \
+    "AND p.stream_id = w.stream_id AND p.shard = w.shard"
+
+#define RAISE_FENCE                                                                                \
+    "INSERT INTO leat.progress (application, processor, tenant, stream_id, shard, lease_counter, " \
+    "lease_owner, checkpoint, commit_seq, takes) "                                                 \
+    "SELECT w.application, w.processor, w.tenant, w.stream_id, w.shard, w.counter, $8, "           \
+    "w.initial, 1, 1 "
+
+#define RAISE_FENCE_END                                                                            \
+    " ORDER BY w.application, w.processor, w.tenant, w.stream_id, w.shard "                        \
+    "ON CONFLICT (application, processor, tenant, stream_id, shard) DO UPDATE "                    \
+    "SET lease_counter = excluded.lease_counter, lease_owner = excluded.lease_owner, "             \
+    "commit_seq = progress.commit_seq + 1, takes = progress.takes + 1 "                            \
+    "WHERE progress.lease_counter < excluded.lease_counter "                                       \
+    "OR (progress.lease_counter = excluded.lease_counter AND progress.lease_owner = "              \
+    "excluded.lease_owner) "                                                                       \
+    "RETURNING application, processor, tenant, stream_id, shard, " PROGRESS_COLUMNS
+
+/* Rows that somebody's transaction holds are left out; a row that is not there yet is inserted. */
+static const char take_many_sql[] =
+    "WITH wanted AS (" WANTED "), free AS MATERIALIZED ("
+    "SELECT p.application, p.processor, p.tenant, p.stream_id, p.shard FROM leat.progress p JOIN "
+    "wanted w ON " KEY_JOIN " ORDER BY p.application, p.processor, p.tenant, p.stream_id, p.shard "
+                            "FOR UPDATE OF p SKIP LOCKED) " RAISE_FENCE
+    "FROM wanted w WHERE EXISTS (SELECT FROM free p WHERE " KEY_JOIN ") "
+    "OR NOT EXISTS (SELECT FROM leat.progress p WHERE " KEY_JOIN ")" RAISE_FENCE_END;
+
+static const char take_one_sql[] = "WITH wanted AS (" WANTED ") " RAISE_FENCE
+                                   "FROM wanted w" RAISE_FENCE_END;
+
+static const char read_sql[] =
+    "SELECT w.application, w.processor, w.tenant, w.stream_id, w.shard, " PROGRESS_COLUMNS
+    " FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) "
+    "AS w (application, processor, tenant, stream_id, shard) JOIN leat.progress p ON " KEY_JOIN;
+
+/* Terminates the backend that holds the row, or that makes a first INSERT of it wait. $6: our application_name. */
+static const char free_sql[] =
+    "SELECT pg_terminate_backend(a.pid) FROM leat.progress p JOIN pg_stat_activity a ON "
+    "a.backend_xid = p.xmax "
+    "WHERE p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = $4 AND "
+    "p.shard = $5 "
+    "AND a.application_name = $6 AND a.pid <> pg_backend_pid() AND a.pid <> $7 "
+    "UNION ALL SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a "
+    "WHERE a.pid = ANY (pg_blocking_pids($7::int)) AND a.application_name = $6";
+
+#define FREE_AFTER "300ms"
+
+static bool
+is_key(const struct leat_progress_key *key, const PGresult *result, int row)
+{
+    const struct leat_slice parts[] = {key->application, key->processor, key->tenant,
+                                       key->stream_id, key->shard};
+
+    for (int i = 0; i < 5; i++) {
+        if (!leat_slice_equals(parts[i], leat_slice_make(PQgetvalue(result, row, i),
+                                                         (size_t)PQgetlength(result, row, i))))
+            return false;
+    }
+    return true;
+}
+
+static struct leat_progress
+progress_from(struct leat_arena *arena, const PGresult *result, int row)
+{
+    struct leat_progress progress = {
+        .exists = true,
+        .lease_counter = leat_pg_int8(PQgetvalue(result, row, 5)),
+        .lease_owner = leat_pg_int8(PQgetvalue(result, row, 6)),
+        .checkpoint = leat_pg_copy(arena, result, row, 7),
+        .sub_sequence = leat_pg_int8(PQgetvalue(result, row, 8)),
+        .commit_seq = leat_pg_int8(PQgetvalue(result, row, 9)),
+        .has_saved_state = !PQgetisnull(result, row, 10),
+        .saved_state = leat_pg_copy(arena, result, row, 10),
+        .takes = leat_pg_int4(PQgetvalue(result, row, 11)),
+        .probe_sequence = leat_pg_copy(arena, result, row, 12),
+    };
+
+    if (!PQgetisnull(result, row, 13))
+        progress.probe_sub = leat_pg_int8(PQgetvalue(result, row, 13));
+    return progress;
+}
+
+/* The results come in any order: matched by key. Few enough that the square does not matter. */
+static void
+match(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
+      const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        for (size_t i = 0; i < count; i++) {
+            if (takes[i].outcome == LEAT_TAKE_WAITING || !is_key(&takes[i].key, result, row))
+                continue;
+            takes[i].outcome = LEAT_TAKEN;
+            takes[i].progress = progress_from(&committer->arena, result, row);
+        }
+    }
+}
+
+struct take_parameters {
+    struct leat_pg_keys keys;
+    struct leat_buf counters, initials;
+    struct leat_pg_parameters parameters;
+};
+
+static void
+bind_takes(struct take_parameters *bound, const struct leat_take *takes, size_t count,
+           int64_t incarnation)
+{
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < count; i++)
+        wanted += takes[i].outcome != LEAT_TAKE_WAITING;
+    leat_pg_keys_begin(&bound->keys, wanted);
+    leat_pg_array_begin(&bound->counters, LEAT_PG_INT8, wanted);
+    leat_pg_array_begin(&bound->initials, LEAT_PG_TEXT, wanted);
+    for (size_t i = 0; i < count; i++) {
+        if (takes[i].outcome == LEAT_TAKE_WAITING)
+            continue;
+        leat_pg_keys_add(&bound->keys, &takes[i].key);
+        leat_pg_array_int8(&bound->counters, takes[i].lease_counter);
+        leat_pg_array_bytes(&bound->initials, takes[i].initial);
+    }
+    leat_pg_parameters_init(&bound->parameters);
+    leat_pg_keys_bind(&bound->keys, &bound->parameters);
+    leat_pg_add_array(&bound->parameters, LEAT_PG_INT8_ARRAY, &bound->counters);
+    leat_pg_add_array(&bound->parameters, LEAT_PG_TEXT_ARRAY, &bound->initials);
+    leat_pg_add_int8(&bound->parameters, incarnation);
+}
+
+static int
+run_take(struct leat_pg_committer *committer, const char *sql, struct leat_take *takes,
+         size_t count, struct leat_error *err)
+{
+    struct take_parameters bound;
+    PGresult *result;
+    int status;
+
+    leat_pg_keys_init(&bound.keys);
+    leat_buf_init(&bound.counters, INT32_MAX);
+    leat_buf_init(&bound.initials, INT32_MAX);
+    bind_takes(&bound, takes, count, committer->options.incarnation);
+    status = leat_pg_execute(committer->connection, sql, &bound.parameters, &result, err);
+    if (status == 0) {
+        match(committer, takes, count, result);
+        PQclear(result);
+    }
+    leat_pg_keys_release(&bound.keys);
+    leat_buf_release(&bound.counters);
+    leat_buf_release(&bound.initials);
+    return status;
+}
+
+static bool
+parents_are_ended(const struct leat_take *take, const struct leat_progress *parents)
+{
+    for (size_t i = 0; i < take->parent_count; i++) {
+        if (!parents[i].exists || !leat_slice_is(parents[i].checkpoint, "SHARD_END"))
+            return false;
+    }
+    return true;
+}
+
+static int
+read_rows(struct leat_pg_committer *committer, const struct leat_progress_key *keys, size_t count,
+          struct leat_progress *ret_progress, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    struct leat_pg_keys bound;
+    PGresult *result;
+    int status;
+
+    leat_pg_keys_init(&bound);
+    leat_pg_keys_begin(&bound, count);
+    for (size_t i = 0; i < count; i++) {
+        leat_pg_keys_add(&bound, &keys[i]);
+        ret_progress[i] = (struct leat_progress){0};
+    }
+    leat_pg_parameters_init(&parameters);
+    leat_pg_keys_bind(&bound, &parameters);
+    status = leat_pg_execute(committer->connection, read_sql, &parameters, &result, err);
+    for (int row = 0; status == 0 && row < PQntuples(result); row++) {
+        for (size_t i = 0; i < count; i++) {
+            if (is_key(&keys[i], result, row))
+                ret_progress[i] = progress_from(&committer->arena, result, row);
+        }
+    }
+    if (status == 0)
+        PQclear(result);
+    leat_pg_keys_release(&bound);
+    return status;
+}
+
+/* Marks the takes whose parents are not all at SHARD_END. */
+static int
+check_parents(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
+              struct leat_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct leat_progress_key keys[8];
+        struct leat_progress parents[8];
+        int status;
+
+        takes[i].outcome = LEAT_TAKE_FAILED;
+        takes[i].progress = (struct leat_progress){0};
+        LEAT_ASSERT(takes[i].parent_count <= LEAT_COUNT_OF(keys));
+        if (takes[i].parent_count == 0)
+            continue;
+        for (size_t p = 0; p < takes[i].parent_count; p++) {
+            keys[p] = takes[i].key;
+            keys[p].shard = takes[i].parents[p];
+        }
+        status = read_rows(committer, keys, takes[i].parent_count, parents, err);
+        if (status != 0)
+            return status;
+        if (!parents_are_ended(&takes[i], parents))
+            takes[i].outcome = LEAT_TAKE_WAITING;
+    }
+    return 0;
+}
+
+/* What was not taken is ahead of us, or locked by somebody. */
+static int
+classify_rest(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
+{
+    int status = read_rows(committer, &take->key, 1, &take->progress, err);
+
+    if (status != 0)
+        return status;
+    take->outcome = take->progress.exists && take->progress.lease_counter >= take->lease_counter
+                        ? LEAT_TAKE_AHEAD
+                        : LEAT_TAKE_LOCKED;
+    return 0;
+}
+
+static int
+free_row(struct leat_pg_committer *committer, const struct leat_take *take, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    int status = 0;
+
+    if (leat_pg_is_broken(committer->control)) {
+        leat_pg_close(committer->control);
+        committer->control = NULL;
+        status = leat_pg_connect(&committer->options.connection, &committer->control, err);
+    }
+    if (status != 0)
+        return status;
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_slice(&parameters, take->key.application);
+    leat_pg_add_slice(&parameters, take->key.processor);
+    leat_pg_add_slice(&parameters, take->key.tenant);
+    leat_pg_add_slice(&parameters, take->key.stream_id);
+    leat_pg_add_slice(&parameters, take->key.shard);
+    leat_pg_add_text(&parameters, committer->options.connection.application_name);
+    leat_pg_add_int8(&parameters, committer->connection->backend_pid);
+    return leat_pg_execute(committer->control, free_sql, &parameters, NULL, err);
+}
+
+/* Waits for the row on the server, for as long as a healthy commit needs. */
+static int
+take_patiently(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
+{
+    int status = leat_pg_script(committer->connection,
+                                "BEGIN; SET LOCAL lock_timeout = '" FREE_AFTER "'", err);
+
+    if (status == 0)
+        status = run_take(committer, take_one_sql, take, 1, err);
+    return status == 0 ? leat_pg_script(committer->connection, "COMMIT", err) : status;
+}
+
+/* Alone, so that nobody else waits: patiently first, then the holder's backend is ended. */
+static int
+take_alone(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
+{
+    int status = take_patiently(committer, take, err);
+
+    if (status != 0 && err != NULL && strcmp(err->sqlstate, "55P03") == 0) {
+        leat_pg_script(committer->connection, "ROLLBACK", NULL);
+        status = free_row(committer, take, err);
+        if (status == 0)
+            status = run_take(committer, take_one_sql, take, 1, err);
+    }
+    if (status == 0 && take->outcome != LEAT_TAKEN)
+        status = classify_rest(committer, take, err);
+    return status;
+}
+
+int
+leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
+             struct leat_error *err)
+{
+    int status = leat_pg_committer_ready(committer, err);
+
+    leat_arena_reset(&committer->arena);
+    LEAT_POINT("take.before");
+    if (status == 0)
+        status = leat_pg_script(committer->connection, "BEGIN", err);
+    if (status == 0)
+        status = check_parents(committer, takes, count, err);
+    if (status == 0)
+        status = run_take(committer, take_many_sql, takes, count, err);
+    if (status == 0)
+        status = leat_pg_script(committer->connection, "COMMIT", err);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        if (takes[i].outcome != LEAT_TAKE_FAILED)
+            continue;
+        status = classify_rest(committer, &takes[i], err);
+        if (status == 0 && takes[i].outcome == LEAT_TAKE_LOCKED)
+            status = take_alone(committer, &takes[i], err);
+    }
+    LEAT_POINT("take.after");
+    /* A statement that failed leaves a transaction open: the next call begins anew. */
+    if (status != 0 && !leat_pg_is_broken(committer->connection))
+        leat_pg_script(committer->connection, "ROLLBACK", NULL);
+    return status;
+}
+
+int
+leat_pg_progress_read(struct leat_pg_committer *committer, const struct leat_progress_key *keys,
+                      size_t count, struct leat_progress *ret_progress, struct leat_error *err)
+{
+    int status = leat_pg_committer_ready(committer, err);
+
+    leat_arena_reset(&committer->arena);
+    return status != 0 ? status : read_rows(committer, keys, count, ret_progress, err);
+}

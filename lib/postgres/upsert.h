@@ -1,0 +1,39 @@
+/*
+ * The statements that write rows, one per (table, operation, columns that are present), from binary arrays. Pure: SQL text
+ * and parameters. Merges follow protocol §5; keys stand once in a group.
+ */
+#ifndef LEAT_POSTGRES_UPSERT_H
+#define LEAT_POSTGRES_UPSERT_H
+
+#include <leat/target.h>
+
+#include "postgres/connection.h"
+
+/* Where tables go: schema, and new names for some. */
+struct leat_pg_names {
+    struct leat_slice schema;
+    const struct leat_slice *pairs; /* table and its name here, by turns */
+    size_t pair_count;
+};
+
+/* "schema"."table", quoted. */
+void leat_pg_table_name(const struct leat_pg_names *names, const char *table, struct leat_buf *out);
+void leat_pg_quote(struct leat_slice identifier, struct leat_buf *out);
+/* The type of a column in Postgres: bigint, numeric, timestamptz, … */
+const char *leat_pg_type_name(enum leat_type type);
+
+/* The statements of a group: a replace is two (delete, insert). Each takes the group's arrays in order of its columns. */
+void leat_pg_delete_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
+                        struct leat_buf *out);
+void leat_pg_insert_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
+                        struct leat_buf *out);
+/* Rows first … first + count of the group, as arrays: all present columns, or the key columns alone.
+   `arrays` holds one buf per column of the table. */
+int leat_pg_bind_rows(const struct leat_flush_rows *rows, size_t first, size_t count,
+                      bool keys_only, struct leat_buf *arrays,
+                      struct leat_pg_parameters *parameters, struct leat_error *err);
+/* CREATE TABLE with its rules as comments. */
+void leat_pg_create_sql(const struct leat_pg_names *names, const struct leat_table *table,
+                        struct leat_buf *out);
+
+#endif
