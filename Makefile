@@ -56,7 +56,7 @@ endif
 BASE_CFLAGS := -std=gnu17 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(SANITIZE) -fPIC \
 	-fvisibility=hidden -ffunction-sections -fdata-sections -D_GNU_SOURCE \
 	-DLEAT_VERSION='"$(VERSION)"' $(if $(filter test,$(MODE)),-DLEAT_TEST_POINTS) \
-	-Ilib/include -Ilib -I. $(PKG_CFLAGS)
+	-Ilib/include -Ilib -I. -Itests $(PKG_CFLAGS)
 COMPILE = $(CC) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))

@@ -1,0 +1,375 @@
+/* Take, fence, commit and resolve against a real Postgres: two owners of one shard, and what must never get in. */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "postgres/committer.h"
+#include "postgres/migrate.h"
+#include "support/postgres.h"
+
+static const struct leat_column columns[] = {
+    {"device", LEAT_INT64, LEAT_KEY},
+    {"count", LEAT_INT64, LEAT_COUNT},
+    {"total", LEAT_DECIMAL, LEAT_SUM},
+    {"most", LEAT_DECIMAL, LEAT_MAX},
+    {"last_time", LEAT_TIMESTAMP, LEAT_MAX},
+    {"last_value", LEAT_TEXT, LEAT_LAST, .order_by = "last_time"},
+    {"note", LEAT_TEXT, LEAT_SET},
+    LEAT_END,
+};
+static const struct leat_table tables[] = {{"minutes", columns}, LEAT_END};
+
+static char url[200];
+static int databases;
+static struct leat_error err;
+
+static struct leat_pg_connection *
+connect_plain(void)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_connection *connection;
+
+    ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
+    return connection;
+}
+
+static void
+setup(void)
+{
+    struct leat_pg_connection *connection;
+    LEAT_AUTO_BUF ddl = LEAT_BUF_INIT;
+    char name[40];
+    int applied = 0;
+
+    snprintf(name, sizeof name, "commit_%d_%d", (int)getpid(), ++databases);
+    test_postgres_database(name, url, sizeof url);
+    connection = connect_plain();
+    ck_assert_msg(leat_schema_migrate(connection, "target", &applied, &err) == 0, "%s", err.text);
+    ck_assert_int_ge(applied, 1);
+    ck_assert_int_eq(leat_schema_migrate(connection, "target", &applied, &err), 0);
+    ck_assert_int_eq(applied, 0);
+    ck_assert_int_eq(leat_schema_check(connection, "target", &err), 0);
+    leat_pg_create_sql(NULL, &tables[0], &ddl);
+    ck_assert_msg(leat_pg_script(connection, leat_buf_text(&ddl), &err) == 0, "%s", err.text);
+    leat_pg_close(connection);
+}
+
+static struct leat_pg_committer *
+committer(int64_t incarnation)
+{
+    struct leat_pg_committer_options options = {
+        .connection = {.url = url, .application_name = "leat test"},
+        .application = "app",
+        .incarnation = incarnation,
+        .tables = tables,
+    };
+
+    return leat_pg_committer_new(&options);
+}
+
+static struct leat_progress_key
+key(const char *shard)
+{
+    return (struct leat_progress_key){leat_slice_from("app"), leat_slice_from("rollup"),
+                                      leat_slice_from(""), leat_slice_from("stream"),
+                                      leat_slice_from(shard)};
+}
+
+static struct leat_take
+take(struct leat_pg_committer *who, const char *shard, int64_t counter)
+{
+    struct leat_take wanted = {
+        .key = key(shard), .lease_counter = counter, .initial = leat_slice_from("TRIM_HORIZON")};
+
+    ck_assert_msg(leat_pg_take(who, &wanted, 1, &err) == 0, "%s", err.text);
+    return wanted;
+}
+
+static struct leat_value row[7];
+
+static struct leat_flush_shard
+part(const char *shard, int64_t counter, int64_t commit_seq, const char *checkpoint)
+{
+    return (struct leat_flush_shard){.key = key(shard),
+                                     .lease_counter = counter,
+                                     .commit_seq = commit_seq,
+                                     .checkpoint = leat_slice_from(checkpoint),
+                                     .sub_sequence = -1};
+}
+
+static enum leat_commit_outcome
+commit(struct leat_pg_committer *who, int64_t incarnation, const struct leat_flush_shard *shards,
+       size_t count, struct leat_commit_result *results)
+{
+    struct leat_flush_rows rows = {&tables[0], 0, LEAT_OP_MERGE, 1, 7, row};
+    struct leat_flush flush = {.size = sizeof flush,
+                               .incarnation = incarnation,
+                               .shard_count = count,
+                               .shards = shards,
+                               .group_count = 1,
+                               .groups = &rows};
+
+    ck_assert_msg(leat_pg_commit(who, &flush, results, &err) == 0, "%s", err.text);
+    return results[0].outcome;
+}
+
+static void
+set_row(int64_t device, const char *total, int64_t time_us, const char *value)
+{
+    row[0] = leat_int64(device);
+    row[1] = leat_int64(1);
+    row[2] = row[3] = leat_decimal(leat_slice_from(total));
+    row[4] = leat_timestamp_us(time_us);
+    row[5] = leat_text(leat_slice_from(value));
+    row[6] = leat_absent();
+}
+
+static void
+expect(const char *sql, const char *wanted)
+{
+    struct leat_pg_connection *connection = connect_plain();
+    PGresult *result = PQexec(connection->conn, sql);
+
+    ck_assert_msg(PQntuples(result) == 1, "%s: %s", sql, PQresultErrorMessage(result));
+    ck_assert_str_eq(PQgetvalue(result, 0, 0), wanted);
+    PQclear(result);
+    leat_pg_close(connection);
+}
+
+START_TEST(test_commits_rows_and_progress_together)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_take taken = take(a, "s0", 1);
+    struct leat_flush_shard shard = part("s0", 1, taken.progress.commit_seq, "42");
+    struct leat_commit_result results[1];
+
+    ck_assert_int_eq(taken.outcome, LEAT_TAKEN);
+    ck_assert(leat_slice_is(taken.progress.checkpoint, "TRIM_HORIZON"));
+    set_row(7, "1.25", 1000000, "b");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    shard.commit_seq++;
+    shard.checkpoint = leat_slice_from("43");
+    set_row(7, "-3.5", 1000000, "a");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    expect("SELECT (count, total, most, last_value)::text FROM minutes", "(2,-2.25,1.25,b)");
+    expect("SELECT (checkpoint, takes, commit_seq)::text FROM leat.progress", "(43,0,3)");
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+START_TEST(test_a_stale_commit_number_is_fenced)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_take taken = take(a, "s0", 1);
+    struct leat_flush_shard shard = part("s0", 1, taken.progress.commit_seq, "42");
+    struct leat_commit_result results[1];
+
+    set_row(7, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    shard.checkpoint = leat_slice_from("99");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_FENCED);
+    expect("SELECT count::text FROM minutes", "1");
+    expect("SELECT checkpoint FROM leat.progress", "42");
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+START_TEST(test_a_zombie_cannot_commit_after_a_take)
+{
+    struct leat_pg_committer *a = committer(11), *b = committer(22);
+    struct leat_take first = take(a, "s0", 1), second = take(b, "s0", 2);
+    struct leat_flush_shard old = part("s0", 1, first.progress.commit_seq, "42");
+    struct leat_flush_shard new = part("s0", 2, second.progress.commit_seq, "42");
+    struct leat_commit_result results[1];
+
+    ck_assert_int_eq(second.outcome, LEAT_TAKEN);
+    ck_assert_int_eq(second.progress.takes, 2);
+    set_row(7, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &old, 1, results), LEAT_COMMIT_FENCED);
+    ck_assert_int_eq(commit(b, 22, &new, 1, results), LEAT_COMMITTED);
+    ck_assert_int_eq(take(a, "s0", 1).outcome, LEAT_TAKE_AHEAD);
+    expect("SELECT count::text FROM minutes", "1");
+    leat_pg_committer_free(a);
+    leat_pg_committer_free(b);
+}
+END_TEST
+
+START_TEST(test_only_the_stale_shard_is_left_out)
+{
+    struct leat_pg_committer *a = committer(11), *b = committer(22);
+    struct leat_flush_shard shards[2] = {part("s0", 1, 1, "42"), part("s1", 1, 1, "50")};
+    struct leat_commit_result results[2];
+
+    take(a, "s0", 1);
+    take(a, "s1", 1);
+    take(b, "s1", 2);
+    set_row(7, "1", 1, "x");
+    commit(a, 11, shards, 2, results);
+    ck_assert_int_eq(results[0].outcome, LEAT_COMMIT_AGAIN);
+    ck_assert_int_eq(results[1].outcome, LEAT_COMMIT_FENCED);
+    ck_assert_int_eq(commit(a, 11, shards, 1, results), LEAT_COMMITTED);
+    expect("SELECT count::text FROM minutes", "1");
+    leat_pg_committer_free(a);
+    leat_pg_committer_free(b);
+}
+END_TEST
+
+START_TEST(test_a_child_waits_for_its_parents)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_slice parents[1] = {leat_slice_from("s0")};
+    struct leat_take child = {.key = key("s1"),
+                              .lease_counter = 1,
+                              .initial = leat_slice_from("TRIM_HORIZON"),
+                              .parents = parents,
+                              .parent_count = 1};
+    struct leat_flush_shard shard = part("s0", 1, 1, "SHARD_END");
+    struct leat_commit_result results[1];
+
+    take(a, "s0", 1);
+    ck_assert_int_eq(leat_pg_take(a, &child, 1, &err), 0);
+    ck_assert_int_eq(child.outcome, LEAT_TAKE_WAITING);
+    set_row(1, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    ck_assert_int_eq(leat_pg_take(a, &child, 1, &err), 0);
+    ck_assert_int_eq(child.outcome, LEAT_TAKEN);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+START_TEST(test_a_locked_row_is_freed)
+{
+    struct leat_pg_committer *a = committer(11), *b = committer(22);
+    struct leat_pg_options options = {.url = url, .application_name = "leat test"};
+    struct leat_pg_connection *frozen;
+    int64_t begun_us;
+
+    take(a, "s0", 1);
+    /* A worker that was stopped between its rows and its COMMIT. */
+    ck_assert_int_eq(leat_pg_connect(&options, &frozen, &err), 0);
+    ck_assert_int_eq(
+        leat_pg_script(frozen, "BEGIN; UPDATE leat.progress SET commit_seq = commit_seq + 1", &err),
+        0);
+    begun_us = leat_clock_monotonic_us();
+    ck_assert_int_eq(take(b, "s0", 2).outcome, LEAT_TAKEN);
+    ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, 2 * LEAT_SECOND_US);
+    ck_assert_int_ne(leat_pg_script(frozen, "COMMIT", &err), 0);
+    leat_pg_close(frozen);
+    leat_pg_committer_free(a);
+    leat_pg_committer_free(b);
+}
+END_TEST
+
+START_TEST(test_refused_rows_and_missing_tables_are_told_apart)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_flush_shard shard = part("s0", 1, 1, "42");
+    struct leat_pg_connection *connection = connect_plain();
+    struct leat_commit_result results[1];
+
+    take(a, "s0", 1);
+    ck_assert_int_eq(
+        leat_pg_script(connection, "ALTER TABLE minutes ADD CHECK (total < 100)", &err), 0);
+    set_row(7, "100", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_DATA);
+    ck_assert_str_eq(results[0].sqlstate, "23514");
+    ck_assert_int_eq(leat_pg_script(connection, "DROP TABLE minutes", &err), 0);
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_CONFIGURATION);
+    ck_assert_str_eq(results[0].sqlstate, "42P01");
+    expect("SELECT (checkpoint, commit_seq)::text FROM leat.progress", "(TRIM_HORIZON,1)");
+    leat_pg_close(connection);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+START_TEST(test_resolve_never_guesses)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_flush_shard shard = part("s0", 1, 1, "42");
+    struct leat_flush flush = {
+        .size = sizeof flush, .incarnation = 11, .shard_count = 1, .shards = &shard};
+    struct leat_commit_result results[1];
+
+    take(a, "s0", 1);
+    ck_assert_int_eq(leat_pg_resolve(a, &flush, results, &err), 0);
+    ck_assert_int_eq(results[0].outcome, LEAT_COMMIT_AGAIN);
+    set_row(7, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    ck_assert_int_eq(leat_pg_resolve(a, &flush, results, &err), 0);
+    ck_assert_int_eq(results[0].outcome, LEAT_COMMITTED);
+    shard.checkpoint = leat_slice_from("41");
+    ck_assert_int_eq(leat_pg_resolve(a, &flush, results, &err), 0);
+    ck_assert_int_eq(results[0].outcome, LEAT_COMMIT_FENCED);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+static void
+use_letters(struct leat_flush_shard *shard, struct leat_failure *failure)
+{
+    *failure = (struct leat_failure){
+        .dead_letter_id = leat_slice_from("ab"),
+        .sequence = leat_slice_from("41"),
+        .partition_key = leat_slice_make("\xFF\0k", 3),
+        .arrival_us = 1700000000000000,
+        .data_bytes = 3,
+        .attempts = 1,
+        .reason = leat_slice_from("failed"),
+        .text = leat_slice_from("not an event"),
+        .sqlstate = leat_slice_from(""),
+        .archive_url = leat_slice_from("file:///a"),
+        .dead_letter_position = leat_slice_from(""),
+    };
+    shard->failures = failure;
+    shard->failure_count = 1;
+}
+
+START_TEST(test_the_ledger_is_in_the_commit)
+{
+    struct leat_pg_committer *a = committer(11);
+    struct leat_flush_shard shard = part("s0", 1, 1, "42");
+    struct leat_commit_result results[1];
+    struct leat_failure failure;
+
+    take(a, "s0", 1);
+    use_letters(&shard, &failure);
+    set_row(7, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    shard.commit_seq = 2;
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    expect("SELECT (reason, times, state, encode(partition_key, 'hex'))::text FROM leat.failures",
+           "(failed,2,open,ff006b)");
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("postgres_commit");
+    TCase *tests = tcase_create("commit");
+    SRunner *runner;
+    int failed;
+
+    test_postgres_url();
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, NULL);
+    tcase_add_test(tests, test_commits_rows_and_progress_together);
+    tcase_add_test(tests, test_a_stale_commit_number_is_fenced);
+    tcase_add_test(tests, test_a_zombie_cannot_commit_after_a_take);
+    tcase_add_test(tests, test_only_the_stale_shard_is_left_out);
+    tcase_add_test(tests, test_a_child_waits_for_its_parents);
+    tcase_add_test(tests, test_a_locked_row_is_freed);
+    tcase_add_test(tests, test_refused_rows_and_missing_tables_are_told_apart);
+    tcase_add_test(tests, test_resolve_never_guesses);
+    tcase_add_test(tests, test_the_ledger_is_in_the_commit);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
