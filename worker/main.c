@@ -1,0 +1,74 @@
+/* `leat`: finds the command and runs it. Everything else is in the commands' own files. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/units.h"
+#include "worker/command.h"
+
+static const struct leat_command commands[] = {
+    {"db", "migrate and inspect the databases (migrate | status | grants)", leat_command_db},
+    {"version", "print the version", leat_command_version},
+};
+
+static void
+help(FILE *out)
+{
+    fputs("leat: a stream's records, through your code, into your database, exactly once\n\n"
+          "  leat db migrate --database postgresql://leat@localhost/leat\n"
+          "  leat db status  --database postgresql://leat@localhost/leat\n\n"
+          "Commands (each has --help):\n",
+          out);
+    for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the other side is down\n", out);
+}
+
+int
+leat_command_failed(const char *command, const struct leat_error *err)
+{
+    fprintf(stderr, "leat %s: %s\n", command, err->text);
+    return err->is_retryable ? LEAT_EXIT_UNAVAILABLE : LEAT_EXIT_FAILED;
+}
+
+int
+leat_command_version(int argc, char **argv)
+{
+    puts("leat " LEAT_VERSION);
+    return LEAT_EXIT_OK;
+}
+
+static int
+unknown(const char *name)
+{
+    const char *names[LEAT_COUNT_OF(commands) + 1] = {0};
+    const char *nearest;
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++)
+        names[i] = commands[i].name;
+    nearest = leat_did_you_mean(name, names);
+    fprintf(stderr, "leat: there is no command \"%s\"%s%s%s; see leat --help\n", name,
+            nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "",
+            nearest != NULL ? "\"?" : "");
+    return LEAT_EXIT_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return LEAT_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help(stdout);
+        return LEAT_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return leat_command_version(argc - 1, argv + 1);
+    for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    return unknown(argv[1]);
+}
