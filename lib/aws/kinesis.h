@@ -141,7 +141,7 @@ int leat_kinesis_records_parse(unsigned char *bytes, size_t size, enum leat_wire
                                struct leat_kinesis_records *records, struct leat_error *err);
 void leat_kinesis_records_release(struct leat_kinesis_records *records);
 
-/* Blocking: as the started one, with retries; for `leat tail`. The region keeps its memory. */
+/* Blocking: as the started one, with retries; for `leat tail`. The region keeps its memory. more than five: the call and the two places its answer is kept in. */
 int leat_kinesis_get_records(struct leat_kinesis *kinesis, const char *stream, const char *iterator,
                              unsigned limit, struct leat_kinesis_region *region,
                              struct leat_kinesis_records *records, struct leat_error *err);

@@ -35,7 +35,7 @@ struct leat_retry_verdict {
 };
 
 void leat_retry_begin(struct leat_retry_state *state, int64_t now_us);
-/* Counts the failure in state. retry_after_us: what the server asked for; 0: nothing. */
+/* Counts the failure in state. retry_after_us: what the server asked for; 0: nothing. more than five: pure: time and chance are arguments. */
 struct leat_retry_verdict leat_retry_decide(const struct leat_retry_policy *policy,
                                             struct leat_retry_state *state,
                                             const struct leat_fault *fault, int64_t now_us,

@@ -22,11 +22,13 @@ enum leat_decimal_status {
     LEAT_DECIMAL_MALFORMED = 1,
     LEAT_DECIMAL_TOO_LARGE = 2 /* a number, but not in 128 bits and scale 38 */
 };
-enum leat_decimal_status leat_decimal_parse(struct leat_slice text, struct leat_decimal *ret_decimal);
+enum leat_decimal_status leat_decimal_parse(struct leat_slice text,
+                                            struct leat_decimal *ret_decimal);
 /* false: overflow; *ret untouched. */
 bool leat_decimal_add(struct leat_decimal a, struct leat_decimal b, struct leat_decimal *ret_sum);
 int leat_decimal_compare(struct leat_decimal a, struct leat_decimal b);
-void leat_decimal_format(struct leat_buf *out, struct leat_decimal decimal); /* keeps the scale: 1.50 */
+void leat_decimal_format(struct leat_buf *out,
+                         struct leat_decimal decimal); /* keeps the scale: 1.50 */
 
 /*
  * Order of two decimal texts of any length, exactly. Well-formed, as for parse, is the caller's duty (a

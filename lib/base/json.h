@@ -27,7 +27,8 @@ void leat_json_integer(struct leat_json *json, const char *key, int64_t number);
 void leat_json_real(struct leat_json *json, const char *key, double number); /* not finite: null */
 void leat_json_bool(struct leat_json *json, const char *key, bool is_true);
 void leat_json_null(struct leat_json *json, const char *key);
-void leat_json_raw(struct leat_json *json, const char *key, struct leat_slice raw); /* a JSON value */
+void leat_json_raw(struct leat_json *json, const char *key,
+                   struct leat_slice raw); /* a JSON value */
 
 /* The whole text as one value; depth and size bounded. The caller's: json_object_put. */
 int leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct leat_error *err);
@@ -36,6 +37,7 @@ bool leat_json_get_text(struct json_object *object, const char *key, struct leat
 bool leat_json_get_integer(struct json_object *object, const char *key, int64_t *ret_number);
 bool leat_json_get_real(struct json_object *object, const char *key, double *ret_number);
 bool leat_json_get_bool(struct json_object *object, const char *key, bool *ret_is_true);
-struct json_object *leat_json_get(struct json_object *object, const char *key); /* borrowed; NULL: absent or null */
+struct json_object *leat_json_get(struct json_object *object,
+                                  const char *key); /* borrowed; NULL: absent or null */
 
 #endif

@@ -21,7 +21,8 @@ void leat_map_init(struct leat_map *map);
 /* free_value may be NULL. */
 void leat_map_release(struct leat_map *map, void (*free_value)(void *));
 void *leat_map_get(const struct leat_map *map, struct leat_slice key); /* NULL: none */
-void *leat_map_put(struct leat_map *map, struct leat_slice key, void *value); /* returns the old one */
+void *leat_map_put(struct leat_map *map, struct leat_slice key,
+                   void *value); /* returns the old one */
 void *leat_map_remove(struct leat_map *map, struct leat_slice key);
 /* for (size_t i = 0; (entry = leat_map_next(map, &i)) != NULL;) ; removing the current one is allowed */
 struct leat_map_entry *leat_map_next(const struct leat_map *map, size_t *position);

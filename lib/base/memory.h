@@ -7,11 +7,11 @@
 
 #include <leat/slice.h>
 
-void *leat_alloc(size_t size);                            /* not zeroed; free() */
-void *leat_alloc_zero(size_t count, size_t size);         /* zeroed, overflow-checked */
+void *leat_alloc(size_t size);                    /* not zeroed; free() */
+void *leat_alloc_zero(size_t count, size_t size); /* zeroed, overflow-checked */
 void *leat_realloc(void *memory, size_t count, size_t size);
 char *leat_strdup(const char *text);
-char *leat_slice_strdup(struct leat_slice slice);         /* zero-terminated */
+char *leat_slice_strdup(struct leat_slice slice);           /* zero-terminated */
 struct leat_slice leat_slice_copy(struct leat_slice slice); /* free((void *)copy.data) */
 _Noreturn void leat_out_of_memory(size_t size);
 
@@ -27,7 +27,7 @@ void leat_cleanup_free(void *pointer_to_pointer);
 #define LEAT_GROW(items, count, capacity)                                                          \
     do {                                                                                           \
         if ((count) >= (capacity)) {                                                               \
-            (capacity) = (capacity) < 8 ? 8 : (capacity) * 2;                                      \
+            (capacity) = (capacity) < 8 ? 8 : (capacity)*2;                                        \
             (items) = leat_realloc((items), (capacity), sizeof *(items));                          \
         }                                                                                          \
     } while (0)

@@ -20,7 +20,8 @@ void leat_format_size(struct leat_buf *out, int64_t bytes);  /* 64MiB, 512B */
 bool leat_parse_time(struct leat_slice text, int64_t *ret_us);
 /* By a strptime-like format of %Y %m %d %H %M %S %f (fraction) %z %b %y %j %s %e %y %T %F %%; UTC default. */
 bool leat_parse_time_as(struct leat_slice text, const char *format, int64_t *ret_us);
-void leat_format_time(struct leat_buf *out, int64_t us); /* 2022-01-01T00:01:00.250000Z; whole seconds without fraction */
+void leat_format_time(struct leat_buf *out,
+                      int64_t us); /* 2022-01-01T00:01:00.250000Z; whole seconds without fraction */
 int64_t leat_time_from_civil(int year, int month, int day); /* days since 1970-01-01 */
 
 /* The nearest of `words` (NULL-ended) for a "did you mean", or NULL when none is near. */

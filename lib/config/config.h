@@ -21,16 +21,21 @@ struct leat_config_option {
     int line, column;
 };
 
-enum leat_start_kind { LEAT_START_TRIM_HORIZON = 0, LEAT_START_LATEST = 1, LEAT_START_TIME = 2, LEAT_START_UNSET = 3 };
+enum leat_start_kind {
+    LEAT_START_TRIM_HORIZON = 0,
+    LEAT_START_LATEST = 1,
+    LEAT_START_TIME = 2,
+    LEAT_START_UNSET = 3
+};
 struct leat_start {
     enum leat_start_kind kind;
     int64_t time_us;
 };
 
 struct leat_config_stream {
-    const char *name;      /* or ARN, or pattern */
+    const char *name; /* or ARN, or pattern */
     struct leat_start start;
-    const char *file;      /* not NULL: a file source */
+    const char *file; /* not NULL: a file source */
     bool follow;
     int line, column;
 };
@@ -50,8 +55,8 @@ struct leat_config_target {
     const char *url, *url_file; /* both NULL: the application's database */
     const struct leat_config_option *options;
     size_t option_count;
-    int64_t linger_us;      /* -1: auto */
-    int64_t rows;           /* -1: auto */
+    int64_t linger_us; /* -1: auto */
+    int64_t rows;      /* -1: auto */
     int64_t bytes;
     int64_t committers;
     int line, column;
@@ -63,7 +68,7 @@ struct leat_config_processor {
     size_t option_count;
     const char *const *streams; /* names as in streams; count 0: all */
     size_t stream_count;
-    struct leat_start start;    /* LEAT_START_UNSET: the stream's */
+    struct leat_start start; /* LEAT_START_UNSET: the stream's */
     int64_t batch_records, batch_bytes, batch_deadline_us;
     int64_t lanes;
     struct leat_config_failure failure;
@@ -78,7 +83,8 @@ struct leat_config {
     int64_t config_version;
     const char *application, *worker_id;
     const char *database_url, *database_url_file; /* one of the two */
-    const char *aws_region, *aws_endpoint_kinesis, *aws_endpoint_s3, *aws_endpoint_sts, *aws_profile;
+    const char *aws_region, *aws_endpoint_kinesis, *aws_endpoint_s3, *aws_endpoint_sts,
+        *aws_profile;
     const struct leat_config_stream *streams;
     size_t stream_count;
     const char *reading_mode;
@@ -109,7 +115,7 @@ struct leat_config_override {
 
 typedef void (*leat_config_report_fn)(void *context, const char *line); /* "file:1:2: text" */
 
-/* Reads the file, environment (environ) and overrides. Every problem is one call of report; LEAT_E_INVALID after any. */
+/* Reads the file, environment (environ) and overrides. Every problem is one call of report; LEAT_E_INVALID after any. more than five: the three sources of values, and where errors go. */
 int leat_config_load(const char *file, const struct leat_config_override *overrides,
                      size_t override_count, leat_config_report_fn report, void *context,
                      struct leat_config **ret_config);

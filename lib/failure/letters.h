@@ -16,7 +16,7 @@
 #include "base/buf.h"
 
 struct leat_letters;
-struct leat_archive;           /* archive.h: S3 or a folder */
+struct leat_archive;            /* archive.h: S3 or a folder */
 struct leat_dead_letter_stream; /* dead_letter_stream.h: Kinesis first */
 
 /* What failed: copied by submit. */
@@ -27,7 +27,7 @@ struct leat_letter {
     struct leat_slice partition_key, explicit_hash_key;
     int64_t arrival_us;
     struct leat_slice data;
-    struct leat_slice reason;  /* one word */
+    struct leat_slice reason; /* one word */
     struct leat_slice text;
     struct leat_slice sqlstate;
     int32_t attempts;
@@ -38,14 +38,15 @@ struct leat_letter {
 typedef void (*leat_letter_done_fn)(void *context, const struct leat_failure *failure);
 
 struct leat_letters_options {
-    struct leat_archive *archive; /* mandatory */
+    struct leat_archive *archive;                 /* mandatory */
     struct leat_dead_letter_stream *dead_letters; /* NULL: none */
     const char *worker_id;
 };
 
 struct leat_letters *leat_letters_new(const struct leat_letters_options *options,
                                       struct leat_error *err);
-void leat_letters_free(struct leat_letters *letters); /* waits for nothing: what waits is forgotten (and redone) */
+void leat_letters_free(
+    struct leat_letters *letters); /* waits for nothing: what waits is forgotten (and redone) */
 
 /* A ticket to cancel by: after cancel returned done is not called. */
 struct leat_letter_ticket;

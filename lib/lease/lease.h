@@ -16,11 +16,11 @@ struct leat_lease_key {
 struct leat_lease {
     struct leat_lease_key key;
     enum leat_lease_state state;
-    int64_t lease_owner;   /* an incarnation; 0: none. Always the actual owner */
-    int64_t next_owner;    /* 0: none. Only a wish: a handoff under way */
+    int64_t lease_owner; /* an incarnation; 0: none. Always the actual owner */
+    int64_t next_owner;  /* 0: none. Only a wish: a handoff under way */
     int64_t lease_counter;
     struct leat_slice last_worker_id;
-    int64_t handoff_at_us; /* the database's clock; 0: none */
+    int64_t handoff_at_us;   /* the database's clock; 0: none */
     struct leat_slice start; /* initial checkpoint: TRIM_HORIZON | AT_TIMESTAMP:<µs> */
     struct leat_slice parents[LEAT_SHARD_PARENTS];
     size_t parent_count;
@@ -33,7 +33,7 @@ struct leat_worker {
     struct leat_slice worker_id;
     int64_t incarnation;
     enum leat_worker_state state;
-    double weight;      /* 1 */
+    double weight;       /* 1 */
     uint32_t max_leases; /* 0: no limit */
     struct leat_slice build;
 };

@@ -17,7 +17,7 @@ struct leat_lease_manager;
 struct leat_owned_lease {
     struct leat_lease_key key;
     int64_t lease_counter;
-    struct leat_slice start;     /* checkpoint where a processor without a progress row begins */
+    struct leat_slice start; /* checkpoint where a processor without a progress row begins */
     const struct leat_slice *parents; /* parents that are still in ListShards (needed ones) */
     size_t parent_count;
     struct leat_slice starting_hash_key, ending_hash_key;
@@ -25,9 +25,9 @@ struct leat_owned_lease {
 };
 
 enum leat_lease_loss {
-    LEAT_LOSS_FENCED = 0,  /* somebody else owns it (forced, judged dead, operator) */
-    LEAT_LOSS_WORKER = 1,  /* this incarnation was declared dead: all leases are gone */
-    LEAT_LOSS_GONE = 2     /* the row or the stream is gone */
+    LEAT_LOSS_FENCED = 0, /* somebody else owns it (forced, judged dead, operator) */
+    LEAT_LOSS_WORKER = 1, /* this incarnation was declared dead: all leases are gone */
+    LEAT_LOSS_GONE = 2    /* the row or the stream is gone */
 };
 
 struct leat_lease_events {
@@ -47,9 +47,9 @@ struct leat_lease_events {
 /* A processor of the configuration, as registered in leat.processors. */
 struct leat_lease_processor {
     const char *name;
-    const char *target_id;          /* text that names the target (plugin and uuid or url without secrets) */
+    const char *target_id; /* text that names the target (plugin and uuid or url without secrets) */
     const struct leat_position *start; /* NULL: the stream's */
-    const size_t *streams;          /* indices into streams; NULL: all */
+    const size_t *streams;             /* indices into streams; NULL: all */
     size_t stream_count;
 };
 
@@ -61,14 +61,14 @@ struct leat_lease_stream {
 struct leat_lease_options {
     const char *database_url;
     const char *application;
-    const char *worker_id;    /* "auto" or NULL: host-pid-random */
-    int64_t heartbeat_us;     /* 1 s */
-    int64_t expiry_us;        /* 5 s */
-    int64_t drain_us;         /* 200 ms */
-    int64_t force_after_us;   /* 5 s */
+    const char *worker_id;  /* "auto" or NULL: host-pid-random */
+    int64_t heartbeat_us;   /* 1 s */
+    int64_t expiry_us;      /* 5 s */
+    int64_t drain_us;       /* 200 ms */
+    int64_t force_after_us; /* 5 s */
     uint32_t max_leases;
     double weight;
-    bool use_notify;          /* LISTEN/NOTIFY; everything works without */
+    bool use_notify; /* LISTEN/NOTIFY; everything works without */
     bool use_session_lock;
     const struct leat_lease_stream *streams;
     size_t stream_count;
@@ -101,8 +101,7 @@ void leat_lease_raise(struct leat_lease_manager *manager, struct leat_lease_key 
 void leat_lease_check(struct leat_lease_manager *manager, struct leat_lease_key key);
 /*
  * A shard's end, step 1: upsert leases of the children (told by the source; none: ListShards). done is called on the
- * manager thread when they are committed; only then may SHARD_END be committed (step 2, the pipeline's).
- */
+ * manager thread when they are committed; only then may SHARD_END be committed (step 2, the pipeline's). more than five: the answer comes later, by done and context. */
 void leat_lease_children(struct leat_lease_manager *manager, struct leat_lease_key key,
                          const struct leat_shard_facts *children, size_t child_count,
                          void (*done)(void *context, struct leat_lease_key key), void *context);

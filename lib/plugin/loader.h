@@ -12,7 +12,8 @@
 #include "base/buf.h"
 
 struct leat_plugin_path {
-    const char *directories; /* colon-separated; NULL: LEAT_PLUGIN_PATH, beside the program, the installed one */
+    const char *
+        directories; /* colon-separated; NULL: LEAT_PLUGIN_PATH, beside the program, the installed one */
 };
 
 /* name_or_file with a '/' or ending in .so is a file. sha256: hex or NULL. */

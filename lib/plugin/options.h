@@ -22,10 +22,9 @@ struct leat_raw_option {
 
 typedef void (*leat_option_report_fn)(void *context, int line, int column, const char *text);
 
-/* 0, or LEAT_E_INVALID after every problem was reported. Values live in the arena. */
+/* 0, or LEAT_E_INVALID after every problem was reported. Values live in the arena. more than five: two tables in, errors by callback. */
 int leat_options_resolve(const struct leat_option *declared, const struct leat_raw_option *given,
-                         size_t given_count, struct leat_arena *arena,
-                         leat_option_report_fn report, void *context,
-                         struct leat_options *ret_options);
+                         size_t given_count, struct leat_arena *arena, leat_option_report_fn report,
+                         void *context, struct leat_options *ret_options);
 
 #endif

@@ -44,7 +44,7 @@ static const char take_many_sql[] =
     "WITH wanted AS (" WANTED "), free AS MATERIALIZED ("
     "SELECT p.application, p.processor, p.tenant, p.stream_id, p.shard FROM leat.progress p JOIN "
     "wanted w ON " KEY_JOIN " ORDER BY p.application, p.processor, p.tenant, p.stream_id, p.shard "
-                            "FOR UPDATE OF p SKIP LOCKED) " RAISE_FENCE
+    "FOR UPDATE OF p SKIP LOCKED) " RAISE_FENCE
     "FROM wanted w WHERE EXISTS (SELECT FROM free p WHERE " KEY_JOIN ") "
     "OR NOT EXISTS (SELECT FROM leat.progress p WHERE " KEY_JOIN ")" RAISE_FENCE_END;
 

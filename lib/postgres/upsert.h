@@ -28,7 +28,7 @@ void leat_pg_delete_sql(const struct leat_pg_names *names, const struct leat_flu
 void leat_pg_insert_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
                         struct leat_buf *out);
 /* Rows first … first + count of the group, as arrays: all present columns, or the key columns alone.
-   `arrays` holds one buf per column of the table. */
+   `arrays` holds one buf per column of the table. more than five: a range of rows, and the three places it is bound to. */
 int leat_pg_bind_rows(const struct leat_flush_rows *rows, size_t first, size_t count,
                       bool keys_only, struct leat_buf *arrays,
                       struct leat_pg_parameters *parameters, struct leat_error *err);

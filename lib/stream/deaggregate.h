@@ -17,8 +17,9 @@ enum leat_user_record_status {
     LEAT_USER_RECORD_GOOD = 0,
     LEAT_USER_RECORD_OUTSIDE_HASH_RANGE = 1, /* reason outside_hash_range: divert this one */
     LEAT_USER_RECORD_BAD_INDEX = 2,          /* reason bad_aggregate_index: divert this one */
-    LEAT_USER_RECORD_BAD_ARRAY = 3,          /* reason bad_json_array: the rest of a gzip'd array does not parse */
-    LEAT_USER_RECORD_TOO_LARGE = 4           /* reason expansion_limit: the whole stream record is diverted */
+    LEAT_USER_RECORD_BAD_ARRAY =
+        3, /* reason bad_json_array: the rest of a gzip'd array does not parse */
+    LEAT_USER_RECORD_TOO_LARGE = 4 /* reason expansion_limit: the whole stream record is diverted */
 };
 
 struct leat_user_record {
@@ -47,7 +48,7 @@ void leat_deaggregator_reset(struct leat_deaggregator *deaggregator);
 struct leat_deaggregator_counts {
     uint64_t aggregates, bad_md5, outside_hash_range, bad_index, bad_array, too_large;
 };
-struct leat_deaggregator_counts
-leat_deaggregator_counts(const struct leat_deaggregator *deaggregator);
+struct leat_deaggregator_counts leat_deaggregator_counts(
+    const struct leat_deaggregator *deaggregator);
 
 #endif

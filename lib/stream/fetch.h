@@ -35,9 +35,10 @@ struct leat_feed_events {
 
 struct leat_fetcher *leat_fetcher_new(const struct leat_fetcher_options *options,
                                       struct leat_error *err); /* starts its thread; NULL: err */
-void leat_fetcher_free(struct leat_fetcher *fetcher); /* all feeds closed before */
+void leat_fetcher_free(struct leat_fetcher *fetcher);          /* all feeds closed before */
 struct leat_event_loop *leat_fetcher_loop(struct leat_fetcher *fetcher);
 
+/* more than five: all that names a feed and its beginning. */
 struct leat_feed *leat_feed_open(struct leat_fetcher *fetcher, struct leat_source *source,
                                  struct leat_slice shard, unsigned processor,
                                  const struct leat_position *position, uint64_t generation,

@@ -16,10 +16,10 @@
 
 struct leat_memory;
 enum leat_memory_use {
-    LEAT_MEMORY_CHUNKS = 0,    /* answers, from reservation to processed */
-    LEAT_MEMORY_EXPANDED = 1,  /* de-aggregated copies */
-    LEAT_MEMORY_ROWS = 2,      /* merge buffers */
-    LEAT_MEMORY_LETTERS = 3,   /* failed records on their way */
+    LEAT_MEMORY_CHUNKS = 0,   /* answers, from reservation to processed */
+    LEAT_MEMORY_EXPANDED = 1, /* de-aggregated copies */
+    LEAT_MEMORY_ROWS = 2,     /* merge buffers */
+    LEAT_MEMORY_LETTERS = 3,  /* failed records on their way */
     LEAT_MEMORY_USES = 4
 };
 
@@ -42,8 +42,8 @@ void leat_memory_give_back(struct leat_memory *memory, struct leat_reservation *
 /* Charges what is there already (rows, expansion): never refused, but it makes reservations wait. */
 void leat_memory_charge(struct leat_memory *memory, unsigned processor, enum leat_memory_use use,
                         size_t bytes);
-void leat_memory_discharge(struct leat_memory *memory, unsigned processor,
-                           enum leat_memory_use use, size_t bytes);
+void leat_memory_discharge(struct leat_memory *memory, unsigned processor, enum leat_memory_use use,
+                           size_t bytes);
 size_t leat_memory_used(struct leat_memory *memory, enum leat_memory_use use);
 size_t leat_memory_total(struct leat_memory *memory);
 /* Called (any thread, must not block) when bytes came back after a refusal. */

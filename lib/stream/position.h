@@ -16,14 +16,15 @@ enum leat_position_kind {
     LEAT_POSITION_AT_TIMESTAMP = 1,
     LEAT_POSITION_SEQUENCE = 2, /* everything up to and including (sequence, sub) is done */
     LEAT_POSITION_SHARD_END = 3,
-    LEAT_POSITION_LATEST = 4    /* only in configuration and for `leat tail`: resolved once, never stored */
+    LEAT_POSITION_LATEST =
+        4 /* only in configuration and for `leat tail`: resolved once, never stored */
 };
 
 struct leat_position {
     enum leat_position_kind kind;
-    int64_t timestamp_us;               /* LEAT_POSITION_AT_TIMESTAMP */
+    int64_t timestamp_us;                   /* LEAT_POSITION_AT_TIMESTAMP */
     char sequence[LEAT_SEQUENCE_BYTES + 1]; /* LEAT_POSITION_SEQUENCE */
-    int64_t sub_sequence;               /* the last done inside the aggregate; -1: the whole record is done */
+    int64_t sub_sequence; /* the last done inside the aggregate; -1: the whole record is done */
 };
 
 int leat_position_parse(struct leat_slice checkpoint, int64_t sub_sequence,

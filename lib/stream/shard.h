@@ -11,7 +11,8 @@ struct leat_shard_facts {
     struct leat_slice shard;
     struct leat_slice parents[LEAT_SHARD_PARENTS]; /* may name shards that have left the list */
     size_t parent_count;
-    struct leat_slice starting_hash_key, ending_hash_key; /* decimal, inclusive; empty: not known (a file) */
+    struct leat_slice starting_hash_key,
+        ending_hash_key; /* decimal, inclusive; empty: not known (a file) */
     struct leat_slice starting_sequence;
     bool is_closed; /* has an ending sequence number */
 };

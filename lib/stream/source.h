@@ -31,12 +31,12 @@ struct leat_memory; /* memory.h: the process's byte budget */
 struct leat_chunk {
     struct leat_raw_record *records;
     size_t count;
-    int64_t behind_ms;      /* -1: not known */
-    bool is_shard_end;      /* nothing follows: the shard is closed and read to its end */
+    int64_t behind_ms; /* -1: not known */
+    bool is_shard_end; /* nothing follows: the shard is closed and read to its end */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;
-    size_t charged_bytes;   /* of the budget, given back at unref */
-    int64_t arrived_at_us;  /* monotonic: when the answer was complete */
+    size_t charged_bytes;  /* of the budget, given back at unref */
+    int64_t arrived_at_us; /* monotonic: when the answer was complete */
     struct leat_memory *memory;
     void (*release)(struct leat_chunk *chunk); /* frees the bytes; set by the source */
     void *owner;
@@ -47,12 +47,14 @@ struct leat_chunk *leat_chunk_ref(struct leat_chunk *chunk);
 void leat_chunk_unref(struct leat_chunk *chunk); /* any thread; NULL is fine */
 
 enum leat_read_outcome {
-    LEAT_READ_OK = 0,       /* chunk given (maybe with 0 records) */
-    LEAT_READ_AGAIN = 1,    /* transient: throttled, unavailable: err says; try again not before retry_at_us */
-    LEAT_READ_TOO_LARGE = 2, /* the answer over-ran the reservation: ask with a larger one (needed_bytes) */
-    LEAT_READ_GONE = 3,     /* the shard left the stream (retention), or the stream is gone */
-    LEAT_READ_INVALID = 4,  /* the position is not of this stream: it was made again */
-    LEAT_READ_BLOCKED = 5   /* credentials, rights: visible, retried slowly */
+    LEAT_READ_OK = 0, /* chunk given (maybe with 0 records) */
+    LEAT_READ_AGAIN =
+        1, /* transient: throttled, unavailable: err says; try again not before retry_at_us */
+    LEAT_READ_TOO_LARGE =
+        2, /* the answer over-ran the reservation: ask with a larger one (needed_bytes) */
+    LEAT_READ_GONE = 3,    /* the shard left the stream (retention), or the stream is gone */
+    LEAT_READ_INVALID = 4, /* the position is not of this stream: it was made again */
+    LEAT_READ_BLOCKED = 5  /* credentials, rights: visible, retried slowly */
 };
 
 struct leat_read_result {
@@ -67,11 +69,13 @@ typedef void (*leat_read_done_fn)(void *context, const struct leat_read_result *
 
 struct leat_reader;
 struct leat_source;
-struct leat_event_loop; /* aws/http.h's loop of the fetch thread, for sources that need the network */
+struct
+    leat_event_loop; /* aws/http.h's loop of the fetch thread, for sources that need the network */
 
 struct leat_source_facts {
-    char name[129];       /* as configured */
-    char stream_id[512];  /* ARN@creation in whole seconds; file:<device>-<inode> or file:<path> for files */
+    char name[129]; /* as configured */
+    char stream_id
+        [512]; /* ARN@creation in whole seconds; file:<device>-<inode> or file:<path> for files */
     char arn[480];
     int64_t retention_ms; /* 0: for ever */
     int64_t created_us;
@@ -80,14 +84,17 @@ struct leat_source_facts {
 struct leat_source_ops {
     const char *kind; /* "kinesis", "file" */
     /* Blocking. Facts of the stream as it is now. */
-    int (*describe)(struct leat_source *source, struct leat_source_facts *ret_facts, struct leat_error *err);
+    int (*describe)(struct leat_source *source, struct leat_source_facts *ret_facts,
+                    struct leat_error *err);
     /* Blocking, paged inside. All shards that the stream still tells. */
-    int (*list_shards)(struct leat_source *source, struct leat_shard_list *list, struct leat_error *err);
+    int (*list_shards)(struct leat_source *source, struct leat_shard_list *list,
+                       struct leat_error *err);
     /* The service's own time, for LATEST: µs since 1970 UTC. Blocking. */
     int (*now)(struct leat_source *source, int64_t *ret_us, struct leat_error *err);
 
     struct leat_reader *(*reader_open)(struct leat_source *source, struct leat_event_loop *loop,
-                                       struct leat_slice shard, const struct leat_position *position);
+                                       struct leat_slice shard,
+                                       const struct leat_position *position);
     /* At most `reservation` bytes of answer. done is called later on the fetch thread, never from inside. */
     void (*read)(struct leat_reader *reader, size_t reservation_bytes, leat_read_done_fn done,
                  void *context);

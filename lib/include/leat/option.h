@@ -25,7 +25,7 @@ enum leat_option_type {
 };
 
 enum leat_option_flag {
-    LEAT_OPTION_SECRET = 1,  /* masked wherever it is shown */
+    LEAT_OPTION_SECRET = 1, /* masked wherever it is shown */
     LEAT_OPTION_REQUIRED = 2
 };
 

@@ -64,15 +64,15 @@ struct leat_processor {
     int64_t tick_interval_us;          /* 0: tick is not called */
 
     /* Once per configured processor and worker process. NULL: instance is NULL. */
-    int (*open)(const struct leat_host *host, const struct leat_options *options, void **ret_instance,
-                struct leat_error *err);
+    int (*open)(const struct leat_host *host, const struct leat_options *options,
+                void **ret_instance, struct leat_error *err);
     void (*close)(void *instance);
     /* Tables made from the options; lives as long as the instance. NULL: `tables`. */
     const struct leat_table *(*describe)(void *instance);
 
     /* Taken, parents ended, position known. NULL: the state is the instance. */
-    int (*shard_begin)(void *instance, const struct leat_shard *shard, struct leat_slice saved_state,
-                       void **ret_state, struct leat_error *err);
+    int (*shard_begin)(void *instance, const struct leat_shard *shard,
+                       struct leat_slice saved_state, void **ret_state, struct leat_error *err);
     enum leat_verdict (*process)(void *state, const struct leat_batch *batch, struct leat_out *out,
                                  struct leat_error *err);
     /* Before any retry or rewind: forget what was learnt since saved_state. */
@@ -102,12 +102,12 @@ typedef const struct leat_processor *(*leat_processor_v1_fn)(void);
             .size = sizeof(struct leat_processor),                                                 \
             .abi_major = LEAT_ABI_MAJOR,                                                           \
             .abi_minor = LEAT_ABI_MINOR,                                                           \
-            __VA_ARGS__                                                                            \
-        };                                                                                         \
+            __VA_ARGS__};                                                                          \
         return &leat_processor_descriptor;                                                         \
     }                                                                                              \
     struct leat_processor
 
+/* more than five: what leat_emit spells out. */
 static inline int
 leat_emit_values(struct leat_out *out, const struct leat_record *record, size_t table,
                  enum leat_operation operation, const struct leat_value *values, size_t count)

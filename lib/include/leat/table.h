@@ -18,12 +18,13 @@ enum leat_rule {
     LEAT_MIN = 3,
     LEAT_MAX = 4,
     LEAT_COUNT = 5, /* int64: counts the values emitted that are neither null nor absent */
-    LEAT_FIRST = 6, /* the value with the smallest order_by column; equal order: the greater value */
-    LEAT_LAST = 7   /* the value with the greatest order_by column; equal order: the greater value */
+    LEAT_FIRST =
+        6,        /* the value with the smallest order_by column; equal order: the greater value */
+    LEAT_LAST = 7 /* the value with the greatest order_by column; equal order: the greater value */
 };
 
 enum leat_column_flag {
-    LEAT_INEXACT = 1,  /* a sum of floats: its last digits depend on how the stream was cut */
+    LEAT_INEXACT = 1, /* a sum of floats: its last digits depend on how the stream was cut */
     LEAT_NOT_NULL = 2
 };
 

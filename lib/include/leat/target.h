@@ -39,9 +39,10 @@ struct leat_progress {
     bool exists;
     bool has_saved_state;
     int64_t lease_counter, lease_owner, commit_seq;
-    int32_t takes;                /* since the last commit: 1 after a take that follows a commit */
-    struct leat_slice checkpoint; /* TRIM_HORIZON | AT_TIMESTAMP:<µs> | sequence number | SHARD_END */
-    int64_t sub_sequence;         /* the last done inside the aggregate at checkpoint; -1: all of it */
+    int32_t takes; /* since the last commit: 1 after a take that follows a commit */
+    struct leat_slice
+        checkpoint;       /* TRIM_HORIZON | AT_TIMESTAMP:<µs> | sequence number | SHARD_END */
+    int64_t sub_sequence; /* the last done inside the aggregate at checkpoint; -1: all of it */
     struct leat_slice saved_state;
     struct leat_slice probe_sequence; /* empty: not probing */
     int64_t probe_sub;
@@ -202,8 +203,7 @@ typedef const struct leat_target *(*leat_target_v1_fn)(void);
             .size = sizeof(struct leat_target),                                                    \
             .abi_major = LEAT_TARGET_ABI_MAJOR,                                                    \
             .abi_minor = LEAT_TARGET_ABI_MINOR,                                                    \
-            __VA_ARGS__                                                                            \
-        };                                                                                         \
+            __VA_ARGS__};                                                                          \
         return &leat_target_descriptor;                                                            \
     }                                                                                              \
     struct leat_target
