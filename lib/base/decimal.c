@@ -252,8 +252,11 @@ plain_from(const struct parts *parts, int64_t whole, int64_t fraction)
     memset(plain.digits, '0', size);
     plain.digits[size] = '\0';
     first = plain.digits + whole - ((int64_t)parts->whole.size + parts->exponent);
-    memcpy(first, parts->whole.data, parts->whole.size);
-    memcpy(first + parts->whole.size, parts->fraction.data, parts->fraction.size);
+    /* A part without digits has no address. */
+    if (parts->whole.size > 0)
+        memcpy(first, parts->whole.data, parts->whole.size);
+    if (parts->fraction.size > 0)
+        memcpy(first + parts->whole.size, parts->fraction.data, parts->fraction.size);
     plain.is_negative = parts->is_negative && strspn(plain.digits, "0") < size;
     return plain;
 }

@@ -61,17 +61,26 @@ leat_deaggregator_new(const struct leat_expand_limits *limits,
     return deaggregator;
 }
 
+/* The text that is still being taken apart stays: a batch may end in the middle of an array. */
 void
 leat_deaggregator_reset(struct leat_deaggregator *deaggregator)
 {
-    while (deaggregator->expanded != NULL) {
-        struct expanded *next = deaggregator->expanded->next;
+    struct expanded *open = deaggregator->mode == ARRAY ? deaggregator->expanded : NULL;
+    struct expanded *next = open != NULL ? open->next : deaggregator->expanded;
 
-        leat_buf_release(&deaggregator->expanded->text);
-        free(deaggregator->expanded);
-        deaggregator->expanded = next;
+    while (next != NULL) {
+        struct expanded *expanded = next;
+
+        next = expanded->next;
+        leat_buf_release(&expanded->text);
+        free(expanded);
     }
+    deaggregator->expanded = open;
     deaggregator->held_bytes = 0;
+    if (open != NULL) {
+        open->next = NULL;
+        deaggregator->held_bytes = open->text.capacity;
+    }
 }
 
 void
@@ -79,6 +88,7 @@ leat_deaggregator_free(struct leat_deaggregator *deaggregator)
 {
     if (deaggregator == NULL)
         return;
+    deaggregator->mode = IDLE;
     leat_deaggregator_reset(deaggregator);
     leat_kpl_release(&deaggregator->kpl);
     free(deaggregator);
@@ -283,6 +293,7 @@ next_element(struct leat_deaggregator *deaggregator, struct leat_user_record *re
         deaggregator->mode = IDLE;
         return true;
     case LEAT_JSON_ARRAY_END:
+        deaggregator->mode = IDLE;
         break;
     }
     return false;
