@@ -35,8 +35,11 @@ int64_t leat_aws_client_now_us(const struct leat_aws_client *client);
 struct leat_aws_outcome {
     int result; /* 0: 2xx, whole; else LEAT_E_…, with err */
     struct leat_fault fault;
-    const struct leat_http_answer *answer;
     struct leat_error err;
+    bool is_aborted; /* head or sink said so */
+    char content_type[64];
+    int64_t content_length;          /* -1: not told */
+    int64_t date_us, retry_after_us; /* 0: not told */
 };
 
 /* One request. Everything borrowed until done was called or cancel returned, but for subject (copied). */
@@ -67,6 +70,9 @@ void leat_aws_cancel(struct leat_aws_call *call); /* NULL is fine */
    used; sink is given `context`. */
 int leat_aws_run(struct leat_aws_client *client, const struct leat_aws_request *request,
                  struct leat_aws_outcome *ret_outcome, struct leat_error *err);
+/* For retries that a service has to do itself (PutRecords): waits; false: interrupted. */
+bool leat_aws_client_wait(struct leat_aws_client *client, int64_t deadline_us);
+struct leat_random *leat_aws_client_random(struct leat_aws_client *client);
 /* Another thread may end blocking calls (now and later ones) with LEAT_E_CANCELLED. */
 void leat_aws_client_interrupt(struct leat_aws_client *client);
 

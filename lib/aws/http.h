@@ -4,6 +4,7 @@
  *
  * Every function is for the owner's thread, except leat_event_loop_post and leat_event_loop_wake. Callbacks run inside
  * leat_event_loop_run_once, never inside start; they may start and cancel calls and timers, but not free the loop.
+ * head and sink are called from inside libcurl: those two may only look and return, not start or cancel calls.
  * After leat_http_cancel returned, no callback of that call comes any more.
  *
  * A reused connection that died before the first byte of the answer is tried again once, silently. Nothing else is.
@@ -22,7 +23,7 @@ struct leat_event_loop_options {
     const char *ca_bundle;         /* PEM file; NULL: AWS_CA_BUNDLE, else the system's */
     unsigned connections_per_host; /* 0: no limit; further calls wait (their time-out runs) */
     unsigned idle_connections;     /* kept for reuse; 0: 256 */
-    size_t receive_buffer_bytes;   /* 0: 512 KiB, shared by all */
+    size_t receive_buffer_bytes;   /* of each call under way; 0: 128 KiB */
 };
 
 /* options NULL: defaults. NULL: err. */

@@ -1,0 +1,67 @@
+/* Credentials as a value, and the two lines that every provider shares. Secrets are wiped before they are freed. */
+#include "aws/credentials.h"
+
+#include <stdlib.h>
+
+#include <openssl/crypto.h>
+
+#include "base/memory.h"
+
+static void
+wipe(char **text)
+{
+    if (*text == NULL)
+        return;
+    OPENSSL_cleanse(*text, strlen(*text));
+    free(*text);
+    *text = NULL;
+}
+
+void
+leat_credentials_set(struct leat_credentials *credentials, struct leat_slice access_key_id,
+                     struct leat_slice secret_access_key, struct leat_slice session_token)
+{
+    credentials->access_key_id = leat_slice_strdup(access_key_id);
+    credentials->secret_access_key = leat_slice_strdup(secret_access_key);
+    credentials->session_token = session_token.size > 0 ? leat_slice_strdup(session_token) : NULL;
+}
+
+void
+leat_credentials_copy(struct leat_credentials *credentials, const struct leat_credentials *from)
+{
+    leat_credentials_set(credentials, leat_slice_from(from->access_key_id),
+                         leat_slice_from(from->secret_access_key),
+                         leat_slice_from(from->session_token));
+}
+
+bool
+leat_credentials_equal(const struct leat_credentials *a, const struct leat_credentials *b)
+{
+    return leat_slice_equals(leat_slice_from(a->access_key_id),
+                             leat_slice_from(b->access_key_id)) &&
+           leat_slice_equals(leat_slice_from(a->secret_access_key),
+                             leat_slice_from(b->secret_access_key)) &&
+           leat_slice_equals(leat_slice_from(a->session_token), leat_slice_from(b->session_token));
+}
+
+void
+leat_credentials_release(struct leat_credentials *credentials)
+{
+    wipe(&credentials->access_key_id);
+    wipe(&credentials->secret_access_key);
+    wipe(&credentials->session_token);
+}
+
+int
+leat_credentials_provider_get(struct leat_credentials_provider *provider,
+                              struct leat_credentials *ret_credentials, struct leat_error *err)
+{
+    return provider->ops->get(provider, ret_credentials, err);
+}
+
+void
+leat_credentials_provider_free(struct leat_credentials_provider *provider)
+{
+    if (provider != NULL)
+        provider->ops->free(provider);
+}
