@@ -505,6 +505,7 @@ leat_aws_run(struct leat_aws_client *client, const struct leat_aws_request *requ
     inner.restart = run_restart;
     inner.done = run_done;
     inner.context = &run;
+    memset(ret_outcome, 0, sizeof *ret_outcome);
     leat_retry_begin(&state, leat_clock_monotonic_us());
     state.has_refreshed = state.has_corrected = true; /* the call itself does those */
     for (;;) {

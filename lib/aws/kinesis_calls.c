@@ -24,6 +24,7 @@ struct leat_kinesis_call {
     char *stream;
     enum leat_wire_encoding encoding; /* spoken */
     struct leat_buf body, lines;      /* of the request */
+    const char *headers[2];
     /* get_records */
     struct leat_kinesis_region *region;
     char *iterator;
@@ -126,13 +127,12 @@ static void on_outcome(void *context, const struct leat_aws_outcome *outcome);
 static void
 call_send(struct leat_kinesis_call *call)
 {
-    const char *headers[2];
     struct leat_wire wire;
     struct leat_aws_request request = {
         .method = "POST",
         .path = leat_slice_from("/"),
         .query = leat_slice_from(""),
-        .headers = headers,
+        .headers = call->headers,
         .header_count = 2,
         .subject = {"kinesis", call->action, "stream", leat_slice_from(call->stream)},
         .head = region_head,
@@ -151,9 +151,8 @@ call_send(struct leat_kinesis_call *call)
         write_get_records(&wire, call->iterator, call->limit);
     else
         write_get_iterator(&wire, &call->wanted);
-    leat_kinesis_headers(call->action, call->encoding, &call->lines, headers);
+    leat_kinesis_headers(call->action, call->encoding, &call->lines, call->headers);
     request.body = leat_buf_slice(&call->body);
-    /* The headers' texts live as long as the call; the array is read again when a refusal is answered. */
     call->aws = leat_aws_start(call->kinesis->client, call->loop, &request);
 }
 
