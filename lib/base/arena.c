@@ -134,7 +134,8 @@ leat_arena_copy(struct leat_arena *arena, struct leat_slice slice)
 {
     unsigned char *copy = leat_arena_alloc(arena, slice.size + 1);
 
-    memcpy(copy, slice.data, slice.size);
+    if (slice.size > 0) /* a zeroed slice has no address */
+        memcpy(copy, slice.data, slice.size);
     copy[slice.size] = '\0';
     return leat_slice_make(copy, slice.size);
 }

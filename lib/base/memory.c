@@ -66,7 +66,8 @@ leat_slice_strdup(struct leat_slice slice)
 {
     char *copy = leat_alloc(slice.size + 1);
 
-    memcpy(copy, slice.data, slice.size);
+    if (slice.size > 0) /* a zeroed slice has no address */
+        memcpy(copy, slice.data, slice.size);
     copy[slice.size] = '\0';
     return copy;
 }

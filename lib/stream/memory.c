@@ -18,13 +18,13 @@ struct leat_memory {
     struct leat_mutex lock;
     size_t budget;
     unsigned processor_count;
-    size_t uses[LEAT_MEMORY_USES] LEAT_GUARDED_BY(lock);
-    size_t *held LEAT_GUARDED_BY(lock); /* by processor, all uses; without the spare slot */
-    size_t total LEAT_GUARDED_BY(lock); /* without the spare slot */
-    bool is_spare_taken LEAT_GUARDED_BY(lock);
-    bool was_refused LEAT_GUARDED_BY(lock);
-    void (*wake)(void *) LEAT_GUARDED_BY(lock);
-    void *wake_context LEAT_GUARDED_BY(lock);
+    size_t uses[LEAT_MEMORY_USES] LEAT_FIELD_GUARDED_BY(lock);
+    size_t *held LEAT_FIELD_GUARDED_BY(lock); /* by processor, all uses; without the spare slot */
+    size_t total LEAT_FIELD_GUARDED_BY(lock); /* without the spare slot */
+    bool is_spare_taken LEAT_FIELD_GUARDED_BY(lock);
+    bool was_refused LEAT_FIELD_GUARDED_BY(lock);
+    void (*wake)(void *) LEAT_FIELD_GUARDED_BY(lock);
+    void *wake_context LEAT_FIELD_GUARDED_BY(lock);
 };
 
 struct leat_memory *
