@@ -27,7 +27,8 @@ bool leat_buf_add_slice(struct leat_buf *buf, struct leat_slice slice);
 bool leat_buf_add_text(struct leat_buf *buf, const char *text);
 bool leat_buf_add_byte(struct leat_buf *buf, unsigned char byte);
 bool leat_buf_printf(struct leat_buf *buf, const char *format, ...) LEAT_PRINTF(2, 3);
-bool leat_buf_vprintf(struct leat_buf *buf, const char *format, va_list arguments);
+bool leat_buf_vprintf(struct leat_buf *buf, const char *format, va_list arguments)
+    LEAT_PRINTF(2, 0);
 /* big-endian integers, as wire formats want them */
 bool leat_buf_add_be16(struct leat_buf *buf, uint16_t value);
 bool leat_buf_add_be32(struct leat_buf *buf, uint32_t value);

@@ -11,6 +11,12 @@
 
 #include <leat/error.h>
 
+/*
+ * Variables of a file: LEAT_GUARDED_BY(lock). Fields: LEAT_FIELD_GUARDED_BY(lock), since in C clang (before 20) cannot
+ * name a field's neighbour: such a field asks for `leat_any_lock`, which every lock brings along. Proven is that it is
+ * touched under a lock and that every lock is let go; that it is the right one is proven where functions say
+ * LEAT_REQUIRES(queue->lock). Where a struct is made or freed, and nobody else sees it: leat_is_unshared() first.
+ */
 #if defined(__clang__)
 #define LEAT_ANNOTATE(x) __attribute__((x))
 #else
@@ -18,20 +24,27 @@
 #endif
 #define LEAT_CAPABILITY(x) LEAT_ANNOTATE(capability(x))
 #define LEAT_GUARDED_BY(x) LEAT_ANNOTATE(guarded_by(x))
-/* For a field that a lock of the same struct guards: clang resolves such a name in C++ only, so in C this is said to people
-   alone; the functions' LEAT_REQUIRES is what is checked. */
-#define LEAT_FIELD_GUARDED_BY(x)
+#define LEAT_FIELD_GUARDED_BY(x) LEAT_ANNOTATE(guarded_by(leat_any_lock))
 #define LEAT_PT_GUARDED_BY(x) LEAT_ANNOTATE(pt_guarded_by(x))
-#define LEAT_REQUIRES(...) LEAT_ANNOTATE(requires_capability(__VA_ARGS__))
+#define LEAT_REQUIRES(...) LEAT_ANNOTATE(requires_capability(__VA_ARGS__, leat_any_lock))
 #define LEAT_EXCLUDES(...) LEAT_ANNOTATE(locks_excluded(__VA_ARGS__))
-#define LEAT_ACQUIRE(...) LEAT_ANNOTATE(acquire_capability(__VA_ARGS__))
-#define LEAT_RELEASE(...) LEAT_ANNOTATE(release_capability(__VA_ARGS__))
+#define LEAT_ACQUIRE(...)                                                                          \
+    LEAT_ANNOTATE(acquire_capability(__VA_ARGS__)) LEAT_ANNOTATE(assert_capability(leat_any_lock))
+#define LEAT_RELEASE(...)                                                                          \
+    LEAT_ANNOTATE(release_capability(__VA_ARGS__)) LEAT_ANNOTATE(requires_capability(leat_any_lock))
 #define LEAT_TRY_ACQUIRE(...) LEAT_ANNOTATE(try_acquire_capability(__VA_ARGS__))
 #define LEAT_NO_THREAD_SAFETY LEAT_ANNOTATE(no_thread_safety_analysis)
 
 struct LEAT_CAPABILITY("mutex") leat_mutex {
     pthread_mutex_t mutex;
 };
+extern struct leat_mutex leat_any_lock; /* a word for the analysis: it exists nowhere */
+
+static inline void leat_is_unshared(void) LEAT_ANNOTATE(assert_capability(leat_any_lock));
+static inline void
+leat_is_unshared(void)
+{
+}
 
 void leat_mutex_init(struct leat_mutex *mutex);
 void leat_mutex_release(struct leat_mutex *mutex);

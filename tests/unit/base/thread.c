@@ -10,7 +10,7 @@
 struct shared {
     struct leat_mutex mutex;
     struct leat_condition changed;
-    int count LEAT_GUARDED_BY(mutex);
+    int count LEAT_FIELD_GUARDED_BY(mutex);
     char name[16];
     bool is_blocked;
 };
