@@ -15,6 +15,7 @@
 
 #include <leat/record.h>
 
+#include "stream/memory.h"
 #include "stream/position.h"
 #include "stream/shard.h"
 
@@ -26,8 +27,6 @@ struct leat_raw_record {
     int64_t arrival_us;
 };
 
-struct leat_memory; /* memory.h: the process's byte budget */
-
 struct leat_chunk {
     struct leat_raw_record *records;
     size_t count;
@@ -35,12 +34,12 @@ struct leat_chunk {
     bool is_shard_end; /* nothing follows: the shard is closed and read to its end */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;
-    size_t charged_bytes;  /* of the budget, given back at unref */
-    int64_t arrived_at_us; /* monotonic: when the answer was complete */
-    struct leat_memory *memory;
+    int64_t arrived_at_us;               /* monotonic: when the answer was complete */
+    struct leat_memory *memory;          /* NULL: not charged */
+    struct leat_reservation reservation; /* of the budget, given back with the last reference */
     void (*release)(struct leat_chunk *chunk); /* frees the bytes; set by the source */
     void *owner;
-    int reference_count; /* atomic inside */
+    _Atomic int reference_count;
 };
 
 struct leat_chunk *leat_chunk_ref(struct leat_chunk *chunk);
