@@ -18,7 +18,9 @@ leat_merge_schema_new(const struct leat_table *tables)
 {
     struct leat_merge_schema *schema = LEAT_NEW(struct leat_merge_schema);
 
-    while (tables != NULL && tables[schema->table_count].name != NULL)
+    if (tables == NULL)
+        return schema;
+    while (tables[schema->table_count].name != NULL)
         schema->table_count++;
     schema->tables = LEAT_NEW_ARRAY(struct leat_merge_table, schema->table_count);
     for (size_t t = 0; t < schema->table_count; t++) {
