@@ -180,6 +180,8 @@ static void
 set_chunk(struct leat_reader *reader, struct file_chunk *owner, bool is_end)
 {
     owner->chunk.is_shard_end = is_end;
+    owner->chunk.held_bytes = owner->mapped_bytes +
+                              owner->chunk.count * (sizeof(struct leat_raw_record) + NUMBER_BYTES);
     reader->result.outcome = LEAT_READ_OK;
     reader->result.chunk = &owner->chunk;
 }

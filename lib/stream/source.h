@@ -34,7 +34,8 @@ struct leat_chunk {
     bool is_shard_end; /* nothing follows: the shard is closed and read to its end */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;
-    int64_t arrived_at_us;               /* monotonic: when the answer was complete */
+    size_t held_bytes;     /* memory of this answer; the fetcher settles the reservation by it */
+    int64_t arrived_at_us; /* monotonic: when the answer was complete */
     struct leat_memory *memory;          /* NULL: not charged */
     struct leat_reservation reservation; /* of the budget, given back with the last reference */
     void (*release)(struct leat_chunk *chunk); /* frees the bytes; set by the source */

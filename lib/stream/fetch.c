@@ -1,0 +1,454 @@
+/*
+ * The fetch thread. Each feed is a small machine on the loop: it reads when its consumer wants more, its shard's limiter
+ * allows a call and the budget grants a reservation; otherwise it waits for exactly one of a timer, room or its consumer.
+ *
+ * Threads: feeds, readers and limiters belong to the fetch thread; other threads post to it. Close waits for the thread,
+ * so that nothing is delivered after it: the caller holds no lock that `deliver` takes.
+ */
+#include "stream/fetch.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "aws/http.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "stream/limiter.h"
+
+#define WANTED_CHUNKS 2
+#define FIRST_RESERVATION ((size_t)1 << 20)
+#define LASTING_US (2 * LEAT_SECOND_US)
+#define ROUND_US (1 * LEAT_SECOND_US)
+
+struct shard_limiter {
+    struct leat_limiter limiter;
+    unsigned feeds;
+};
+
+struct leat_feed {
+    struct leat_fetcher *fetcher;
+    struct leat_feed *next; /* of the fetcher's list */
+    struct leat_source *source;
+    struct leat_reader *reader;
+    char *shard;
+    unsigned processor;
+    struct leat_feed_events events;
+    struct shard_limiter *limiter;
+    struct leat_loop_timer *timer;
+    struct leat_position position; /* where to begin, until the reader is open */
+    uint64_t generation;
+    _Atomic unsigned queued;
+    _Atomic bool is_paused;
+    bool is_reading, waits_for_room, is_stopped;
+    struct leat_reservation reservation;
+    size_t last_bytes, needed_bytes;
+    int64_t next_at_us, failing_since_us; /* 0: not failing */
+    bool is_told;                         /* of the lasting outage */
+};
+
+struct leat_fetcher {
+    struct leat_fetcher_options options;
+    struct leat_event_loop *loop;
+    struct leat_thread thread;
+    _Atomic bool is_stopping;
+    struct leat_feed *feeds;
+    struct leat_map limiters;
+    _Atomic uint64_t reads, throttles, errors, records, bytes;
+};
+
+static void try_read(struct leat_feed *feed);
+
+static void
+timer_fired(void *context)
+{
+    struct leat_feed *feed = context;
+
+    feed->timer = NULL;
+    try_read(feed);
+}
+
+static void
+wait_until(struct leat_feed *feed, int64_t at_us)
+{
+    if (feed->timer == NULL)
+        feed->timer = leat_event_loop_timer(feed->fetcher->loop, at_us, timer_fired, feed);
+}
+
+static size_t
+reservation_for(const struct leat_feed *feed)
+{
+    size_t bytes = feed->last_bytes * 2;
+
+    if (bytes < FIRST_RESERVATION)
+        bytes = FIRST_RESERVATION;
+    if (bytes < feed->needed_bytes)
+        bytes = feed->needed_bytes;
+    return bytes < LEAT_MEMORY_SPARE_BYTES ? bytes : LEAT_MEMORY_SPARE_BYTES;
+}
+
+static void
+tell_trouble(struct leat_feed *feed, const struct leat_read_result *result)
+{
+    feed->events.trouble(feed->events.context, feed->generation, result);
+}
+
+/* An answer: the outage, if there was one, is over. */
+static void
+answered(struct leat_feed *feed)
+{
+    struct leat_read_result well = {.outcome = LEAT_READ_OK};
+
+    feed->failing_since_us = 0;
+    if (feed->is_told)
+        tell_trouble(feed, &well);
+    feed->is_told = false;
+}
+
+static void
+deliver(struct leat_feed *feed, const struct leat_read_result *result)
+{
+    struct leat_chunk *chunk = result->chunk;
+    int64_t now_us = leat_clock_monotonic_us();
+    size_t bytes = chunk->held_bytes < feed->reservation.bytes ? chunk->held_bytes
+                                                               : feed->reservation.bytes;
+    bool is_at_tip = chunk->count == 0 || chunk->behind_ms == 0;
+
+    answered(feed);
+    feed->needed_bytes = 0;
+    feed->last_bytes = bytes;
+    leat_limiter_answered(&feed->limiter->limiter, now_us, bytes);
+    leat_memory_settle(feed->fetcher->options.memory, &feed->reservation, bytes);
+    chunk->memory = feed->fetcher->options.memory;
+    chunk->reservation = feed->reservation;
+    feed->fetcher->records += chunk->count;
+    feed->fetcher->bytes += bytes;
+    feed->next_at_us = is_at_tip ? now_us + feed->fetcher->options.idle_us : now_us;
+    feed->is_stopped = chunk->is_shard_end;
+    if (chunk->count > 0 || chunk->is_shard_end)
+        feed->queued++;
+    feed->events.deliver(feed->events.context, feed->generation, chunk);
+}
+
+static void
+failed(struct leat_feed *feed, const struct leat_read_result *result)
+{
+    int64_t now_us = leat_clock_monotonic_us();
+
+    feed->fetcher->errors++;
+    feed->fetcher->throttles += result->err.is_throttled;
+    feed->next_at_us = result->retry_at_us;
+    if (result->outcome == LEAT_READ_GONE || result->outcome == LEAT_READ_INVALID)
+        feed->is_stopped = true;
+    if (result->outcome != LEAT_READ_AGAIN) {
+        if (!feed->is_told)
+            tell_trouble(feed, result);
+        feed->is_told = !feed->is_stopped;
+        return;
+    }
+    if (feed->failing_since_us == 0)
+        feed->failing_since_us = now_us;
+    if (!feed->is_told && now_us - feed->failing_since_us >= LASTING_US) {
+        feed->is_told = true;
+        tell_trouble(feed, result);
+    }
+}
+
+static void
+read_done(void *context, const struct leat_read_result *result)
+{
+    struct leat_feed *feed = context;
+
+    feed->is_reading = false;
+    feed->fetcher->reads++;
+    if (result->outcome == LEAT_READ_OK) {
+        deliver(feed, result);
+    } else {
+        leat_memory_give_back(feed->fetcher->options.memory, &feed->reservation);
+        if (result->outcome == LEAT_READ_TOO_LARGE)
+            feed->needed_bytes = result->needed_bytes;
+        else
+            failed(feed, result);
+    }
+    try_read(feed);
+}
+
+static void
+try_read(struct leat_feed *feed)
+{
+    int64_t now_us = leat_clock_monotonic_us();
+    int64_t next_us = leat_limiter_next_us(&feed->limiter->limiter, now_us);
+
+    if (feed->reader == NULL || feed->is_reading || feed->is_stopped || feed->is_paused ||
+        feed->queued >= WANTED_CHUNKS)
+        return;
+    if (next_us < feed->next_at_us)
+        next_us = feed->next_at_us;
+    if (next_us > now_us) {
+        wait_until(feed, next_us);
+        return;
+    }
+    feed->waits_for_room = !leat_memory_reserve(feed->fetcher->options.memory, feed->processor,
+                                                reservation_for(feed), &feed->reservation);
+    if (feed->waits_for_room)
+        return;
+    feed->is_reading = true;
+    leat_limiter_called(&feed->limiter->limiter, now_us);
+    feed->source->ops->read(feed->reader, feed->reservation.bytes, read_done, feed);
+}
+
+/* Bytes came back: who waited longest is asked first, since feeds stand in the order of their last refusal. */
+static void
+room_came(void *context)
+{
+    struct leat_fetcher *fetcher = context;
+
+    for (struct leat_feed *feed = fetcher->feeds; feed != NULL; feed = feed->next) {
+        if (feed->waits_for_room)
+            try_read(feed);
+    }
+}
+
+static void
+post_room(void *context)
+{
+    struct leat_fetcher *fetcher = context;
+
+    leat_event_loop_post(fetcher->loop, room_came, fetcher);
+}
+
+static void
+fetch_main(void *context)
+{
+    struct leat_fetcher *fetcher = context;
+
+    while (!fetcher->is_stopping)
+        leat_event_loop_run_once(fetcher->loop, leat_clock_monotonic_us() + ROUND_US);
+}
+
+struct leat_fetcher *
+leat_fetcher_new(const struct leat_fetcher_options *options, struct leat_error *err)
+{
+    struct leat_fetcher *fetcher = LEAT_NEW(struct leat_fetcher);
+
+    fetcher->options = *options;
+    if (fetcher->options.idle_us <= 0)
+        fetcher->options.idle_us = 200 * LEAT_MS_US;
+    leat_map_init(&fetcher->limiters);
+    fetcher->loop = leat_event_loop_new(NULL, err);
+    if (fetcher->loop == NULL) {
+        free(fetcher);
+        return NULL;
+    }
+    leat_memory_on_room(options->memory, post_room, fetcher);
+    if (leat_thread_start(&fetcher->thread, "fetch", fetch_main, fetcher, err) != 0) {
+        leat_fetcher_free(fetcher);
+        return NULL;
+    }
+    return fetcher;
+}
+
+void
+leat_fetcher_free(struct leat_fetcher *fetcher)
+{
+    if (fetcher == NULL)
+        return;
+    fetcher->is_stopping = true;
+    leat_event_loop_wake(fetcher->loop);
+    leat_thread_join(&fetcher->thread);
+    LEAT_ASSERT(fetcher->feeds == NULL);
+    leat_memory_on_room(fetcher->options.memory, NULL, NULL);
+    leat_event_loop_free(fetcher->loop);
+    leat_map_release(&fetcher->limiters, free);
+    free(fetcher);
+}
+
+struct leat_event_loop *
+leat_fetcher_loop(struct leat_fetcher *fetcher)
+{
+    return fetcher->loop;
+}
+
+static void
+limiter_key(const struct leat_feed *feed, struct leat_buf *out)
+{
+    leat_buf_printf(out, "%p %s", (void *)feed->source, feed->shard);
+}
+
+static struct shard_limiter *
+limiter_take(struct leat_feed *feed)
+{
+    LEAT_AUTO_BUF key = LEAT_BUF_INIT;
+    struct shard_limiter *limiter;
+
+    limiter_key(feed, &key);
+    limiter = leat_map_get(&feed->fetcher->limiters, leat_buf_slice(&key));
+    if (limiter == NULL) {
+        limiter = LEAT_NEW(struct shard_limiter);
+        limiter->limiter.calls_per_second = feed->fetcher->options.calls_per_second;
+        limiter->limiter.bytes_per_second = feed->fetcher->options.bytes_per_second;
+        leat_map_put(&feed->fetcher->limiters, leat_buf_slice(&key), limiter);
+    }
+    limiter->feeds++;
+    return limiter;
+}
+
+static void
+limiter_release(struct leat_feed *feed)
+{
+    LEAT_AUTO_BUF key = LEAT_BUF_INIT;
+
+    limiter_key(feed, &key);
+    if (--feed->limiter->feeds == 0)
+        free(leat_map_remove(&feed->fetcher->limiters, leat_buf_slice(&key)));
+}
+
+static void
+do_open(void *context)
+{
+    struct leat_feed *feed = context;
+
+    feed->next = feed->fetcher->feeds;
+    feed->fetcher->feeds = feed;
+    feed->limiter = limiter_take(feed);
+    feed->reader = feed->source->ops->reader_open(feed->source, feed->fetcher->loop,
+                                                  leat_slice_from(feed->shard), &feed->position);
+    try_read(feed);
+}
+
+struct leat_feed *
+leat_feed_open(struct leat_fetcher *fetcher, struct leat_source *source, struct leat_slice shard,
+               unsigned processor, const struct leat_position *position, uint64_t generation,
+               const struct leat_feed_events *events)
+{
+    struct leat_feed *feed = LEAT_NEW(struct leat_feed);
+
+    feed->fetcher = fetcher;
+    feed->source = source;
+    feed->shard = leat_slice_strdup(shard);
+    feed->processor = processor;
+    feed->position = *position;
+    feed->generation = generation;
+    feed->events = *events;
+    leat_event_loop_post(fetcher->loop, do_open, feed);
+    return feed;
+}
+
+/* What another thread waits for: the fetch thread has done it. */
+struct closing {
+    struct leat_feed *feed;
+    struct leat_mutex lock;
+    struct leat_condition condition;
+    bool is_done;
+};
+
+/* Ends the reader, and with it a read under way; a reservation goes back. */
+static void
+end_reader(struct leat_feed *feed)
+{
+    leat_loop_timer_cancel(feed->fetcher->loop, feed->timer);
+    feed->timer = NULL;
+    feed->source->ops->reader_close(feed->reader);
+    feed->reader = NULL;
+    if (feed->is_reading)
+        leat_memory_give_back(feed->fetcher->options.memory, &feed->reservation);
+    feed->is_reading = feed->waits_for_room = false;
+}
+
+static void
+do_close(void *context)
+{
+    struct closing *closing = context;
+    struct leat_feed *feed = closing->feed, **link = &feed->fetcher->feeds;
+
+    while (*link != feed)
+        link = &(*link)->next;
+    *link = feed->next;
+    end_reader(feed);
+    limiter_release(feed);
+    leat_mutex_lock(&closing->lock);
+    closing->is_done = true;
+    leat_condition_signal(&closing->condition);
+    leat_mutex_unlock(&closing->lock);
+}
+
+void
+leat_feed_close(struct leat_feed *feed)
+{
+    struct closing closing = {.feed = feed};
+
+    leat_mutex_init(&closing.lock);
+    leat_condition_init(&closing.condition);
+    leat_event_loop_post(feed->fetcher->loop, do_close, &closing);
+    leat_mutex_lock(&closing.lock);
+    while (!closing.is_done)
+        leat_condition_wait(&closing.condition, &closing.lock);
+    leat_mutex_unlock(&closing.lock);
+    leat_condition_release(&closing.condition);
+    leat_mutex_release(&closing.lock);
+    free(feed->shard);
+    free(feed);
+}
+
+struct repositioning {
+    struct leat_feed *feed;
+    struct leat_position position;
+    uint64_t generation;
+};
+
+static void
+do_reposition(void *context)
+{
+    struct repositioning *to = context;
+    struct leat_feed *feed = to->feed;
+
+    end_reader(feed);
+    feed->generation = to->generation;
+    feed->is_stopped = feed->is_told = false;
+    feed->next_at_us = feed->failing_since_us = 0;
+    feed->queued = 0;
+    feed->reader = feed->source->ops->reader_open(feed->source, feed->fetcher->loop,
+                                                  leat_slice_from(feed->shard), &to->position);
+    free(to);
+    try_read(feed);
+}
+
+void
+leat_feed_reposition(struct leat_feed *feed, const struct leat_position *position,
+                     uint64_t generation)
+{
+    struct repositioning *to = LEAT_NEW(struct repositioning);
+
+    *to = (struct repositioning){feed, *position, generation};
+    leat_event_loop_post(feed->fetcher->loop, do_reposition, to);
+}
+
+static void
+do_try(void *context)
+{
+    try_read(context);
+}
+
+void
+leat_feed_queued(struct leat_feed *feed, unsigned chunks)
+{
+    unsigned before = atomic_exchange(&feed->queued, chunks);
+
+    if (before >= WANTED_CHUNKS && chunks < WANTED_CHUNKS)
+        leat_event_loop_post(feed->fetcher->loop, do_try, feed);
+}
+
+void
+leat_feed_pause(struct leat_feed *feed, bool is_paused)
+{
+    if (atomic_exchange(&feed->is_paused, is_paused) && !is_paused)
+        leat_event_loop_post(feed->fetcher->loop, do_try, feed);
+}
+
+struct leat_fetcher_counts
+leat_fetcher_counts(struct leat_fetcher *fetcher)
+{
+    return (struct leat_fetcher_counts){fetcher->reads, fetcher->throttles, fetcher->errors,
+                                        fetcher->records, fetcher->bytes};
+}

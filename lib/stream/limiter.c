@@ -1,0 +1,37 @@
+/* Two leaky buckets as times: each call and each byte moves the time at which the debt is paid. */
+#include "stream/limiter.h"
+
+#define SECOND_US 1e6
+
+int64_t
+leat_limiter_next_us(const struct leat_limiter *limiter, int64_t now_us)
+{
+    double next_us = 0;
+
+    /* The bucket holds one second of calls. */
+    if (limiter->calls_per_second > 0)
+        next_us = limiter->call_at_us + SECOND_US / limiter->calls_per_second - SECOND_US;
+    if (limiter->bytes_per_second > 0 && limiter->bytes_at_us > next_us)
+        next_us = limiter->bytes_at_us;
+    return next_us > (double)now_us ? (int64_t)next_us + 1 : now_us;
+}
+
+void
+leat_limiter_called(struct leat_limiter *limiter, int64_t now_us)
+{
+    if (limiter->calls_per_second <= 0)
+        return;
+    if (limiter->call_at_us < (double)now_us)
+        limiter->call_at_us = (double)now_us;
+    limiter->call_at_us += SECOND_US / limiter->calls_per_second;
+}
+
+void
+leat_limiter_answered(struct leat_limiter *limiter, int64_t now_us, size_t bytes)
+{
+    if (limiter->bytes_per_second <= 0)
+        return;
+    if (limiter->bytes_at_us < (double)now_us)
+        limiter->bytes_at_us = (double)now_us;
+    limiter->bytes_at_us += (double)bytes * SECOND_US / limiter->bytes_per_second;
+}
