@@ -244,7 +244,9 @@ static char order[32];
 static void
 add_to_order(void *context)
 {
-    strncat(order, context, sizeof order - strlen(order) - 1);
+    size_t used = strlen(order);
+
+    snprintf(order + used, sizeof order - used, "%s", (const char *)context);
 }
 
 START_TEST(timers)
