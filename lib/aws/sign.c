@@ -113,8 +113,8 @@ static int
 pair_compare(const void *left, const void *right)
 {
     const struct pair *a = left, *b = right;
-    const unsigned char *a_text = a->scratch->data + a->begin;
-    const unsigned char *b_text = b->scratch->data + b->begin;
+    const unsigned char *a_text = leat_buf_slice(a->scratch).data + a->begin;
+    const unsigned char *b_text = leat_buf_slice(b->scratch).data + b->begin;
     int order = leat_slice_compare(leat_slice_make(a_text, a->name_size),
                                    leat_slice_make(b_text, b->name_size));
 
@@ -168,7 +168,7 @@ canonical_query(struct leat_slice query, struct leat_buf *out)
     if (count > 0)
         qsort(pairs, count, sizeof pairs[0], pair_compare);
     for (size_t i = 0; i < count; i++) {
-        const unsigned char *text = scratch.data + pairs[i].begin;
+        const unsigned char *text = leat_buf_slice(&scratch).data + pairs[i].begin;
 
         if (i > 0)
             leat_buf_add_byte(out, '&');

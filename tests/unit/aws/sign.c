@@ -235,6 +235,27 @@ START_TEST(paths)
 }
 END_TEST
 
+/* A query of a lone "=" has one pair, and nothing in it. */
+START_TEST(odd_queries)
+{
+    static const char *const cases[][2] = {
+        {"=", "="}, {"&&", ""}, {"a", "a="}, {"=b&a=%zz", "=b&a=%25zz"}, {"a=b=c", "a=b%3Dc"}};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        struct leat_sign_request request = {.method = leat_slice_from("GET"),
+                                            .path = leat_slice_from(""),
+                                            .query = leat_slice_from(cases[i][0]),
+                                            .payload_hash = leat_slice_from("H")};
+        LEAT_AUTO_BUF canonical = LEAT_BUF_INIT;
+        char expected[64];
+
+        leat_sign_canonical(&request, true, &canonical);
+        snprintf(expected, sizeof expected, "GET\n/\n%s\n\n\nH", cases[i][1]);
+        ck_assert_str_eq(leat_buf_text(&canonical), expected);
+    }
+}
+END_TEST
+
 /* ---- verify -------------------------------------------------------------------------------- */
 
 struct received {
@@ -427,6 +448,7 @@ main(void)
     tcase_add_loop_test(tests, suite_of_aws, 0, (int)LEAT_COUNT_OF(vectors));
     tcase_add_test(tests, authorization_of_the_suite);
     tcase_add_test(tests, paths);
+    tcase_add_test(tests, odd_queries);
     tcase_add_test(tests, verify_accepts);
     tcase_add_test(tests, verify_refuses);
     tcase_add_test(tests, verify_kinesis_body);
