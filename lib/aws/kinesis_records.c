@@ -48,12 +48,55 @@ leat_kinesis_records_parse(unsigned char *bytes, size_t size, enum leat_wire_enc
                                       : leat_kinesis_records_parse_json(bytes, size, records, err);
 }
 
+/*
+ * The hot path: a string of definite length below 64 KiB, without a tag. false: something else is next, and nothing was
+ * read: the general reader decides.
+ */
+static inline bool
+take_short(struct leat_cbor *cbor, unsigned major, struct leat_slice *ret_string)
+{
+    const unsigned char *next = cbor->next;
+    size_t left = (size_t)(cbor->end - next), size, head;
+
+    if (left < 3 || *next >> 5 != major)
+        return false;
+    size = *next & 31;
+    if (size < 24) {
+        head = 1;
+    } else if (size == 24) {
+        size = next[1];
+        head = 2;
+    } else if (size == 25) {
+        size = (size_t)next[1] << 8 | next[2];
+        head = 3;
+    } else {
+        return false;
+    }
+    if (size > left - head)
+        return false;
+    ret_string->data = next + head;
+    ret_string->size = size;
+    cbor->next += head + size;
+    return true;
+}
+
+#define MAJOR_BYTES 2
+#define MAJOR_TEXT 3
+
+static inline bool
+read_key(struct leat_cbor *cbor, struct leat_slice *ret_key)
+{
+    return take_short(cbor, MAJOR_TEXT, ret_key) || leat_cbor_key(cbor, ret_key);
+}
+
 /* A text or null (false: anything else). */
-static bool
+static inline bool
 read_text(struct leat_cbor *cbor, struct leat_slice *ret_text)
 {
     struct leat_cbor_item item;
 
+    if (take_short(cbor, MAJOR_TEXT, ret_text))
+        return true;
     if (!leat_cbor_next(cbor, &item))
         return false;
     if (item.type == LEAT_CBOR_NULL)
@@ -70,6 +113,8 @@ read_data(struct leat_cbor *cbor, struct leat_slice *ret_data, bool *has_text_da
     struct leat_cbor_item item;
     size_t size;
 
+    if (take_short(cbor, MAJOR_BYTES, ret_data))
+        return true;
     if (!leat_cbor_next(cbor, &item))
         return false;
     if (item.type == LEAT_CBOR_BYTES) {
@@ -99,7 +144,7 @@ read_record(struct leat_cbor *cbor, struct leat_kinesis_record *record, bool *ha
     while (leat_cbor_more(cbor, &remaining)) {
         struct leat_slice key;
 
-        if (!leat_cbor_key(cbor, &key))
+        if (!read_key(cbor, &key))
             return false;
         /* The lengths tell most keys apart; the bytes decide. */
         if (key.size == 4 && memcmp(key.data, "Data", 4) == 0) {
