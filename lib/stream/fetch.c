@@ -40,7 +40,7 @@ struct leat_feed {
     struct leat_position position; /* where to begin, until the reader is open */
     uint64_t generation;
     _Atomic unsigned queued;
-    _Atomic bool is_paused;
+    _Atomic unsigned is_paused; /* a word of its own: gcc loads neighbouring bools as one */
     bool is_reading, waits_for_room, is_stopped;
     struct leat_reservation reservation;
     size_t last_bytes, needed_bytes;
