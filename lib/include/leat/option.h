@@ -13,6 +13,13 @@
 extern "C" {
 #endif
 
+#ifndef LEAT_END /* ends an array of columns, tables or options */
+#define LEAT_END                                                                                   \
+    {                                                                                              \
+        0                                                                                          \
+    }
+#endif
+
 enum leat_option_type {
     LEAT_OPTION_TEXT = 1,
     LEAT_OPTION_INTEGER = 2,

@@ -51,10 +51,12 @@ _Static_assert(sizeof(struct leat_column) == 40, "frozen");
 _Static_assert(sizeof(struct leat_table) == 32, "frozen");
 #endif
 
+#ifndef LEAT_END /* ends an array of columns, tables or options */
 #define LEAT_END                                                                                   \
     {                                                                                              \
         0                                                                                          \
     }
+#endif
 
 static inline size_t
 leat_table_width(const struct leat_table *table)

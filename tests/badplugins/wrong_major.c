@@ -1,0 +1,15 @@
+/* Refused by name: wrong_major. */
+#include "common.h"
+
+LEAT_EXPORT const struct leat_processor *leat_processor_v1(void);
+const struct leat_processor *
+leat_processor_v1(void)
+{
+    static const struct leat_processor descriptor = {.abi_major = LEAT_ABI_MAJOR + 1,
+                                                     .abi_minor = 0,
+                                                     .size = sizeof(struct leat_processor),
+                                                     .name = "wrong_major",
+                                                     .process = process};
+
+    return &descriptor;
+}
