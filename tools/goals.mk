@@ -107,7 +107,7 @@ COMMAND_SOURCES = $(LIB_SOURCES) $(WORKER_SOURCES) $(wildcard plugins/*/*/*.c te
 compile_commands.json: ## for clangd and other editors' helpers
 	@separator='['; { for file in $(COMMAND_SOURCES); do \
 		printf '%s\n{"directory": "%s", "file": "%s", "command": "%s"}' "$$separator" '$(CURDIR)' "$$file" \
-			'$(subst ",\",$(subst ',,$(CC) $(BASE_CFLAGS) $(CFLAGS)))'" -c $$file"; separator=','; \
+			'$(subst ",\",$(subst ','\'',$(CC) $(BASE_CFLAGS) $(CFLAGS)))'" -c $$file"; separator=','; \
 	done; printf '\n]\n'; } >$@
 	@echo 'compile_commands.json: written'
 
