@@ -1,0 +1,147 @@
+/*
+ * The Postgres target: rows, progress, ledger and fence in one transaction. The model for other targets: what is Postgres'
+ * own stands in lib/postgres (committer.h: take.c and commit.c), this file joins it to leat/target.h.
+ */
+#include <leat/target.h>
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "describe.h"
+#include "postgres/committer.h"
+#include "postgres/migrate.h"
+
+struct target {
+    const struct leat_host *host;
+    char *url, *application;
+    int64_t incarnation;
+    struct leat_pg_names names;
+};
+
+static const struct leat_option options[] = {
+    {"schema", LEAT_OPTION_TEXT, 0, "public", NULL, 0, 0, "the schema of the tables"},
+    {"tables", LEAT_OPTION_MAP, 0, NULL, NULL, 0, 0,
+     "other names for tables: { device_minutes: weather_minutes }"},
+    LEAT_END,
+};
+
+static int
+target_open(const struct leat_host *host, const struct leat_target_context *context,
+            const struct leat_options *given, void **ret_target, struct leat_error *err)
+{
+    const struct leat_option_value *tables = leat_option_get(given, "tables");
+    struct target *target = LEAT_NEW(struct target);
+
+    target->host = host;
+    target->url = leat_slice_strdup(context->url);
+    target->application = leat_slice_strdup(context->application);
+    target->incarnation = context->incarnation;
+    target->names.schema = leat_option_get(given, "schema")->text;
+    target->names.pairs = tables->list;
+    target->names.pair_count = tables->list_count / 2;
+    *ret_target = target;
+    return 0;
+}
+
+static void
+target_close(void *state)
+{
+    struct target *target = state;
+
+    if (target == NULL)
+        return;
+    free(target->url);
+    free(target->application);
+    free(target);
+}
+
+static int
+target_describe(void *state, const struct leat_table *tables, leat_mismatch_fn report,
+                void *context, struct leat_error *err)
+{
+    struct target *target = state;
+    struct leat_pg_options connect = {.url = target->url, .application_name = "leat validate"};
+    struct leat_pg_connection *connection;
+    struct leat_error schema;
+    int status = leat_pg_connect(&connect, &connection, err);
+
+    if (status != 0)
+        return status;
+    if (leat_schema_check(connection, "target", &schema) != 0)
+        report(context, schema.text);
+    status = leat_postgres_describe(connection, &target->names, tables, report, context, err);
+    leat_pg_close(connection);
+    return status;
+}
+
+static int
+target_ddl(void *state, const struct leat_table *tables, leat_write_fn write, void *context,
+           struct leat_error *err)
+{
+    struct target *target = state;
+
+    for (; tables->name != NULL; tables++) {
+        LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+        leat_pg_create_sql(&target->names, tables, &text);
+        write(context, leat_buf_text(&text), text.size);
+    }
+    return 0;
+}
+
+static int
+committer_open(void *state, const struct leat_table *tables, unsigned index, void **ret_committer,
+               struct leat_error *err)
+{
+    struct target *target = state;
+    struct leat_pg_committer_options committer = {
+        .connection = {.url = target->url, .application_name = "leat committer"},
+        .application = target->application,
+        .incarnation = target->incarnation,
+        .names = &target->names,
+        .tables = tables,
+    };
+
+    *ret_committer = leat_pg_committer_new(&committer);
+    return 0;
+}
+
+static void
+committer_close(void *committer)
+{
+    leat_pg_committer_free(committer);
+}
+
+static int
+take(void *committer, struct leat_take *takes, size_t count, struct leat_error *err)
+{
+    return leat_pg_take(committer, takes, count, err);
+}
+
+static int
+progress_read(void *committer, const struct leat_progress_key *keys, size_t count,
+              struct leat_progress *ret_progress, struct leat_error *err)
+{
+    return leat_pg_progress_read(committer, keys, count, ret_progress, err);
+}
+
+static int
+resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
+        struct leat_error *err)
+{
+    return leat_pg_resolve(committer, flush, results, err);
+}
+
+static int
+commit(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
+       struct leat_error *err)
+{
+    return leat_pg_commit(committer, flush, results, err);
+}
+
+LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
+            .summary = "rows, progress and ledger in one transaction: exactly once",
+            .options = options, .is_transactional = true, .open = target_open,
+            .close = target_close, .describe = target_describe, .ddl = target_ddl,
+            .committer_open = committer_open, .committer_close = committer_close, .take = take,
+            .progress_read = progress_read, .resolve = resolve, .commit = commit);

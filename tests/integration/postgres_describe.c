@@ -1,0 +1,156 @@
+/* The Postgres target as loaded: what it says of tables that are missing, lack a column, have another type or no key. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "plugin/loader.h"
+#include "plugin/options.h"
+#include "postgres/migrate.h"
+#include "support/postgres.h"
+
+#include <check.h> /* last: it defines a macro `fail` */
+
+static const struct leat_column columns[] = {{"device", LEAT_INT64, LEAT_KEY},
+                                             {"hour", LEAT_TIMESTAMP, LEAT_KEY},
+                                             {"total", LEAT_DECIMAL, LEAT_SUM},
+                                             {"name", LEAT_TEXT, LEAT_SET},
+                                             LEAT_END};
+static const struct leat_table tables[] = {{"hours", columns}, LEAT_END};
+
+static struct leat_error err;
+static struct leat_arena arena;
+static struct leat_buf told;
+static char url[200];
+static const struct leat_target *plugin;
+static void *target;
+
+static void
+tell_option(void *context, int line, int column, const char *text)
+{
+    ck_abort_msg("%s", text);
+}
+
+static void
+tell(void *context, const char *text)
+{
+    leat_buf_printf(&told, "%s\n", text);
+}
+
+static void
+run(const char *sql)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_connection *connection;
+    int applied;
+
+    ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
+    ck_assert_int_eq(leat_schema_migrate(connection, "target", &applied, &err), 0);
+    ck_assert_msg(leat_pg_script(connection, sql, &err) == 0, "%s", err.text);
+    leat_pg_close(connection);
+}
+
+static void
+setup(void)
+{
+    LEAT_AUTO_BUF file = LEAT_BUF_INIT;
+    struct leat_target_context context = {.size = sizeof context,
+                                          .application = leat_slice_from("a"),
+                                          .processor = leat_slice_from("p"),
+                                          .incarnation = 1};
+    struct leat_slice pairs[2] = {leat_slice_from("hours"), leat_slice_from("weather \"hours\"")};
+    struct leat_raw_option given = {
+        .name = "tables", .kind = LEAT_RAW_MAP, .items = pairs, .item_count = 2};
+    struct leat_options options;
+    char name[40];
+
+    leat_arena_init(&arena);
+    leat_buf_init(&told, SIZE_MAX);
+    snprintf(name, sizeof name, "describe_%d", (int)getpid());
+    test_postgres_database(name, url, sizeof url);
+    context.url = leat_slice_from(url);
+    leat_buf_printf(&file, "%s/plugins/postgres.so",
+                    getenv("LEAT_BUILD") != NULL ? getenv("LEAT_BUILD") : "build/test");
+    ck_assert_msg(leat_plugin_load_target(NULL, leat_buf_text(&file), NULL, &plugin, &err) == 0,
+                  "%s", err.text);
+    ck_assert_int_eq(
+        leat_options_resolve(plugin->options, &given, 1, &arena, tell_option, NULL, &options), 0);
+    ck_assert_int_eq(plugin->open(NULL, &context, &options, &target, &err), 0);
+}
+
+static void
+teardown(void)
+{
+    plugin->close(target);
+    leat_arena_release(&arena);
+    leat_buf_release(&told);
+}
+
+static const char *
+describe(void)
+{
+    leat_buf_clear(&told);
+    ck_assert_msg(plugin->describe(target, tables, tell, NULL, &err) == 0, "%s", err.text);
+    return leat_buf_text(&told);
+}
+
+static void
+write_ddl(void *context, const char *text, size_t size)
+{
+    leat_buf_add(context, text, size);
+}
+
+START_TEST(test_its_own_ddl_is_what_it_wants)
+{
+    LEAT_AUTO_BUF ddl = LEAT_BUF_INIT;
+
+    run("SELECT 1");
+    ck_assert_ptr_nonnull(strstr(describe(), "\"weather \"\"hours\"\"\" is missing"));
+    ck_assert_int_eq(plugin->ddl(target, tables, write_ddl, &ddl, &err), 0);
+    run(leat_buf_text(&ddl));
+    ck_assert_str_eq(describe(), "");
+}
+END_TEST
+
+START_TEST(test_each_difference_is_named)
+{
+    const char *text;
+
+    run("CREATE TABLE \"weather \"\"hours\"\"\" (device bigint, hour timestamp, total real, must "
+        "int NOT NULL)");
+    text = describe();
+    ck_assert_msg(strstr(text, "column \"hour\" is timestamp without time zone") != NULL, "%s",
+                  text);
+    ck_assert_ptr_nonnull(strstr(text, "column \"total\" is real"));
+    ck_assert_ptr_nonnull(strstr(text, "has no column \"name\": ALTER TABLE"));
+    ck_assert_ptr_nonnull(strstr(text, "column \"must\" is NOT NULL"));
+    ck_assert_ptr_nonnull(strstr(text, "no unique index on its key"));
+}
+END_TEST
+
+START_TEST(test_an_old_schema_is_named)
+{
+    ck_assert_ptr_nonnull(strstr(describe(), "run `leat db migrate`"));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("postgres_describe");
+    TCase *tests = tcase_create("describe");
+    SRunner *runner;
+    int failed;
+
+    test_postgres_url();
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_its_own_ddl_is_what_it_wants);
+    tcase_add_test(tests, test_each_difference_is_named);
+    tcase_add_test(tests, test_an_old_schema_is_named);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
