@@ -30,6 +30,7 @@ struct leat_failure_policy {
 struct leat_pipeline_processor {
     const char *name;
     const struct leat_processor *plugin;
+    const struct leat_host *host; /* given to the plugin and its target */
     const struct leat_options *options;
     const struct leat_target *target;
     const struct leat_options *target_options;
@@ -47,6 +48,15 @@ struct leat_pipeline_processor {
     size_t stream_count;
 };
 
+/* One line per consumer, for /metrics and `leat workers`. */
+struct leat_consumer_view {
+    const char *processor;
+    struct leat_slice stream, stream_id, shard;
+    const char *state;  /* waiting_parents, taking, running, … (protocol §6) */
+    const char *reason; /* of blocked; "" else */
+    int64_t behind_ms;  /* -1: not known */
+    uint64_t records, bytes, commits;
+};
 struct leat_pipeline_options {
     const char *application;
     struct leat_memory *memory;
@@ -55,6 +65,10 @@ struct leat_pipeline_options {
     struct leat_lease_manager *leases; /* set by leat_pipeline_start */
     const char *lease_database_url;    /* progress of targets without transactions */
     unsigned worker_threads;
+    /* Something that an operator must see: once per change of state, from any thread, must not block. NULL: nobody. */
+    void (*notice)(void *context, enum leat_log_level level, const char *what,
+                   const struct leat_consumer_view *view, const struct leat_error *err);
+    void *notice_context;
     const struct leat_pipeline_processor *processors;
     size_t processor_count;
 };
@@ -69,15 +83,6 @@ void leat_pipeline_free(struct leat_pipeline *pipeline);
 /* The lease manager's events. */
 struct leat_lease_events leat_pipeline_lease_events(struct leat_pipeline *pipeline);
 
-/* One line per consumer, for /metrics and `leat workers`. */
-struct leat_consumer_view {
-    const char *processor;
-    struct leat_slice stream, stream_id, shard;
-    const char *state;  /* waiting_parents, taking, running, … (protocol §6) */
-    const char *reason; /* of blocked; "" else */
-    int64_t behind_ms;  /* -1: not known */
-    uint64_t records, bytes, commits;
-};
 void leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
                                  void (*each)(void *context, const struct leat_consumer_view *view),
                                  void *context);

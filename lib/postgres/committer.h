@@ -15,7 +15,6 @@
 struct leat_pg_committer_options {
     struct leat_pg_options connection;
     const char *application;
-    int64_t incarnation;
     const struct leat_pg_names *names; /* where tables go; NULL: public, same names */
     const struct leat_table *tables;   /* NULL: progress alone */
 };

@@ -160,7 +160,7 @@ run_take(struct leat_pg_committer *committer, const char *sql, struct leat_take 
     leat_pg_keys_init(&bound.keys);
     leat_buf_init(&bound.counters, INT32_MAX);
     leat_buf_init(&bound.initials, INT32_MAX);
-    bind_takes(&bound, takes, count, committer->options.incarnation);
+    bind_takes(&bound, takes, count, takes[0].incarnation);
     status = leat_pg_execute(committer->connection, sql, &bound.parameters, &result, err);
     if (status == 0) {
         match(committer, takes, count, result);

@@ -58,12 +58,11 @@ setup(void)
 }
 
 static struct leat_pg_committer *
-committer(int64_t incarnation)
+committer(void)
 {
     struct leat_pg_committer_options options = {
         .connection = {.url = url, .application_name = "leat test"},
         .application = "app",
-        .incarnation = incarnation,
         .tables = tables,
     };
 
@@ -79,10 +78,12 @@ key(const char *shard)
 }
 
 static struct leat_take
-take(struct leat_pg_committer *who, const char *shard, int64_t counter)
+take(struct leat_pg_committer *who, int64_t incarnation, const char *shard, int64_t counter)
 {
-    struct leat_take wanted = {
-        .key = key(shard), .lease_counter = counter, .initial = leat_slice_from("TRIM_HORIZON")};
+    struct leat_take wanted = {.key = key(shard),
+                               .lease_counter = counter,
+                               .incarnation = incarnation,
+                               .initial = leat_slice_from("TRIM_HORIZON")};
 
     ck_assert_msg(leat_pg_take(who, &wanted, 1, &err) == 0, "%s", err.text);
     return wanted;
@@ -141,8 +142,8 @@ expect(const char *sql, const char *wanted)
 
 START_TEST(test_commits_rows_and_progress_together)
 {
-    struct leat_pg_committer *a = committer(11);
-    struct leat_take taken = take(a, "s0", 1);
+    struct leat_pg_committer *a = committer();
+    struct leat_take taken = take(a, 11, "s0", 1);
     struct leat_flush_shard shard = part("s0", 1, taken.progress.commit_seq, "42");
     struct leat_commit_result results[1];
 
@@ -162,8 +163,8 @@ END_TEST
 
 START_TEST(test_a_stale_commit_number_is_fenced)
 {
-    struct leat_pg_committer *a = committer(11);
-    struct leat_take taken = take(a, "s0", 1);
+    struct leat_pg_committer *a = committer();
+    struct leat_take taken = take(a, 11, "s0", 1);
     struct leat_flush_shard shard = part("s0", 1, taken.progress.commit_seq, "42");
     struct leat_commit_result results[1];
 
@@ -179,8 +180,8 @@ END_TEST
 
 START_TEST(test_a_zombie_cannot_commit_after_a_take)
 {
-    struct leat_pg_committer *a = committer(11), *b = committer(22);
-    struct leat_take first = take(a, "s0", 1), second = take(b, "s0", 2);
+    struct leat_pg_committer *a = committer(), *b = committer();
+    struct leat_take first = take(a, 11, "s0", 1), second = take(b, 22, "s0", 2);
     struct leat_flush_shard old = part("s0", 1, first.progress.commit_seq, "42");
     struct leat_flush_shard new = part("s0", 2, second.progress.commit_seq, "42");
     struct leat_commit_result results[1];
@@ -190,7 +191,7 @@ START_TEST(test_a_zombie_cannot_commit_after_a_take)
     set_row(7, "1", 1, "x");
     ck_assert_int_eq(commit(a, 11, &old, 1, results), LEAT_COMMIT_FENCED);
     ck_assert_int_eq(commit(b, 22, &new, 1, results), LEAT_COMMITTED);
-    ck_assert_int_eq(take(a, "s0", 1).outcome, LEAT_TAKE_AHEAD);
+    ck_assert_int_eq(take(a, 11, "s0", 1).outcome, LEAT_TAKE_AHEAD);
     expect("SELECT count::text FROM minutes", "1");
     leat_pg_committer_free(a);
     leat_pg_committer_free(b);
@@ -199,13 +200,13 @@ END_TEST
 
 START_TEST(test_only_the_stale_shard_is_left_out)
 {
-    struct leat_pg_committer *a = committer(11), *b = committer(22);
+    struct leat_pg_committer *a = committer(), *b = committer();
     struct leat_flush_shard shards[2] = {part("s0", 1, 1, "42"), part("s1", 1, 1, "50")};
     struct leat_commit_result results[2];
 
-    take(a, "s0", 1);
-    take(a, "s1", 1);
-    take(b, "s1", 2);
+    take(a, 11, "s0", 1);
+    take(a, 11, "s1", 1);
+    take(b, 22, "s1", 2);
     set_row(7, "1", 1, "x");
     commit(a, 11, shards, 2, results);
     ck_assert_int_eq(results[0].outcome, LEAT_COMMIT_AGAIN);
@@ -219,17 +220,18 @@ END_TEST
 
 START_TEST(test_a_child_waits_for_its_parents)
 {
-    struct leat_pg_committer *a = committer(11);
+    struct leat_pg_committer *a = committer();
     struct leat_slice parents[1] = {leat_slice_from("s0")};
     struct leat_take child = {.key = key("s1"),
                               .lease_counter = 1,
+                              .incarnation = 11,
                               .initial = leat_slice_from("TRIM_HORIZON"),
                               .parents = parents,
                               .parent_count = 1};
     struct leat_flush_shard shard = part("s0", 1, 1, "SHARD_END");
     struct leat_commit_result results[1];
 
-    take(a, "s0", 1);
+    take(a, 11, "s0", 1);
     ck_assert_int_eq(leat_pg_take(a, &child, 1, &err), 0);
     ck_assert_int_eq(child.outcome, LEAT_TAKE_WAITING);
     set_row(1, "1", 1, "x");
@@ -242,19 +244,19 @@ END_TEST
 
 START_TEST(test_a_locked_row_is_freed)
 {
-    struct leat_pg_committer *a = committer(11), *b = committer(22);
+    struct leat_pg_committer *a = committer(), *b = committer();
     struct leat_pg_options options = {.url = url, .application_name = "leat test"};
     struct leat_pg_connection *frozen;
     int64_t begun_us;
 
-    take(a, "s0", 1);
+    take(a, 11, "s0", 1);
     /* A worker that was stopped between its rows and its COMMIT. */
     ck_assert_int_eq(leat_pg_connect(&options, &frozen, &err), 0);
     ck_assert_int_eq(
         leat_pg_script(frozen, "BEGIN; UPDATE leat.progress SET commit_seq = commit_seq + 1", &err),
         0);
     begun_us = leat_clock_monotonic_us();
-    ck_assert_int_eq(take(b, "s0", 2).outcome, LEAT_TAKEN);
+    ck_assert_int_eq(take(b, 22, "s0", 2).outcome, LEAT_TAKEN);
     ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, 2 * LEAT_SECOND_US);
     ck_assert_int_ne(leat_pg_script(frozen, "COMMIT", &err), 0);
     leat_pg_close(frozen);
@@ -265,12 +267,12 @@ END_TEST
 
 START_TEST(test_refused_rows_and_missing_tables_are_told_apart)
 {
-    struct leat_pg_committer *a = committer(11);
+    struct leat_pg_committer *a = committer();
     struct leat_flush_shard shard = part("s0", 1, 1, "42");
     struct leat_pg_connection *connection = connect_plain();
     struct leat_commit_result results[1];
 
-    take(a, "s0", 1);
+    take(a, 11, "s0", 1);
     ck_assert_int_eq(
         leat_pg_script(connection, "ALTER TABLE minutes ADD CHECK (total < 100)", &err), 0);
     set_row(7, "100", 1, "x");
@@ -287,13 +289,13 @@ END_TEST
 
 START_TEST(test_resolve_never_guesses)
 {
-    struct leat_pg_committer *a = committer(11);
+    struct leat_pg_committer *a = committer();
     struct leat_flush_shard shard = part("s0", 1, 1, "42");
     struct leat_flush flush = {
         .size = sizeof flush, .incarnation = 11, .shard_count = 1, .shards = &shard};
     struct leat_commit_result results[1];
 
-    take(a, "s0", 1);
+    take(a, 11, "s0", 1);
     ck_assert_int_eq(leat_pg_resolve(a, &flush, results, &err), 0);
     ck_assert_int_eq(results[0].outcome, LEAT_COMMIT_AGAIN);
     set_row(7, "1", 1, "x");
@@ -329,12 +331,12 @@ use_letters(struct leat_flush_shard *shard, struct leat_failure *failure)
 
 START_TEST(test_the_ledger_is_in_the_commit)
 {
-    struct leat_pg_committer *a = committer(11);
+    struct leat_pg_committer *a = committer();
     struct leat_flush_shard shard = part("s0", 1, 1, "42");
     struct leat_commit_result results[1];
     struct leat_failure failure;
 
-    take(a, "s0", 1);
+    take(a, 11, "s0", 1);
     use_letters(&shard, &failure);
     set_row(7, "1", 1, "x");
     ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);

@@ -55,8 +55,7 @@ setup(void)
     LEAT_AUTO_BUF file = LEAT_BUF_INIT;
     struct leat_target_context context = {.size = sizeof context,
                                           .application = leat_slice_from("a"),
-                                          .processor = leat_slice_from("p"),
-                                          .incarnation = 1};
+                                          .processor = leat_slice_from("p")};
     struct leat_slice pairs[2] = {leat_slice_from("hours"), leat_slice_from("weather \"hours\"")};
     struct leat_raw_option given = {
         .name = "tables", .kind = LEAT_RAW_MAP, .items = pairs, .item_count = 2};

@@ -26,7 +26,6 @@ struct leat_target_context {
     size_t size;
     struct leat_slice application;
     struct leat_slice processor;
-    int64_t incarnation;   /* of this worker: what ownership is by; 63 random bits */
     struct leat_slice url; /* the target's own, or the application's database; may hold a secret */
 };
 
@@ -60,6 +59,8 @@ enum leat_take_outcome {
 struct leat_take {
     struct leat_progress_key key;
     int64_t lease_counter;
+    int64_t
+        incarnation; /* of this worker: what ownership is by; 63 random bits; the same in all of a call */
     struct leat_slice initial;        /* the checkpoint of a row that is not there yet */
     const struct leat_slice *parents; /* shards that must be at SHARD_END for this processor */
     size_t parent_count;

@@ -14,7 +14,6 @@
 struct target {
     const struct leat_host *host;
     char *url, *application;
-    int64_t incarnation;
     struct leat_pg_names names;
 };
 
@@ -35,7 +34,6 @@ target_open(const struct leat_host *host, const struct leat_target_context *cont
     target->host = host;
     target->url = leat_slice_strdup(context->url);
     target->application = leat_slice_strdup(context->application);
-    target->incarnation = context->incarnation;
     target->names.schema = leat_option_get(given, "schema")->text;
     target->names.pairs = tables->list;
     target->names.pair_count = tables->list_count / 2;
@@ -97,7 +95,6 @@ committer_open(void *state, const struct leat_table *tables, unsigned index, voi
     struct leat_pg_committer_options committer = {
         .connection = {.url = target->url, .application_name = "leat committer"},
         .application = target->application,
-        .incarnation = target->incarnation,
         .names = &target->names,
         .tables = tables,
     };
