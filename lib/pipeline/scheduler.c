@@ -165,7 +165,7 @@ leat_scheduler_new(unsigned threads, struct leat_error *err)
 {
     struct leat_scheduler *scheduler = LEAT_NEW(struct leat_scheduler);
 
-    leat_is_unshared(&scheduler->lock);
+    leat_is_unshared();
     leat_mutex_init(&scheduler->lock);
     leat_condition_init(&scheduler->condition);
     scheduler->last = &scheduler->first;
@@ -186,7 +186,7 @@ leat_scheduler_free(struct leat_scheduler *scheduler)
     if (scheduler == NULL)
         return;
     stop_threads(scheduler);
-    leat_is_unshared(&scheduler->lock);
+    leat_is_unshared();
     leat_condition_release(&scheduler->condition);
     leat_mutex_release(&scheduler->lock);
     free(scheduler->timers);

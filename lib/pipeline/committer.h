@@ -1,0 +1,42 @@
+/* The inside of a committer, shared by committer.c and committer_take.c. */
+#ifndef LEAT_PIPELINE_COMMITTER_H
+#define LEAT_PIPELINE_COMMITTER_H
+
+#include "pipeline/runtime.h"
+
+struct leat_flight;
+
+struct leat_consumer_list {
+    struct leat_consumer **items;
+    size_t count, capacity;
+};
+void leat_consumer_list_add(struct leat_consumer_list *list, struct leat_consumer *consumer);
+void leat_consumer_list_remove(struct leat_consumer_list *list,
+                               const struct leat_consumer *consumer);
+bool leat_consumer_list_has(const struct leat_consumer_list *list,
+                            const struct leat_consumer *consumer);
+
+struct leat_committer {
+    struct leat_runtime *runtime;
+    struct leat_thread thread;
+    struct leat_mutex lock;
+    struct leat_condition condition, forgotten;
+    struct leat_consumer_list takes LEAT_FIELD_GUARDED_BY(lock), dirty LEAT_FIELD_GUARDED_BY(lock),
+        waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock);
+    bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
+        is_woken LEAT_FIELD_GUARDED_BY(lock);
+
+    /* The thread's. */
+    struct leat_store store;
+    void *rows; /* the target's committer, where progress is kept elsewhere */
+    struct leat_random random;
+    struct leat_flight *parked;
+    int64_t take_at_us, parents_at_us, cheapest_us;
+    unsigned take_failures;
+};
+
+void leat_committer_main(void *committer);
+void leat_committer_run_takes(struct leat_committer *committer,
+                              const struct leat_consumer_list *takes);
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * Takes, many in one call. Children whose parents are not ended stay in the committer's waiting list: a row, not a thread.
+ * Also the begin and the end of the committers of a processor.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "pipeline/committer.h"
+#include "pipeline/flight.h"
+
+#define AGAIN_BASE_US (100 * LEAT_MS_US)
+#define AGAIN_CAP_US (5 * LEAT_SECOND_US)
+
+static struct leat_progress
+copy_progress(const struct leat_progress *progress, struct leat_arena *arena)
+{
+    struct leat_progress copy = *progress;
+
+    copy.checkpoint = leat_arena_copy(arena, progress->checkpoint);
+    copy.saved_state = leat_arena_copy(arena, progress->saved_state);
+    copy.probe_sequence = leat_arena_copy(arena, progress->probe_sequence);
+    return copy;
+}
+
+static void
+answer(struct leat_consumer *consumer, const struct leat_take *take, uint64_t generation)
+{
+    struct leat_message *message = leat_message_new(LEAT_MESSAGE_TAKEN, generation);
+
+    message->outcome = take->outcome;
+    message->progress = copy_progress(&take->progress, &message->arena);
+    leat_consumer_post(consumer, message);
+}
+
+static void
+queue(struct leat_committer *committer, struct leat_consumer_list *list,
+      struct leat_consumer *consumer)
+{
+    leat_mutex_lock(&committer->lock);
+    leat_consumer_list_add(list, consumer);
+    leat_mutex_unlock(&committer->lock);
+}
+
+static struct leat_take
+wanted(const struct leat_committer *committer, const struct leat_consumer *consumer)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(committer->runtime->pipeline);
+
+    return (struct leat_take){
+        .key = {.application = leat_slice_from(options->application),
+                .processor = leat_slice_from(committer->runtime->config.name),
+                .tenant = leat_slice_from(""),
+                .stream_id = leat_slice_from(consumer->stream_id),
+                .shard = leat_slice_from(consumer->shard_id)},
+        .lease_counter = consumer->lease_counter,
+        .incarnation = consumer->incarnation,
+        .initial = leat_slice_from(consumer->start),
+        .parents = consumer->parents,
+        .parent_count = consumer->parent_count,
+    };
+}
+
+/* The call failed: all of them again, later; who waits longer than a moment says so. */
+static void
+all_again(struct leat_committer *committer, const struct leat_consumer_list *takes,
+          const struct leat_error *err)
+{
+    bool is_lasting = committer->take_failures >= 2 || !err->is_retryable;
+
+    for (size_t i = 0; i < takes->count; i++) {
+        queue(committer, &committer->takes, takes->items[i]);
+        if (is_lasting && takes->items[i]->state != LEAT_CONSUMER_UNAVAILABLE) {
+            takes->items[i]->state = LEAT_CONSUMER_UNAVAILABLE;
+            leat_pipeline_notice(takes->items[i], LEAT_LOG_WARNING, "could not take a shard", err);
+        }
+    }
+    committer->take_at_us = leat_clock_monotonic_us() + leat_backoff_us(&committer->random,
+                                                                        AGAIN_BASE_US, AGAIN_CAP_US,
+                                                                        committer->take_failures++);
+}
+
+static void
+sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
+         const struct leat_take *take)
+{
+    switch (take->outcome) {
+    case LEAT_TAKE_WAITING:
+        if (consumer->state != LEAT_CONSUMER_WAITING_PARENTS)
+            consumer->state = LEAT_CONSUMER_WAITING_PARENTS;
+        queue(committer, &committer->waiting, consumer);
+        break;
+    case LEAT_TAKE_LOCKED:
+    case LEAT_TAKE_FAILED:
+        queue(committer, &committer->takes, consumer);
+        committer->take_at_us = leat_clock_monotonic_us() + AGAIN_BASE_US;
+        break;
+    case LEAT_TAKEN:
+    case LEAT_TAKE_AHEAD:
+        answer(consumer, take, consumer->generation);
+        break;
+    }
+}
+
+void
+leat_committer_run_takes(struct leat_committer *committer,
+                         const struct leat_consumer_list *consumers)
+{
+    struct leat_take *takes = LEAT_NEW_ARRAY(struct leat_take, consumers->count);
+    struct leat_error err = {0};
+
+    /* One incarnation a call: those of another one wait for the next round. */
+    size_t count = 0;
+    struct leat_consumer_list these = {0};
+
+    for (size_t i = 0; i < consumers->count; i++) {
+        if (count > 0 && consumers->items[i]->incarnation != takes[0].incarnation) {
+            queue(committer, &committer->takes, consumers->items[i]);
+            continue;
+        }
+        takes[count++] = wanted(committer, consumers->items[i]);
+        leat_consumer_list_add(&these, consumers->items[i]);
+    }
+    if (committer->store.ops->take(committer->store.committer, takes, count, &err) != 0) {
+        all_again(committer, &these, &err);
+    } else {
+        committer->take_failures = 0;
+        for (size_t i = 0; i < count; i++)
+            sort_out(committer, these.items[i], &takes[i]);
+    }
+    free(these.items);
+    free(takes);
+}
+
+/* ---- begin and end --------------------------------------------------------------------------- */
+
+static void
+release(struct leat_committer *committer)
+{
+    struct leat_runtime *runtime = committer->runtime;
+
+    while (committer->parked != NULL) {
+        struct leat_flight *flight = committer->parked;
+
+        committer->parked = flight->next;
+        leat_flight_free(flight);
+    }
+    if (committer->store.committer != NULL)
+        committer->store.ops->committer_close(committer->store.committer);
+    if (committer->rows != NULL && committer->rows != committer->store.committer)
+        runtime->config.target->committer_close(committer->rows);
+    leat_is_unshared();
+    free(committer->takes.items);
+    free(committer->dirty.items);
+    free(committer->waiting.items);
+    free(committer->forgets.items);
+    leat_condition_release(&committer->condition);
+    leat_condition_release(&committer->forgotten);
+    leat_mutex_release(&committer->lock);
+}
+
+static int
+open_committer(struct leat_committer *committer, struct leat_runtime *runtime, unsigned index,
+               struct leat_error *err)
+{
+    int status;
+
+    committer->runtime = runtime;
+    leat_mutex_init(&committer->lock);
+    leat_condition_init(&committer->condition);
+    leat_condition_init(&committer->forgotten);
+    leat_random_seed(&committer->random, (uint64_t)leat_random_identity());
+    status = runtime->config.target->committer_open(runtime->target, runtime->tables, index,
+                                                    &committer->rows, err);
+    if (status != 0)
+        return status;
+    if (runtime->config.target->is_transactional)
+        committer->store = (struct leat_store){committer->rows, runtime->config.target};
+    else
+        status = leat_progress_store_open(leat_pipeline_options(runtime->pipeline),
+                                          &committer->store, err);
+    return status;
+}
+
+int
+leat_committers_start(struct leat_runtime *runtime, struct leat_error *err)
+{
+    int status = 0;
+
+    runtime->committers = LEAT_NEW_ARRAY(struct leat_committer, runtime->config.committers);
+    for (unsigned i = 0; i < runtime->config.committers && status == 0; i++) {
+        status = open_committer(&runtime->committers[i], runtime, i, err);
+        if (status == 0)
+            status = leat_thread_start(&runtime->committers[i].thread, "committer",
+                                       leat_committer_main, &runtime->committers[i], err);
+    }
+    return status;
+}
+
+void
+leat_committers_stop(struct leat_runtime *runtime)
+{
+    for (unsigned i = 0; runtime->committers != NULL && i < runtime->config.committers; i++) {
+        struct leat_committer *committer = &runtime->committers[i];
+
+        if (committer->runtime == NULL)
+            continue;
+        leat_mutex_lock(&committer->lock);
+        committer->is_stopping = true;
+        leat_condition_broadcast(&committer->condition);
+        leat_mutex_unlock(&committer->lock);
+        leat_thread_join(&committer->thread);
+        release(committer);
+    }
+    free(runtime->committers);
+    runtime->committers = NULL;
+}
+
+struct leat_committer *
+leat_committer_for(struct leat_runtime *runtime, struct leat_slice shard)
+{
+    return &runtime->committers[leat_hash(shard) % runtime->config.committers];
+}

@@ -1,0 +1,349 @@
+/*
+ * One flush, from pendings to outcomes (protocol §4). Only the identical flush is ever sent again while it is one flight;
+ * what was fenced is left out and the rest is another flush.
+ */
+#include "pipeline/flight.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/point.h"
+
+#define RETRY_BASE_US (50 * LEAT_MS_US)
+#define RETRY_CAP_US (5 * LEAT_SECOND_US)
+
+struct leat_flight *
+leat_flight_new(struct leat_runtime *runtime)
+{
+    struct leat_flight *flight = LEAT_NEW(struct leat_flight);
+
+    flight->runtime = runtime;
+    return flight;
+}
+
+void
+leat_flight_free(struct leat_flight *flight)
+{
+    for (size_t i = 0; i < flight->count; i++)
+        leat_pending_free(flight->parts[i].pending);
+    free(flight->parts);
+    free(flight);
+}
+
+void
+leat_flight_add(struct leat_flight *flight, struct leat_consumer *consumer,
+                struct leat_pending *pending)
+{
+    LEAT_GROW(flight->parts, flight->count, flight->capacity);
+    flight->parts[flight->count++] = (struct leat_flight_part){consumer, pending};
+}
+
+/* Gives the pending back to its consumer, empty, to be filled again. */
+static void
+land(struct leat_flight_part *part, bool is_committed)
+{
+    struct leat_consumer *consumer = part->consumer;
+    struct leat_pending *spare;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    if (is_committed && part->pending->generation == consumer->generation)
+        consumer->commit_seq = part->pending->commit_seq + 1;
+    consumer->is_flying = false;
+    spare = consumer->spare;
+    consumer->spare = part->pending;
+    leat_pending_clear(part->pending);
+    leat_mutex_unlock(&consumer->flight_lock);
+    leat_pending_free(spare);
+    part->pending = NULL;
+}
+
+/* The consumer hears of it, and the part is out of the flight. */
+static void
+settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *result)
+{
+    struct leat_flight_part *part = &flight->parts[i];
+    struct leat_message *message =
+        leat_message_new(LEAT_MESSAGE_FLUSHED, part->pending->generation);
+    struct leat_consumer *consumer = part->consumer;
+
+    message->result = *result;
+    message->records = part->pending->records;
+    message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
+    land(part, result->outcome == LEAT_COMMITTED);
+    flight->parts[i] = flight->parts[--flight->count];
+    leat_consumer_post(consumer, message);
+}
+
+void
+leat_flight_drop(struct leat_flight *flight, const struct leat_consumer *consumer)
+{
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->parts[i].consumer != consumer)
+            continue;
+        land(&flight->parts[i], false);
+        flight->parts[i--] = flight->parts[--flight->count];
+    }
+}
+
+/* Those whose consumer has taken its shard again meanwhile: their commit number is history. */
+static void
+drop_stale(struct leat_flight *flight)
+{
+    static const struct leat_commit_result fenced = {.outcome = LEAT_COMMIT_FENCED};
+
+    for (size_t i = flight->count; i-- > 0;) {
+        if (flight->parts[i].pending->generation != flight->parts[i].consumer->generation)
+            settle(flight, i, &fenced);
+    }
+}
+
+static int
+compare_parts(const void *left, const void *right)
+{
+    const struct leat_flight_part *a = left, *b = right;
+    int order = strcmp(a->consumer->stream_id, b->consumer->stream_id);
+
+    return order != 0 ? order : strcmp(a->consumer->shard_id, b->consumer->shard_id);
+}
+
+static struct leat_flush_shard
+flush_shard(const struct leat_flight *flight, const struct leat_flight_part *part)
+{
+    const struct leat_pending *pending = part->pending;
+
+    return (struct leat_flush_shard){
+        .key = {.application =
+                    leat_slice_from(leat_pipeline_options(flight->runtime->pipeline)->application),
+                .processor = leat_slice_from(flight->runtime->config.name),
+                .tenant = leat_slice_from(""),
+                .stream_id = leat_slice_from(part->consumer->stream_id),
+                .shard = leat_slice_from(part->consumer->shard_id)},
+        .lease_counter = pending->lease_counter,
+        .commit_seq = pending->commit_seq,
+        .checkpoint = leat_buf_slice(&pending->checkpoint),
+        .sub_sequence = pending->end.kind == LEAT_POSITION_SEQUENCE ? pending->end.sub_sequence
+                                                                    : -1,
+        .state_change = pending->has_state ? LEAT_STATE_SET : LEAT_STATE_KEEP,
+        .saved_state = pending->state,
+        .failures = pending->failures,
+        .failure_count = pending->failure_count,
+    };
+}
+
+static struct leat_flush
+make_flush(struct leat_flight *flight, struct leat_arena *arena)
+{
+    struct leat_flush_shard *shards = leat_arena_alloc(arena, flight->count * sizeof *shards);
+    struct leat_merge **merges = leat_arena_alloc(arena, flight->count * sizeof *merges);
+    struct leat_flush flush = {.size = sizeof flush,
+                               .incarnation = flight->parts[0].pending->incarnation,
+                               .shard_count = flight->count,
+                               .shards = shards};
+
+    qsort(flight->parts, flight->count, sizeof *flight->parts, compare_parts);
+    for (size_t i = 0; i < flight->count; i++) {
+        shards[i] = flush_shard(flight, &flight->parts[i]);
+        merges[i] = flight->parts[i].pending->merge;
+    }
+    flush.groups = leat_merge_groups(merges, flight->count, arena, &flush.group_count);
+    return flush;
+}
+
+static size_t
+rows_of(const struct leat_flush *flush)
+{
+    size_t rows = 0;
+
+    for (size_t g = 0; g < flush->group_count; g++)
+        rows += flush->groups[g].count;
+    return rows;
+}
+
+static void
+set_all(struct leat_commit_result *results, size_t count, const struct leat_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        results[i] = (struct leat_commit_result){.outcome = err->code == LEAT_E_INVALID ||
+                                                                    err->code == LEAT_E_DENIED
+                                                                ? LEAT_COMMIT_CONFIGURATION
+                                                                : LEAT_COMMIT_TRANSIENT};
+        snprintf(results[i].sqlstate, sizeof results[i].sqlstate, "%s", err->sqlstate);
+        snprintf(results[i].text, sizeof results[i].text, "%s", err->text);
+    }
+}
+
+/* A target without transactions: rows first, while our lease is surely valid; then progress, fenced. At least once. */
+static int
+write_rows(struct leat_flight *flight, void *rows, const struct leat_flush *flush,
+           struct leat_commit_result *results, struct leat_error *err)
+{
+    struct leat_lease_manager *leases = leat_pipeline_leases(flight->runtime->pipeline);
+    int status;
+
+    if (flight->has_written_rows || flush->group_count == 0)
+        return 0;
+    if (leases != NULL && !leat_lease_manager_is_valid(leases)) {
+        leat_error_set(err, LEAT_E_UNAVAILABLE,
+                       "this worker's lease could not be renewed: not writing to a target without "
+                       "transactions");
+        return LEAT_E_UNAVAILABLE;
+    }
+    status = flight->runtime->config.target->commit(rows, flush, results, err);
+    if (status != 0)
+        return status;
+    if (results[0].outcome != LEAT_COMMITTED) {
+        leat_error_set(err,
+                       results[0].outcome == LEAT_COMMIT_CONFIGURATION ? LEAT_E_INVALID
+                                                                       : LEAT_E_UNAVAILABLE,
+                       "%s", results[0].text);
+        return err->code;
+    }
+    flight->has_written_rows = true;
+    return 0;
+}
+
+static int
+send(struct leat_flight *flight, const struct leat_store *store, void *rows,
+     struct leat_flush *flush, struct leat_commit_result *results, struct leat_error *err)
+{
+    int status;
+
+    if (flight->is_unknown)
+        return store->ops->resolve(store->committer, flush, results, err);
+    if (store->committer != rows) {
+        status = write_rows(flight, rows, flush, results, err);
+        if (status != 0)
+            return status;
+        flush->group_count = 0;
+    }
+    return store->ops->commit(store->committer, flush, results, err);
+}
+
+static void
+tell_waiting(struct leat_flight *flight, const struct leat_commit_result *result)
+{
+    bool is_configuration = result->outcome == LEAT_COMMIT_CONFIGURATION;
+    struct leat_error err = {.code = LEAT_E_UNAVAILABLE};
+
+    for (size_t i = 0; i < flight->count; i++)
+        flight->parts[i].consumer->state = is_configuration ? LEAT_CONSUMER_BLOCKED
+                                                            : LEAT_CONSUMER_UNAVAILABLE;
+    if (flight->is_told || (!is_configuration && flight->attempts < 3))
+        return;
+    flight->is_told = true;
+    snprintf(err.text, sizeof err.text, "%s", result->text);
+    snprintf(err.sqlstate, sizeof err.sqlstate, "%s", result->sqlstate);
+    leat_pipeline_notice(
+        flight->parts[0].consumer, is_configuration ? LEAT_LOG_ERROR : LEAT_LOG_WARNING,
+        is_configuration ? "the target refuses to be written: this processor is blocked"
+                         : "the target is not available: waiting",
+        &err);
+}
+
+static void
+park(struct leat_flight *flight, const struct leat_commit_result *result,
+     struct leat_random *random)
+{
+    flight->retry_at_us = leat_clock_monotonic_us() +
+                          leat_backoff_us(random, RETRY_BASE_US, RETRY_CAP_US, flight->attempts++);
+    tell_waiting(flight, result);
+}
+
+/* One part a flight: so the guilty one is found. */
+static struct leat_flight *
+split(struct leat_flight *flight)
+{
+    struct leat_flight *list = NULL;
+
+    while (flight->count > 0) {
+        struct leat_flight *single = leat_flight_new(flight->runtime);
+        struct leat_flight_part part = flight->parts[--flight->count];
+
+        leat_flight_add(single, part.consumer, part.pending);
+        single->has_written_rows = flight->has_written_rows;
+        single->next = list;
+        list = single;
+    }
+    return list;
+}
+
+/* What stays in the flight is what must be sent again; returns the outcome that decides how. */
+static struct leat_commit_result
+sort_out(struct leat_flight *flight, const struct leat_commit_result *results,
+         struct leat_flight_result *ret_result)
+{
+    struct leat_commit_result rest = {.outcome = LEAT_COMMIT_AGAIN};
+    bool is_alone = flight->count == 1;
+
+    for (size_t i = flight->count; i-- > 0;) {
+        switch (results[i].outcome) {
+        case LEAT_COMMITTED:
+            ret_result->ended_a_shard |= flight->parts[i].pending->end.kind ==
+                                         LEAT_POSITION_SHARD_END;
+            settle(flight, i, &results[i]);
+            break;
+        case LEAT_COMMIT_FENCED:
+            flight->runtime->counters.fenced++;
+            settle(flight, i, &results[i]);
+            break;
+        case LEAT_COMMIT_DATA:
+            rest = results[i];
+            if (is_alone)
+                settle(flight, i, &results[i]);
+            break;
+        case LEAT_COMMIT_AGAIN:
+            break;
+        default:
+            rest = results[i];
+        }
+    }
+    return rest;
+}
+
+struct leat_flight_result
+leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void *rows,
+                struct leat_random *random)
+{
+    struct leat_flight_result result = {0};
+    struct leat_commit_result *results = LEAT_NEW_ARRAY(struct leat_commit_result, flight->count);
+    struct leat_arena arena;
+
+    leat_arena_init(&arena);
+    drop_stale(flight);
+    while (flight->count > 0 && result.rest == NULL && !result.is_parked) {
+        int64_t begun_us = leat_clock_monotonic_us();
+        struct leat_flush flush = make_flush(flight, &arena);
+        size_t row_count = rows_of(&flush);
+        struct leat_commit_result rest;
+        struct leat_error err = {0};
+
+        LEAT_POINT("flight.before");
+        if (send(flight, store, rows, &flush, results, &err) != 0)
+            set_all(results, flight->count, &err);
+        else
+            flight->is_unknown = false;
+        LEAT_POINT("flight.after");
+        if (results[0].outcome == LEAT_COMMITTED) {
+            result.commit_us = leat_clock_monotonic_us() - begun_us;
+            flight->runtime->counters.flushes++;
+            flight->runtime->counters.rows_written += row_count;
+            flight->runtime->counters.commit_us += (uint64_t)result.commit_us;
+        }
+        rest = sort_out(flight, results, &result);
+        if (flight->count == 0)
+            break;
+        if (rest.outcome == LEAT_COMMIT_UNKNOWN)
+            flight->is_unknown = true;
+        else if (rest.outcome == LEAT_COMMIT_DATA)
+            result.rest = split(flight);
+        else if (rest.outcome != LEAT_COMMIT_AGAIN)
+            result.is_parked = true;
+        if (result.is_parked)
+            park(flight, &rest, random);
+        leat_arena_reset(&arena);
+    }
+    leat_arena_release(&arena);
+    free(results);
+    return result;
+}

@@ -1,0 +1,64 @@
+/* Progress of targets without transactions: the same SQL, in the lease database, with no rows (protocol §1, last line). */
+#include "base/memory.h"
+#include "pipeline/flight.h"
+#include "postgres/committer.h"
+
+static int
+take(void *committer, struct leat_take *takes, size_t count, struct leat_error *err)
+{
+    return leat_pg_take(committer, takes, count, err);
+}
+
+static int
+progress_read(void *committer, const struct leat_progress_key *keys, size_t count,
+              struct leat_progress *ret_progress, struct leat_error *err)
+{
+    return leat_pg_progress_read(committer, keys, count, ret_progress, err);
+}
+
+static int
+resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
+        struct leat_error *err)
+{
+    return leat_pg_resolve(committer, flush, results, err);
+}
+
+static int
+commit(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
+       struct leat_error *err)
+{
+    return leat_pg_commit(committer, flush, results, err);
+}
+
+static void
+committer_close(void *committer)
+{
+    leat_pg_committer_free(committer);
+}
+
+static const struct leat_target store_ops = {
+    .size = sizeof store_ops,
+    .name = "progress in the lease database",
+    .is_transactional = true,
+    .committer_close = committer_close,
+    .take = take,
+    .progress_read = progress_read,
+    .resolve = resolve,
+    .commit = commit,
+};
+
+int
+leat_progress_store_open(const struct leat_pipeline_options *options, struct leat_store *ret_store,
+                         struct leat_error *err)
+{
+    struct leat_pg_committer_options committer = {
+        .connection = {.url = options->lease_database_url, .application_name = "leat committer"},
+        .application = options->application,
+    };
+
+    if (options->lease_database_url == NULL)
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "a target without transactions needs the application's database");
+    *ret_store = (struct leat_store){leat_pg_committer_new(&committer), &store_ops};
+    return 0;
+}

@@ -1,0 +1,228 @@
+/*
+ * The pipeline's inside: processors as they run, consumers and committers, and what passes between them.
+ *
+ * Who owns what: a consumer's fields belong to the worker thread that runs it (one at a time), but for the mailbox (its
+ * lock) and the pendings with the fence (flight_lock, shared with the committer). A committer's fields belong to its thread,
+ * but for its queues (its lock). Order of locks: none of them is ever held while another one is taken.
+ */
+#ifndef LEAT_PIPELINE_RUNTIME_H
+#define LEAT_PIPELINE_RUNTIME_H
+
+#include <stdatomic.h>
+
+#include "base/random.h"
+#include "base/thread.h"
+#include "pipeline/pending.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/scheduler.h"
+#include "stream/deaggregate.h"
+
+struct leat_committer;
+struct leat_consumer;
+
+/* Where progress is kept: in the target, or in the lease database for targets without transactions. */
+struct leat_store {
+    void *committer;
+    const struct leat_target *ops; /* take, progress_read, commit, resolve */
+};
+
+struct leat_counters {
+    _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
+        fenced, rewinds, commit_us, process_us, blocked;
+};
+
+struct leat_runtime {
+    struct leat_pipeline *pipeline;
+    struct leat_pipeline_processor config;
+    unsigned index;
+    void *instance;
+    const struct leat_table *tables;
+    struct leat_merge_schema *schema;
+    void *target;
+    struct leat_committer *committers;
+    struct leat_counters counters;
+    _Atomic bool is_stopped;
+    /* The breaker's minute. */
+    struct leat_mutex breaker_lock;
+    int64_t minute_us LEAT_FIELD_GUARDED_BY(breaker_lock);
+    uint64_t minute_records LEAT_FIELD_GUARDED_BY(breaker_lock), minute_diverted
+        LEAT_FIELD_GUARDED_BY(breaker_lock);
+};
+
+enum leat_message_kind {
+    LEAT_MESSAGE_CHUNK,
+    LEAT_MESSAGE_TROUBLE,
+    LEAT_MESSAGE_LETTER,
+    LEAT_MESSAGE_TAKEN,
+    LEAT_MESSAGE_FLUSHED,
+    LEAT_MESSAGE_ACQUIRED,
+    LEAT_MESSAGE_DRAIN,
+    LEAT_MESSAGE_RESUME,
+    LEAT_MESSAGE_LOST,
+    LEAT_MESSAGE_CHILDREN,
+};
+
+struct leat_epoch;
+
+struct leat_message {
+    struct leat_message *next;
+    enum leat_message_kind kind;
+    uint64_t generation;
+    struct leat_chunk *chunk;           /* CHUNK */
+    struct leat_read_result trouble;    /* TROUBLE; its chunk is NULL */
+    struct leat_epoch *epoch;           /* LETTER */
+    struct leat_arena arena;            /* LETTER, TAKEN: of the slices below */
+    struct leat_failure failure;        /* LETTER */
+    enum leat_take_outcome outcome;     /* TAKEN */
+    struct leat_progress progress;      /* TAKEN */
+    struct leat_commit_result result;   /* FLUSHED */
+    uint64_t records;                   /* FLUSHED: how many records that flush held */
+    bool is_end;                        /* FLUSHED: SHARD_END was committed */
+    int64_t lease_counter, incarnation; /* ACQUIRED */
+    int64_t deadline_us;                /* DRAIN */
+};
+
+struct leat_message *leat_message_new(enum leat_message_kind kind, uint64_t generation);
+void leat_message_free(struct leat_message *message);
+
+enum leat_consumer_state {
+    LEAT_CONSUMER_WAITING_PARENTS,
+    LEAT_CONSUMER_TAKING,
+    LEAT_CONSUMER_RUNNING,
+    LEAT_CONSUMER_RETRYING,
+    LEAT_CONSUMER_UNAVAILABLE,
+    LEAT_CONSUMER_ISOLATING,
+    LEAT_CONSUMER_ENDING, /* all is done but the children's leases and the commit of SHARD_END */
+    LEAT_CONSUMER_DRAINING,
+    LEAT_CONSUMER_ENDED,
+    LEAT_CONSUMER_BLOCKED,
+    LEAT_CONSUMER_LOST,
+};
+extern const char *const leat_consumer_state_names[];
+
+/* An epoch whose letters are not all acknowledged. */
+struct leat_epoch {
+    struct leat_epoch *next;
+    struct leat_emission emission; /* moved in; records are forgotten */
+    struct leat_position end;
+    uint64_t records;
+    struct leat_letter_ticket **tickets;
+    size_t ticket_count, waiting;
+    struct leat_arena arena;
+    struct leat_failure *failures;
+    size_t failure_count, failure_capacity;
+};
+
+/* Where the next batch begins inside the chunk. */
+struct leat_cursor {
+    size_t raw;       /* index of the stream record */
+    int64_t next_sub; /* the first user record of it that is not done */
+};
+
+struct leat_consumer {
+    struct leat_actor actor; /* first */
+    struct leat_runtime *runtime;
+    struct leat_committer *committer;
+    struct leat_shard shard;
+    char *stream, *stream_id, *shard_id;
+    struct leat_slice *parents;
+    size_t parent_count;
+    char *start;
+    struct leat_source *source;
+    struct leat_deaggregator *deaggregator;
+    struct leat_random random;
+
+    struct leat_mutex mailbox_lock;
+    struct leat_message *mailbox LEAT_FIELD_GUARDED_BY(mailbox_lock),
+        **mailbox_end LEAT_FIELD_GUARDED_BY(mailbox_lock);
+
+    struct leat_mutex flight_lock;
+    struct leat_pending *filling LEAT_FIELD_GUARDED_BY(flight_lock),
+        *spare LEAT_FIELD_GUARDED_BY(flight_lock);
+    bool is_flying LEAT_FIELD_GUARDED_BY(flight_lock), is_urgent LEAT_FIELD_GUARDED_BY(flight_lock);
+    int64_t commit_seq LEAT_FIELD_GUARDED_BY(flight_lock);
+    _Atomic bool is_dirty; /* stands in the committer's list */
+    _Atomic uint64_t generation;
+    _Atomic int state;
+    _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
+
+    /* The worker thread's. */
+    int64_t lease_counter, incarnation;
+    bool is_begun; /* shard_begin was called */
+    void *plugin_state;
+    struct leat_buf saved_state;
+    bool has_saved_state;
+    struct leat_position position; /* behind the last complete or open epoch */
+    bool is_filtering;             /* records at or before position may still come */
+    struct leat_feed *feed;
+    struct leat_chunk *chunks[8];
+    size_t chunk_count;
+    struct leat_cursor cursor;
+    struct leat_record *records;
+    const struct leat_record **record_pointers;
+    struct leat_user_record *bad; /* diverted before the processor saw them */
+    size_t record_capacity, bad_count, bad_capacity;
+    struct leat_emission emission;
+    struct leat_epoch *epochs, **epochs_end;
+    size_t epoch_count;
+    unsigned attempts, outages;
+    int64_t first_failed_us, retry_at_us;
+    size_t batch_limit; /* bisection: 0: as configured */
+    uint64_t isolation; /* records per commit while a refused row is looked for; 0: not isolating */
+    bool diverts_next;  /* the record at position is refused by the target */
+    struct leat_commit_result refusal;
+    bool is_at_end, has_children;
+    bool is_draining, has_let_go;
+    int64_t drain_deadline_us;
+    struct leat_error blocked;
+    _Atomic int64_t behind_ms;
+    _Atomic uint64_t record_count, byte_count, commit_count;
+};
+
+/* Any thread. */
+void leat_consumer_post(struct leat_consumer *consumer, struct leat_message *message);
+
+/* consumer.c; everything below: the worker thread that runs it. */
+struct leat_consumer *leat_consumer_new(struct leat_runtime *runtime,
+                                        const struct leat_owned_lease *lease, int64_t incarnation);
+void leat_consumer_free(struct leat_consumer *consumer);
+void leat_consumer_set_state(struct leat_consumer *consumer, enum leat_consumer_state state);
+void leat_consumer_block(struct leat_consumer *consumer, const struct leat_error *why);
+/* A take with the same counter: the one recovery path. */
+void leat_consumer_rewind(struct leat_consumer *consumer);
+struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
+
+/* consumer_process.c: one batch. Returns when to be run again. */
+int64_t leat_consumer_process(struct leat_consumer *consumer);
+/* Calls the plugin's shard_end. */
+void leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why);
+/* consumer_epoch.c */
+void leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_position *end,
+                               uint64_t records);
+void leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *message);
+void leat_consumer_drop_epochs(struct leat_consumer *consumer);
+void leat_consumer_commit_end(struct leat_consumer *consumer);
+bool leat_consumer_has_room(struct leat_consumer *consumer);
+bool leat_consumer_is_flushed(struct leat_consumer *consumer);
+void leat_consumer_hurry(struct leat_consumer *consumer);
+
+/* committer.c */
+int leat_committers_start(struct leat_runtime *runtime, struct leat_error *err);
+void leat_committers_stop(struct leat_runtime *runtime);
+struct leat_committer *leat_committer_for(struct leat_runtime *runtime, struct leat_slice shard);
+void leat_committer_take(struct leat_committer *committer, struct leat_consumer *consumer);
+void leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *consumer);
+/* Blocks until the committer does not know this consumer any more. */
+void leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
+
+/* pipeline.c */
+void leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
+void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
+void leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why);
+void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level,
+                          const char *what, const struct leat_error *err);
+struct leat_scheduler *leat_pipeline_scheduler(struct leat_pipeline *pipeline);
+const struct leat_pipeline_options *leat_pipeline_options(struct leat_pipeline *pipeline);
+struct leat_lease_manager *leat_pipeline_leases(struct leat_pipeline *pipeline);
+
+#endif
