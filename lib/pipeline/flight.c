@@ -46,6 +46,7 @@ land(struct leat_flight_part *part, bool is_committed)
     struct leat_consumer *consumer = part->consumer;
     struct leat_pending *spare;
 
+    leat_consumer_discharge(consumer, part->pending);
     leat_mutex_lock(&consumer->flight_lock);
     if (is_committed && part->pending->generation == consumer->generation)
         consumer->commit_seq = part->pending->commit_seq + 1;
@@ -56,6 +57,7 @@ land(struct leat_flight_part *part, bool is_committed)
     leat_mutex_unlock(&consumer->flight_lock);
     leat_pending_free(spare);
     part->pending = NULL;
+    leat_pipeline_wake_stalled(consumer->runtime->pipeline);
 }
 
 /* The consumer hears of it, and the part is out of the flight. */

@@ -18,7 +18,8 @@ struct leat_pending {
     bool has_state;
     struct leat_slice state;
     uint64_t records, epochs, rows_emitted;
-    int64_t since_us; /* when the first epoch came; 0: empty */
+    size_t charged_bytes; /* of the budget, by whoever fills it; given back when it is cleared */
+    int64_t since_us;     /* when the first epoch came; 0: empty */
     /* What the commit is conditioned on: as it was when it left the consumer. */
     int64_t lease_counter, incarnation, commit_seq;
     uint64_t generation;

@@ -44,8 +44,9 @@ struct leat_pipeline_processor {
     int64_t flush_rows; /* -1: auto */
     size_t flush_bytes;
     unsigned committers;
-    const size_t *streams; /* indices; NULL: all */
-    size_t stream_count;
+    /* Which streams it reads; NULL: all. */
+    bool (*takes_source)(void *context, const struct leat_source *source);
+    void *takes_context;
 };
 
 /* One line per consumer, for /metrics and `leat workers`. */
@@ -60,6 +61,7 @@ struct leat_consumer_view {
 struct leat_pipeline_options {
     const char *application;
     struct leat_memory *memory;
+    size_t rows_budget; /* of it: what merged rows may hold; a quarter */
     struct leat_fetcher *fetcher;
     struct leat_letters *letters;
     struct leat_lease_manager *leases; /* set by leat_pipeline_start */

@@ -3,7 +3,8 @@
  *
  * Who owns what: a consumer's fields belong to the worker thread that runs it (one at a time), but for the mailbox (its
  * lock) and the pendings with the fence (flight_lock, shared with the committer). A committer's fields belong to its thread,
- * but for its queues (its lock). Order of locks: none of them is ever held while another one is taken.
+ * but for its queues (its lock). Order of locks: the pipeline.s registry first, then a committer.s, a consumer.s flight_lock, the
+ * budget.s, a mailbox, the scheduler.s last.
  */
 #ifndef LEAT_PIPELINE_RUNTIME_H
 #define LEAT_PIPELINE_RUNTIME_H
@@ -36,6 +37,7 @@ struct leat_runtime {
     struct leat_pipeline_processor config;
     unsigned index;
     void *instance;
+    bool is_open; /* the plugin's open was called */
     const struct leat_table *tables;
     struct leat_merge_schema *schema;
     void *target;
@@ -71,6 +73,7 @@ struct leat_message {
     struct leat_chunk *chunk;           /* CHUNK */
     struct leat_read_result trouble;    /* TROUBLE; its chunk is NULL */
     struct leat_epoch *epoch;           /* LETTER */
+    size_t letter;                      /* LETTER: its index in the epoch */
     struct leat_arena arena;            /* LETTER, TAKEN: of the slices below */
     struct leat_failure failure;        /* LETTER */
     enum leat_take_outcome outcome;     /* TAKEN */
@@ -100,9 +103,17 @@ enum leat_consumer_state {
 };
 extern const char *const leat_consumer_state_names[];
 
+struct leat_epoch_letter {
+    struct leat_epoch *epoch;
+    size_t index;
+};
+
 /* An epoch whose letters are not all acknowledged. */
 struct leat_epoch {
     struct leat_epoch *next;
+    struct leat_consumer *consumer;
+    uint64_t generation;
+    struct leat_epoch_letter *letters;
     struct leat_emission emission; /* moved in; records are forgotten */
     struct leat_position end;
     uint64_t records;
@@ -141,7 +152,8 @@ struct leat_consumer {
         *spare LEAT_FIELD_GUARDED_BY(flight_lock);
     bool is_flying LEAT_FIELD_GUARDED_BY(flight_lock), is_urgent LEAT_FIELD_GUARDED_BY(flight_lock);
     int64_t commit_seq LEAT_FIELD_GUARDED_BY(flight_lock);
-    _Atomic bool is_dirty; /* stands in the committer's list */
+    _Atomic bool is_stalled; /* waits for the rows of others to be written */
+    _Atomic bool is_dirty;   /* stands in the committer's list */
     _Atomic uint64_t generation;
     _Atomic int state;
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
@@ -155,13 +167,14 @@ struct leat_consumer {
     struct leat_position position; /* behind the last complete or open epoch */
     bool is_filtering;             /* records at or before position may still come */
     struct leat_feed *feed;
-    struct leat_chunk *chunks[8];
+    struct leat_chunk *chunks[8], *last_chunk; /* the last one tells the children */
     size_t chunk_count;
     struct leat_cursor cursor;
     struct leat_record *records;
     const struct leat_record **record_pointers;
     struct leat_user_record *bad; /* diverted before the processor saw them */
     size_t record_capacity, bad_count, bad_capacity;
+    const char *divert_reason; /* of the whole batch; NULL: what the processor said */
     struct leat_emission emission;
     struct leat_epoch *epochs, **epochs_end;
     size_t epoch_count;
@@ -205,6 +218,10 @@ void leat_consumer_commit_end(struct leat_consumer *consumer);
 bool leat_consumer_has_room(struct leat_consumer *consumer);
 bool leat_consumer_is_flushed(struct leat_consumer *consumer);
 void leat_consumer_hurry(struct leat_consumer *consumer);
+/* Gives the budget back what these rows held, before they are cleared. */
+void leat_consumer_discharge(struct leat_consumer *consumer, struct leat_pending *pending);
+void leat_consumer_ask_children(struct leat_consumer *consumer);
+void leat_epoch_free(struct leat_epoch *epoch);
 
 /* committer.c */
 int leat_committers_start(struct leat_runtime *runtime, struct leat_error *err);
@@ -217,6 +234,10 @@ void leat_committer_forget(struct leat_committer *committer, struct leat_consume
 
 /* pipeline.c */
 void leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
+/* Step 1 of a shard's end is done: every consumer of it hears. The lease manager's thread. */
+void leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key);
+/* Rows were written: who waits for room looks again. */
+void leat_pipeline_wake_stalled(struct leat_pipeline *pipeline);
 void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
 void leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why);
 void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level,

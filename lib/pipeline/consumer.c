@@ -1,0 +1,576 @@
+/*
+ * The shard consumer: an actor per (processor, shard). This file is its life (protocol §6); consumer_process.c makes batches
+ * and calls the processor, consumer_epoch.c completes epochs.
+ *
+ *   taking ──▶ running ⇄ retrying / unavailable / isolating ──▶ ending ──▶ ended
+ *     ▲  (waiting for parents: in the committer's list)    └──▶ draining ──▶ let go
+ *     └── rewind: fenced, unknown, refused row                └──▶ lost, from anywhere
+ *
+ * One recovery path: rewind. It drops everything that is not committed, takes the shard again and begins where the
+ * progress row says. A generation counts the takes: what belongs to an older one is thrown away wherever it turns up.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "pipeline/runtime.h"
+
+const char *const leat_consumer_state_names[] = {
+    "waiting_parents", "taking",   "running", "retrying", "unavailable", "isolating",
+    "ending",          "draining", "ended",   "blocked",  "lost",
+};
+
+struct leat_message *
+leat_message_new(enum leat_message_kind kind, uint64_t generation)
+{
+    struct leat_message *message = LEAT_NEW(struct leat_message);
+
+    message->kind = kind;
+    message->generation = generation;
+    leat_arena_init(&message->arena);
+    return message;
+}
+
+void
+leat_message_free(struct leat_message *message)
+{
+    leat_chunk_unref(message->chunk);
+    leat_arena_release(&message->arena);
+    free(message);
+}
+
+void
+leat_consumer_post(struct leat_consumer *consumer, struct leat_message *message)
+{
+    leat_mutex_lock(&consumer->mailbox_lock);
+    *consumer->mailbox_end = message;
+    consumer->mailbox_end = &message->next;
+    leat_mutex_unlock(&consumer->mailbox_lock);
+    leat_scheduler_wake(leat_pipeline_scheduler(consumer->runtime->pipeline), &consumer->actor);
+}
+
+static struct leat_message *
+next_message(struct leat_consumer *consumer)
+{
+    struct leat_message *message;
+
+    leat_mutex_lock(&consumer->mailbox_lock);
+    message = consumer->mailbox;
+    if (message != NULL) {
+        consumer->mailbox = message->next;
+        if (consumer->mailbox == NULL)
+            consumer->mailbox_end = &consumer->mailbox;
+    }
+    leat_mutex_unlock(&consumer->mailbox_lock);
+    return message;
+}
+
+void
+leat_consumer_set_state(struct leat_consumer *consumer, enum leat_consumer_state state)
+{
+    consumer->state = (int)state;
+}
+
+struct leat_lease_key
+leat_consumer_key(const struct leat_consumer *consumer)
+{
+    return (struct leat_lease_key){leat_slice_from(consumer->stream_id),
+                                   leat_slice_from(consumer->shard_id)};
+}
+
+void
+leat_consumer_block(struct leat_consumer *consumer, const struct leat_error *why)
+{
+    consumer->blocked = *why;
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_BLOCKED);
+    leat_pipeline_notice(consumer, LEAT_LOG_ERROR, "a shard is blocked", why);
+}
+
+/* ---- the feed -------------------------------------------------------------------------------- */
+
+static void
+deliver(void *context, uint64_t generation, struct leat_chunk *chunk)
+{
+    struct leat_message *message = leat_message_new(LEAT_MESSAGE_CHUNK, generation);
+
+    message->chunk = chunk;
+    leat_consumer_post(context, message);
+}
+
+static void
+trouble(void *context, uint64_t generation, const struct leat_read_result *result)
+{
+    struct leat_message *message = leat_message_new(LEAT_MESSAGE_TROUBLE, generation);
+
+    message->trouble = *result;
+    message->trouble.chunk = NULL;
+    leat_consumer_post(context, message);
+}
+
+static void
+drop_chunks(struct leat_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->chunk_count; i++)
+        leat_chunk_unref(consumer->chunks[i]);
+    consumer->chunk_count = 0;
+    consumer->cursor = (struct leat_cursor){0};
+    leat_deaggregator_reset(consumer->deaggregator);
+}
+
+static void
+close_feed(struct leat_consumer *consumer)
+{
+    if (consumer->feed != NULL)
+        leat_feed_close(consumer->feed);
+    consumer->feed = NULL;
+    drop_chunks(consumer);
+}
+
+static void
+open_feed(struct leat_consumer *consumer)
+{
+    struct leat_feed_events events = {deliver, trouble, consumer};
+
+    if (consumer->feed != NULL) {
+        leat_feed_reposition(consumer->feed, &consumer->position, consumer->generation);
+        leat_feed_pause(consumer->feed, false);
+        return;
+    }
+    consumer->feed = leat_feed_open(leat_pipeline_options(consumer->runtime->pipeline)->fetcher,
+                                    consumer->source, leat_slice_from(consumer->shard_id),
+                                    consumer->runtime->index, &consumer->position,
+                                    consumer->generation, &events);
+}
+
+/* ---- take and rewind ------------------------------------------------------------------------- */
+
+/* Everything that is not committed is forgotten; what flies becomes stale by the generation. */
+static void
+forget_work(struct leat_consumer *consumer)
+{
+    if (consumer->feed != NULL)
+        leat_feed_pause(consumer->feed, true);
+    drop_chunks(consumer);
+    leat_consumer_drop_epochs(consumer);
+    leat_mutex_lock(&consumer->flight_lock);
+    leat_consumer_discharge(consumer, consumer->filling);
+    leat_pending_clear(consumer->filling);
+    leat_mutex_unlock(&consumer->flight_lock);
+    consumer->attempts = consumer->outages = 0;
+    consumer->retry_at_us = consumer->first_failed_us = 0;
+    consumer->batch_limit = 0;
+    consumer->is_at_end = consumer->has_children = false;
+}
+
+void
+leat_consumer_rewind(struct leat_consumer *consumer)
+{
+    consumer->generation++;
+    consumer->runtime->counters.rewinds++;
+    forget_work(consumer);
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_TAKING);
+    leat_committer_take(consumer->committer, consumer);
+}
+
+/* The plugin's state begins, or begins again, with what the progress row says. */
+static int
+begin_state(struct leat_consumer *consumer, struct leat_slice saved_state, struct leat_error *err)
+{
+    const struct leat_processor *plugin = consumer->runtime->config.plugin;
+
+    leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
+    if (consumer->is_begun && plugin->shard_reset != NULL)
+        return plugin->shard_reset(consumer->plugin_state, saved_state, err);
+    if (consumer->is_begun)
+        leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
+    consumer->plugin_state = consumer->runtime->instance;
+    if (plugin->shard_begin != NULL) {
+        int status = plugin->shard_begin(consumer->runtime->instance, &consumer->shard, saved_state,
+                                         &consumer->plugin_state, err);
+        if (status != 0)
+            return status;
+    }
+    consumer->is_begun = true;
+    return 0;
+}
+
+static void
+begin_running(struct leat_consumer *consumer, const struct leat_progress *progress)
+{
+    struct leat_error err = {0};
+
+    if (leat_position_parse(progress->checkpoint, progress->sub_sequence, &consumer->position,
+                            &err) != 0) {
+        leat_consumer_block(consumer, &err);
+        return;
+    }
+    leat_mutex_lock(&consumer->flight_lock);
+    consumer->commit_seq = progress->commit_seq;
+    leat_mutex_unlock(&consumer->flight_lock);
+    if (consumer->position.kind == LEAT_POSITION_SHARD_END) {
+        leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
+        leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
+                                   leat_consumer_key(consumer), consumer->runtime->config.name);
+        return;
+    }
+    if (begin_state(consumer, progress->saved_state, &err) != 0) {
+        leat_consumer_block(consumer, &err);
+        return;
+    }
+    leat_buf_clear(&consumer->saved_state);
+    leat_buf_add_slice(&consumer->saved_state, progress->saved_state);
+    consumer->is_filtering = consumer->position.kind == LEAT_POSITION_SEQUENCE;
+    leat_consumer_set_state(consumer, consumer->isolation > 0 ? LEAT_CONSUMER_ISOLATING
+                                                              : LEAT_CONSUMER_RUNNING);
+    open_feed(consumer);
+}
+
+static void
+on_taken(struct leat_consumer *consumer, const struct leat_message *message)
+{
+    if (consumer->is_draining)
+        return; /* it will be let go */
+    if (message->outcome == LEAT_TAKEN) {
+        begin_running(consumer, &message->progress);
+        return;
+    }
+    /* Progress is ahead of our lease: the lease's counter must pass it, or the lease is another's. */
+    leat_lease_raise(leat_pipeline_leases(consumer->runtime->pipeline), leat_consumer_key(consumer),
+                     message->progress.lease_counter);
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static void
+on_chunk(struct leat_consumer *consumer, struct leat_message *message)
+{
+    if (consumer->chunk_count == LEAT_COUNT_OF(consumer->chunks)) /* the feed keeps two */
+        return;
+    consumer->behind_ms = message->chunk->behind_ms;
+    if (message->chunk->count == 0 && !message->chunk->is_shard_end)
+        return;
+    consumer->chunks[consumer->chunk_count++] = message->chunk;
+    message->chunk = NULL;
+}
+
+static void
+on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result)
+{
+    switch (result->outcome) {
+    case LEAT_READ_OK:
+        leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the stream can be read again", NULL);
+        if (consumer->state == LEAT_CONSUMER_UNAVAILABLE ||
+            consumer->state == LEAT_CONSUMER_BLOCKED)
+            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
+        break;
+    case LEAT_READ_GONE:
+    case LEAT_READ_INVALID:
+    case LEAT_READ_BLOCKED:
+        leat_consumer_block(consumer, &result->err);
+        break;
+    default:
+        leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
+        leat_pipeline_notice(consumer, LEAT_LOG_WARNING, "the stream cannot be read: waiting",
+                             &result->err);
+    }
+}
+
+/* A refused row: a smaller and smaller commit is tried until it stands alone, then it is diverted. */
+static void
+on_refused(struct leat_consumer *consumer, const struct leat_message *message)
+{
+    if (message->records == 0) {
+        struct leat_error err;
+
+        leat_error_set(&err, LEAT_E_INVALID,
+                       "the target refuses a row that belongs to no record: %s",
+                       message->result.text);
+        leat_consumer_block(consumer, &err);
+        return;
+    }
+    consumer->refusal = message->result;
+    consumer->diverts_next = message->records == 1;
+    consumer->isolation = message->records > 8 ? message->records / 8 : 1;
+    leat_consumer_rewind(consumer);
+}
+
+static void
+on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
+{
+    switch (message->result.outcome) {
+    case LEAT_COMMITTED:
+        consumer->commit_count++;
+        if (consumer->isolation > 0) /* past the guilty one in growing steps */
+            consumer->isolation = consumer->isolation * 8 < consumer->runtime->config.batch_records
+                                      ? consumer->isolation * 8
+                                      : 0;
+        if (message->is_end) {
+            leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
+            leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
+                                       leat_consumer_key(consumer), consumer->runtime->config.name);
+        } else if (consumer->state == LEAT_CONSUMER_BLOCKED ||
+                   consumer->state == LEAT_CONSUMER_UNAVAILABLE) {
+            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
+            leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the target can be written again", NULL);
+        } else if (consumer->state == LEAT_CONSUMER_ISOLATING && consumer->isolation == 0) {
+            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
+        }
+        break;
+    case LEAT_COMMIT_DATA:
+        on_refused(consumer, message);
+        break;
+    default:
+        leat_lease_check(leat_pipeline_leases(consumer->runtime->pipeline),
+                         leat_consumer_key(consumer));
+        leat_consumer_rewind(consumer);
+    }
+}
+
+static void
+on_drain(struct leat_consumer *consumer, int64_t deadline_us)
+{
+    if (consumer->is_draining)
+        return;
+    consumer->is_draining = true;
+    consumer->drain_deadline_us = deadline_us;
+    if (consumer->feed != NULL)
+        leat_feed_pause(consumer->feed, true);
+    drop_chunks(consumer);
+    if (consumer->is_begun && consumer->state != LEAT_CONSUMER_TAKING &&
+        consumer->state != LEAT_CONSUMER_ENDED && consumer->attempts == 0)
+        leat_consumer_end_state(consumer, LEAT_SHUTDOWN);
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_DRAINING);
+    leat_consumer_hurry(consumer);
+}
+
+static void
+on_resume(struct leat_consumer *consumer)
+{
+    if (!consumer->is_draining || consumer->has_let_go)
+        return;
+    consumer->is_draining = false;
+    leat_consumer_rewind(consumer);
+}
+
+static void
+on_lost(struct leat_consumer *consumer)
+{
+    consumer->generation++;
+    forget_work(consumer);
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_LOST);
+}
+
+static void
+on_acquired(struct leat_consumer *consumer, const struct leat_message *message)
+{
+    consumer->lease_counter = message->lease_counter;
+    consumer->incarnation = message->incarnation;
+    if (consumer->state != LEAT_CONSUMER_LOST && !consumer->is_draining)
+        leat_consumer_rewind(consumer);
+}
+
+static void
+handle(struct leat_consumer *consumer, struct leat_message *message)
+{
+    switch (message->kind) {
+    case LEAT_MESSAGE_CHUNK:
+        on_chunk(consumer, message);
+        break;
+    case LEAT_MESSAGE_TROUBLE:
+        on_trouble(consumer, &message->trouble);
+        break;
+    case LEAT_MESSAGE_LETTER:
+        leat_consumer_letter(consumer, message);
+        break;
+    case LEAT_MESSAGE_TAKEN:
+        on_taken(consumer, message);
+        break;
+    case LEAT_MESSAGE_FLUSHED:
+        on_flushed(consumer, message);
+        break;
+    case LEAT_MESSAGE_CHILDREN:
+        leat_consumer_commit_end(consumer);
+        break;
+    case LEAT_MESSAGE_ACQUIRED:
+        on_acquired(consumer, message);
+        break;
+    case LEAT_MESSAGE_DRAIN:
+        on_drain(consumer, message->deadline_us);
+        break;
+    case LEAT_MESSAGE_RESUME:
+        on_resume(consumer);
+        break;
+    case LEAT_MESSAGE_LOST:
+        on_lost(consumer);
+        break;
+    }
+}
+
+static bool
+is_for_any_generation(enum leat_message_kind kind)
+{
+    return kind == LEAT_MESSAGE_ACQUIRED || kind == LEAT_MESSAGE_DRAIN ||
+           kind == LEAT_MESSAGE_RESUME || kind == LEAT_MESSAGE_LOST;
+}
+
+static void
+read_mail(struct leat_consumer *consumer)
+{
+    struct leat_message *message;
+
+    while ((message = next_message(consumer)) != NULL) {
+        if (is_for_any_generation(message->kind) || message->generation == consumer->generation)
+            handle(consumer, message);
+        leat_message_free(message);
+    }
+}
+
+/* ---- one run --------------------------------------------------------------------------------- */
+
+static int64_t
+drain_step(struct leat_consumer *consumer)
+{
+    bool is_late = leat_clock_monotonic_us() >= consumer->drain_deadline_us;
+
+    if (consumer->has_let_go)
+        return INT64_MAX;
+    if (!is_late && (consumer->epoch_count > 0 || !leat_consumer_is_flushed(consumer))) {
+        leat_consumer_hurry(consumer);
+        return consumer->drain_deadline_us;
+    }
+    consumer->has_let_go = true;
+    leat_pipeline_let_go(consumer->runtime->pipeline, consumer);
+    return INT64_MAX;
+}
+
+/* Lost: nobody may know it any more before it is freed. */
+static int64_t
+leave(struct leat_consumer *consumer)
+{
+    close_feed(consumer);
+    leat_consumer_drop_epochs(consumer);
+    leat_committer_forget(consumer->committer, consumer);
+    if (consumer->is_begun)
+        leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
+    leat_pipeline_gone(consumer->runtime->pipeline, consumer);
+    return -1;
+}
+
+static int64_t
+run(struct leat_actor *actor)
+{
+    struct leat_consumer *consumer = (struct leat_consumer *)actor;
+
+    read_mail(consumer);
+    if (consumer->state == LEAT_CONSUMER_LOST)
+        return leave(consumer);
+    if (consumer->is_draining)
+        return drain_step(consumer);
+    switch ((enum leat_consumer_state)consumer->state) {
+    case LEAT_CONSUMER_RUNNING:
+    case LEAT_CONSUMER_RETRYING:
+    case LEAT_CONSUMER_UNAVAILABLE:
+    case LEAT_CONSUMER_ISOLATING:
+        return consumer->runtime->is_stopped ? INT64_MAX : leat_consumer_process(consumer);
+    default:
+        return INT64_MAX;
+    }
+}
+
+/* ---- made and freed -------------------------------------------------------------------------- */
+
+static bool
+is_cancelled(void *context)
+{
+    struct leat_consumer *consumer = context;
+
+    return leat_clock_monotonic_us() >= consumer->cancel_at_us;
+}
+
+static void
+make_deaggregator(struct leat_consumer *consumer, const struct leat_owned_lease *lease)
+{
+    struct leat_expand_limits limits = {consumer->runtime->config.expand_limit_bytes,
+                                        consumer->runtime->config.expand_ratio};
+    struct leat_hash_key start, end;
+    bool has_range = leat_hash_key_parse(lease->starting_hash_key, &start) &&
+                     leat_hash_key_parse(lease->ending_hash_key, &end);
+
+    consumer->deaggregator =
+        leat_deaggregator_new(&limits, has_range ? &start : NULL, has_range ? &end : NULL);
+}
+
+struct leat_consumer *
+leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *lease,
+                  int64_t incarnation)
+{
+    struct leat_consumer *consumer = LEAT_NEW(struct leat_consumer);
+
+    leat_is_unshared();
+    consumer->actor.run = run;
+    consumer->runtime = runtime;
+    consumer->stream = leat_strdup(lease->source->facts.name);
+    consumer->stream_id = leat_slice_strdup(lease->key.stream_id);
+    consumer->shard_id = leat_slice_strdup(lease->key.shard);
+    consumer->start = leat_slice_strdup(lease->start);
+    consumer->source = lease->source;
+    consumer->parents = LEAT_NEW_ARRAY(struct leat_slice, lease->parent_count);
+    for (size_t i = 0; i < lease->parent_count; i++)
+        consumer->parents[consumer->parent_count++] = leat_slice_copy(lease->parents[i]);
+    consumer->shard = (struct leat_shard){sizeof consumer->shard,
+                                          leat_slice_from(consumer->stream),
+                                          leat_slice_from(consumer->stream_id),
+                                          leat_slice_from(consumer->shard_id),
+                                          0,
+                                          1};
+    consumer->committer = leat_committer_for(runtime, lease->key.shard);
+    leat_mutex_init(&consumer->mailbox_lock);
+    leat_mutex_init(&consumer->flight_lock);
+    consumer->mailbox_end = &consumer->mailbox;
+    consumer->filling = leat_pending_new(runtime->schema);
+    consumer->epochs_end = &consumer->epochs;
+    consumer->cancel_at_us = INT64_MAX;
+    consumer->behind_ms = -1;
+    leat_buf_init(&consumer->saved_state, SIZE_MAX);
+    leat_random_seed(&consumer->random, (uint64_t)leat_random_identity());
+    leat_emission_init(&consumer->emission, runtime->schema);
+    consumer->emission.is_cancelled = is_cancelled;
+    consumer->emission.context = consumer;
+    make_deaggregator(consumer, lease);
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_TAKING);
+    consumer->lease_counter = lease->lease_counter;
+    consumer->incarnation = incarnation;
+    return consumer;
+}
+
+void
+leat_consumer_free(struct leat_consumer *consumer)
+{
+    struct leat_message *message;
+
+    close_feed(consumer);
+    leat_consumer_drop_epochs(consumer);
+    while ((message = next_message(consumer)) != NULL)
+        leat_message_free(message);
+    leat_is_unshared();
+    leat_consumer_discharge(consumer, consumer->filling);
+    leat_pending_free(consumer->filling);
+    leat_pending_free(consumer->spare);
+    leat_emission_release(&consumer->emission);
+    leat_deaggregator_free(consumer->deaggregator);
+    leat_buf_release(&consumer->saved_state);
+    for (size_t i = 0; i < consumer->parent_count; i++)
+        free((void *)consumer->parents[i].data);
+    free(consumer->parents);
+    free(consumer->records);
+    free(consumer->record_pointers);
+    free(consumer->bad);
+    free(consumer->stream);
+    free(consumer->stream_id);
+    free(consumer->shard_id);
+    free(consumer->start);
+    leat_mutex_release(&consumer->mailbox_lock);
+    leat_mutex_release(&consumer->flight_lock);
+    free(consumer);
+}

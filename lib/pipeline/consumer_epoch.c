@@ -1,0 +1,398 @@
+/*
+ * Epochs: a batch and all that it produced. One whose records all went well is complete at once; one with failed records is
+ * complete when every letter of it is acknowledged. Only a prefix of complete epochs reaches the pending buffer, in order.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/point.h"
+#include "pipeline/runtime.h"
+
+#define OPEN_EPOCHS 2
+#define BREAKER_RECORDS 1000
+#define MINUTE_US (60 * LEAT_SECOND_US)
+#define AUTO_ROWS 20000 /* about 100 ms of one committer's upserts */
+
+/* ---- room ------------------------------------------------------------------------------------ */
+
+/* Rows may hold a quarter of the budget; somebody always moves: who has nothing waiting may go on when nobody has. */
+static bool
+rows_fit(const struct leat_consumer *consumer, bool has_nothing)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(consumer->runtime->pipeline);
+    size_t rows = leat_memory_used(options->memory, LEAT_MEMORY_ROWS);
+
+    return rows == 0 || rows < options->rows_budget ||
+           (has_nothing && rows < options->rows_budget * 2);
+}
+
+bool
+leat_consumer_has_room(struct leat_consumer *consumer)
+{
+    const struct leat_pipeline_processor *config = &consumer->runtime->config;
+    size_t most_rows = config->flush_rows > 0 ? (size_t)config->flush_rows : AUTO_ROWS;
+    bool has_room, has_nothing;
+
+    if (consumer->epoch_count >= OPEN_EPOCHS)
+        return false;
+    leat_mutex_lock(&consumer->flight_lock);
+    has_nothing = !consumer->filling->has_end && !consumer->is_flying;
+    has_room = leat_merge_rows(consumer->filling->merge) < most_rows &&
+               leat_pending_bytes(consumer->filling) < config->flush_bytes;
+    leat_mutex_unlock(&consumer->flight_lock);
+    if (!has_room) {
+        leat_consumer_hurry(consumer);
+        return false;
+    }
+    /* One commit at a time while a refused row is looked for. */
+    if (consumer->isolation > 0 && !has_nothing) {
+        leat_consumer_hurry(consumer);
+        return false;
+    }
+    consumer->is_stalled = true;
+    if (!rows_fit(consumer, has_nothing)) /* whoever writes rows wakes us */
+        return false;
+    consumer->is_stalled = false;
+    return true;
+}
+
+bool
+leat_consumer_is_flushed(struct leat_consumer *consumer)
+{
+    bool is_flushed;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    is_flushed = !consumer->is_flying && !consumer->filling->has_end;
+    leat_mutex_unlock(&consumer->flight_lock);
+    return is_flushed;
+}
+
+void
+leat_consumer_hurry(struct leat_consumer *consumer)
+{
+    bool has_work;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    consumer->is_urgent = true;
+    has_work = consumer->filling->has_end;
+    leat_mutex_unlock(&consumer->flight_lock);
+    if (has_work)
+        leat_committer_dirty(consumer->committer, consumer);
+}
+
+/* ---- into the pending buffer ----------------------------------------------------------------- */
+
+/* What the buffer holds now against what was charged for it. */
+static void
+charge(struct leat_consumer *consumer, struct leat_pending *pending)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(consumer->runtime->pipeline);
+    size_t bytes = leat_pending_bytes(pending);
+
+    if (bytes <= pending->charged_bytes)
+        return;
+    leat_memory_charge(options->memory, consumer->runtime->index, LEAT_MEMORY_ROWS,
+                       bytes - pending->charged_bytes);
+    pending->charged_bytes = bytes;
+}
+
+void
+leat_consumer_discharge(struct leat_consumer *consumer, struct leat_pending *pending)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(consumer->runtime->pipeline);
+
+    leat_memory_discharge(options->memory, consumer->runtime->index, LEAT_MEMORY_ROWS,
+                          pending->charged_bytes);
+    pending->charged_bytes = 0;
+}
+
+static void
+stamp(struct leat_consumer *consumer, struct leat_pending *pending)
+{
+    pending->lease_counter = consumer->lease_counter;
+    pending->incarnation = consumer->incarnation;
+    pending->generation = consumer->generation;
+}
+
+static void
+complete(struct leat_consumer *consumer, const struct leat_emission *emission,
+         const struct leat_position *end, uint64_t records, const struct leat_epoch *epoch)
+{
+    struct leat_pending *pending;
+    bool is_isolating = consumer->isolation > 0;
+
+    LEAT_POINT("epoch.complete");
+    leat_mutex_lock(&consumer->flight_lock);
+    pending = consumer->filling;
+    stamp(consumer, pending);
+    leat_pending_add(pending, emission, end, records, leat_clock_monotonic_us());
+    for (size_t i = 0; epoch != NULL && i < epoch->failure_count; i++)
+        leat_pending_add_failure(pending, &epoch->failures[i]);
+    charge(consumer, pending);
+    if (is_isolating)
+        consumer->is_urgent = true;
+    leat_mutex_unlock(&consumer->flight_lock);
+    consumer->runtime->counters.rows_emitted += emission->row_count;
+    if (emission->has_state) {
+        leat_buf_clear(&consumer->saved_state);
+        leat_buf_add_slice(&consumer->saved_state, emission->state);
+    }
+    leat_committer_dirty(consumer->committer, consumer);
+}
+
+/* The first epochs of the list that are complete, in order. */
+static void
+complete_prefix(struct leat_consumer *consumer)
+{
+    while (consumer->epochs != NULL && consumer->epochs->waiting == 0) {
+        struct leat_epoch *epoch = consumer->epochs;
+
+        complete(consumer, &epoch->emission, &epoch->end, epoch->records, epoch);
+        consumer->epochs = epoch->next;
+        if (consumer->epochs == NULL)
+            consumer->epochs_end = &consumer->epochs;
+        consumer->epoch_count--;
+        leat_epoch_free(epoch);
+    }
+}
+
+void
+leat_epoch_free(struct leat_epoch *epoch)
+{
+    for (size_t i = 0; i < epoch->ticket_count; i++) {
+        if (epoch->tickets[i] != NULL)
+            leat_letter_cancel(epoch->tickets[i]);
+    }
+    free(epoch->tickets);
+    free(epoch->failures);
+    free(epoch->letters);
+    leat_emission_release(&epoch->emission);
+    leat_arena_release(&epoch->arena);
+    free(epoch);
+}
+
+void
+leat_consumer_drop_epochs(struct leat_consumer *consumer)
+{
+    while (consumer->epochs != NULL) {
+        struct leat_epoch *next = consumer->epochs->next;
+
+        leat_epoch_free(consumer->epochs);
+        consumer->epochs = next;
+    }
+    consumer->epochs_end = &consumer->epochs;
+    consumer->epoch_count = 0;
+    if (consumer->last_chunk != NULL)
+        leat_chunk_unref(consumer->last_chunk);
+    consumer->last_chunk = NULL;
+}
+
+/* ---- letters --------------------------------------------------------------------------------- */
+
+/* The letters thread says that one is safe. */
+static void
+letter_done(void *context, const struct leat_failure *failure)
+{
+    struct leat_epoch_letter *letter = context;
+    struct leat_consumer *consumer = letter->epoch->consumer;
+    struct leat_message *message = leat_message_new(LEAT_MESSAGE_LETTER, letter->epoch->generation);
+
+    message->epoch = letter->epoch;
+    message->letter = letter->index;
+    message->failure = leat_failure_copy(failure, &message->arena);
+    leat_consumer_post(consumer, message);
+}
+
+void
+leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *message)
+{
+    struct leat_epoch *epoch = message->epoch;
+
+    LEAT_GROW(epoch->failures, epoch->failure_count, epoch->failure_capacity);
+    epoch->failures[epoch->failure_count++] = leat_failure_copy(&message->failure, &epoch->arena);
+    epoch->tickets[message->letter] = NULL;
+    epoch->waiting--;
+    complete_prefix(consumer);
+}
+
+static void
+submit(struct leat_consumer *consumer, struct leat_epoch *epoch, const struct leat_record *record,
+       const char *reason, const char *text)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(consumer->runtime->pipeline);
+    struct leat_epoch_letter *slot = &epoch->letters[epoch->ticket_count];
+    struct leat_letter letter = {
+        .application = leat_slice_from(options->application),
+        .processor = leat_slice_from(consumer->runtime->config.name),
+        .tenant = leat_slice_from(""),
+        .stream = consumer->shard.stream,
+        .stream_id = consumer->shard.stream_id,
+        .shard = consumer->shard.shard,
+        .sequence = record->sequence_number,
+        .sub_sequence = (int64_t)record->sub_sequence_number,
+        .partition_key = record->partition_key,
+        .explicit_hash_key = record->explicit_hash_key,
+        .arrival_us = record->arrival_us,
+        .data = record->data,
+        .reason = leat_slice_from(reason),
+        .text = leat_slice_from(text),
+        .sqlstate =
+            leat_slice_from(strcmp(reason, "rejected") == 0 ? consumer->refusal.sqlstate : ""),
+        .attempts = (int32_t)record->attempt + 1,
+    };
+
+    *slot = (struct leat_epoch_letter){epoch, epoch->ticket_count};
+    epoch->waiting++;
+    epoch->tickets[epoch->ticket_count++] =
+        leat_letters_submit(options->letters, &letter, letter_done, slot);
+}
+
+static const char *
+reason_of(enum leat_user_record_status status)
+{
+    static const char *const reasons[] = {"", "outside_hash_range", "bad_aggregate_index",
+                                          "bad_json_array", "expansion_limit"};
+
+    return reasons[status];
+}
+
+static const char *
+text_of(enum leat_user_record_status status)
+{
+    static const char *const texts[] = {
+        "",
+        "its key belongs to another shard: the producer sends such records again itself",
+        "an index inside the aggregate points nowhere, in this record or in one before it",
+        "the rest of a compressed array does not parse",
+        "it would expand beyond the limit",
+    };
+
+    return texts[status];
+}
+
+/* The breaker: most of at least 1,000 records of a minute were diverted. */
+static void
+count_for_breaker(struct leat_consumer *consumer, uint64_t records, uint64_t diverted)
+{
+    struct leat_runtime *runtime = consumer->runtime;
+    int64_t now_us = leat_clock_monotonic_us(), percent = runtime->config.failure.breaker_percent;
+    bool is_tripped;
+
+    leat_mutex_lock(&runtime->breaker_lock);
+    if (now_us - runtime->minute_us > MINUTE_US) {
+        runtime->minute_us = now_us;
+        runtime->minute_records = runtime->minute_diverted = 0;
+    }
+    runtime->minute_records += records;
+    runtime->minute_diverted += diverted;
+    is_tripped = percent > 0 && runtime->minute_records >= BREAKER_RECORDS &&
+                 runtime->minute_diverted * 100 > runtime->minute_records * (uint64_t)percent;
+    leat_mutex_unlock(&runtime->breaker_lock);
+    if (is_tripped) {
+        struct leat_error err;
+
+        leat_error_set(&err, LEAT_E_INVALID,
+                       "more than %lld %% of the records of this minute were diverted: stopped, so "
+                       "that nothing more is "
+                       "(see `leat failures ls`)",
+                       (long long)percent);
+        leat_pipeline_stop_processor(runtime, &err);
+    }
+}
+
+static struct leat_epoch *
+open_epoch(struct leat_consumer *consumer, const struct leat_position *end, uint64_t records,
+           size_t letters)
+{
+    struct leat_epoch *epoch = LEAT_NEW(struct leat_epoch);
+
+    epoch->consumer = consumer;
+    epoch->generation = consumer->generation;
+    epoch->end = *end;
+    epoch->records = records;
+    epoch->tickets = LEAT_NEW_ARRAY(struct leat_letter_ticket *, letters);
+    epoch->letters = LEAT_NEW_ARRAY(struct leat_epoch_letter, letters);
+    leat_arena_init(&epoch->arena);
+    *consumer->epochs_end = epoch;
+    consumer->epochs_end = &epoch->next;
+    consumer->epoch_count++;
+    return epoch;
+}
+
+/* The emission moves into the epoch; the consumer gets a fresh one. */
+static void
+move_emission(struct leat_consumer *consumer, struct leat_epoch *epoch)
+{
+    epoch->emission = consumer->emission;
+    leat_emission_init(&consumer->emission, consumer->runtime->schema);
+    consumer->emission.is_cancelled = epoch->emission.is_cancelled;
+    consumer->emission.context = epoch->emission.context;
+}
+
+void
+leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_position *end,
+                          uint64_t records)
+{
+    struct leat_emission *emission = &consumer->emission;
+    size_t letters = emission->failure_count + consumer->bad_count;
+    const char *reason = consumer->divert_reason != NULL ? consumer->divert_reason : "failed";
+    struct leat_epoch *epoch;
+
+    if (consumer->runtime->config.failure.breaker_percent > 0)
+        count_for_breaker(consumer, records, letters);
+    if (letters == 0 && consumer->epoch_count == 0) {
+        complete(consumer, emission, end, records, NULL);
+        return;
+    }
+    consumer->runtime->counters.diverted += letters;
+    epoch = open_epoch(consumer, end, records, letters);
+    /* Submitted while the records are there; answered through the mailbox, so never before this returns. */
+    for (size_t i = 0; i < emission->failure_count; i++)
+        submit(consumer, epoch, &emission->records[emission->failures[i].record], reason,
+               emission->failures[i].reason);
+    for (size_t i = 0; i < consumer->bad_count; i++)
+        submit(consumer, epoch, &consumer->bad[i].record, reason_of(consumer->bad[i].status),
+               text_of(consumer->bad[i].status));
+    consumer->bad_count = 0;
+    move_emission(consumer, epoch);
+    complete_prefix(consumer);
+}
+
+/* ---- the shard's end ------------------------------------------------------------------------- */
+
+static void
+children_done(void *context, struct leat_lease_key key)
+{
+    leat_pipeline_children_done(context, key);
+}
+
+/* Step 1: the leases of the children, by the lease manager. */
+void
+leat_consumer_ask_children(struct leat_consumer *consumer)
+{
+    const struct leat_chunk *chunk = consumer->last_chunk;
+
+    leat_lease_children(leat_pipeline_leases(consumer->runtime->pipeline),
+                        leat_consumer_key(consumer), chunk != NULL ? chunk->children : NULL,
+                        chunk != NULL ? chunk->child_count : 0, children_done,
+                        consumer->runtime->pipeline);
+}
+
+/* Step 2: SHARD_END, committed behind everything else of the shard. */
+void
+leat_consumer_commit_end(struct leat_consumer *consumer)
+{
+    if (consumer->state != LEAT_CONSUMER_ENDING)
+        return;
+    consumer->position =
+        (struct leat_position){.kind = LEAT_POSITION_SHARD_END, .sub_sequence = -1};
+    leat_emission_begin(&consumer->emission, NULL, 0);
+    leat_emission_end(&consumer->emission);
+    complete(consumer, &consumer->emission, &consumer->position, 0, NULL);
+    leat_consumer_hurry(consumer);
+}

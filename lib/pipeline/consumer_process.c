@@ -1,0 +1,390 @@
+/*
+ * One batch: cut it from the chunk, call the processor, and do what its verdict says (architecture §7).
+ *
+ * The cursor moves only when a batch is done; a batch that is tried again is cut again from the same place, maybe smaller.
+ * So bisection is nothing but a smaller limit: a batch that fails twice is halved until the poison stands alone; what
+ * succeeds doubles the limit again.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/point.h"
+#include "pipeline/runtime.h"
+
+#define UNAVAILABLE_BASE_US (100 * LEAT_MS_US)
+#define UNAVAILABLE_CAP_US (10 * LEAT_SECOND_US)
+
+/* What a batch was cut to. */
+struct cut {
+    size_t count;             /* good records, in consumer->records */
+    size_t bad;               /* in consumer->bad */
+    struct leat_cursor after; /* where the next one begins */
+    struct leat_position end;
+    bool has_end;
+};
+
+static size_t
+batch_limit(const struct leat_consumer *consumer)
+{
+    size_t limit = consumer->runtime->config.batch_records;
+
+    if (consumer->batch_limit > 0 && consumer->batch_limit < limit)
+        limit = consumer->batch_limit;
+    if (consumer->isolation > 0 && consumer->isolation < limit)
+        limit = (size_t)consumer->isolation;
+    return limit;
+}
+
+/* Is this user record behind what is done already? */
+static bool
+is_new(struct leat_consumer *consumer, const struct leat_record *record)
+{
+    struct leat_slice done;
+    int order;
+
+    if (!consumer->is_filtering)
+        return true;
+    done = leat_slice_from(consumer->position.sequence);
+    order = leat_sequence_order(record->sequence_number, done);
+    if (order > 0) {
+        consumer->is_filtering = false;
+        return true;
+    }
+    return order == 0 && consumer->position.sub_sequence >= 0 &&
+           (int64_t)record->sub_sequence_number > consumer->position.sub_sequence;
+}
+
+static void
+add_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_user_record *user)
+{
+    if (user->status != LEAT_USER_RECORD_GOOD) {
+        LEAT_GROW(consumer->bad, cut->bad, consumer->bad_capacity);
+        consumer->bad[cut->bad++] = *user;
+        return;
+    }
+    if (cut->count >= consumer->record_capacity) {
+        consumer->record_capacity = consumer->record_capacity < 64 ? 64
+                                                                   : consumer->record_capacity * 2;
+        consumer->records =
+            leat_realloc(consumer->records, consumer->record_capacity, sizeof *consumer->records);
+        consumer->record_pointers = leat_realloc(consumer->record_pointers,
+                                                 consumer->record_capacity,
+                                                 sizeof *consumer->record_pointers);
+    }
+    consumer->records[cut->count] = user->record;
+    consumer->records[cut->count++].attempt = consumer->attempts;
+}
+
+static void
+set_end(struct cut *cut, struct leat_slice sequence, int64_t sub_sequence)
+{
+    cut->end.kind = LEAT_POSITION_SEQUENCE;
+    memcpy(cut->end.sequence, sequence.data, sequence.size);
+    cut->end.sequence[sequence.size] = '\0';
+    cut->end.sub_sequence = sub_sequence;
+    cut->has_end = true;
+}
+
+/* The user records of one stream record; false: the batch is full before its end. */
+static bool
+cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_raw_record *raw,
+           size_t limit)
+{
+    struct leat_user_record user;
+    int64_t last_sub = -1;
+
+    leat_deaggregator_begin(consumer->deaggregator, raw);
+    while (leat_deaggregator_next(consumer->deaggregator, &user)) {
+        int64_t sub = (int64_t)user.record.sub_sequence_number;
+
+        if (sub < cut->after.next_sub || !is_new(consumer, &user.record))
+            continue;
+        if (cut->count + cut->bad >= limit) {
+            if (last_sub >= 0)
+                set_end(cut, raw->sequence, last_sub);
+            cut->after.next_sub = sub;
+            return false;
+        }
+        add_record(consumer, cut, &user);
+        last_sub = sub;
+    }
+    set_end(cut, raw->sequence, -1);
+    cut->after = (struct leat_cursor){cut->after.raw + 1, 0};
+    return true;
+}
+
+/* Sequence numbers are remote bytes: one that is longer than any can be ends the shard's reading, visibly. */
+static bool
+is_sequence_sane(const struct leat_raw_record *raw)
+{
+    return raw->sequence.size > 0 && raw->sequence.size <= LEAT_SEQUENCE_BYTES;
+}
+
+static struct cut
+cut_batch(struct leat_consumer *consumer)
+{
+    const struct leat_chunk *chunk = consumer->chunks[0];
+    struct cut cut = {.after = consumer->cursor, .end = consumer->position};
+    size_t limit = batch_limit(consumer), bytes = 0;
+
+    leat_deaggregator_reset(consumer->deaggregator);
+    while (cut.after.raw < chunk->count) {
+        const struct leat_raw_record *raw = &chunk->records[cut.after.raw];
+
+        if (cut.count + cut.bad >= limit || bytes >= consumer->runtime->config.batch_bytes ||
+            !is_sequence_sane(raw))
+            break;
+        bytes += raw->data.size;
+        if (!cut_record(consumer, &cut, raw, limit))
+            break;
+    }
+    for (size_t i = 0; i < cut.count; i++)
+        consumer->record_pointers[i] = &consumer->records[i];
+    return cut;
+}
+
+/* ---- the call -------------------------------------------------------------------------------- */
+
+static enum leat_verdict
+call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *err)
+{
+    const struct leat_pipeline_processor *config = &consumer->runtime->config;
+    struct leat_batch batch = {sizeof batch, cut->count, consumer->record_pointers,
+                               &consumer->shard, consumer->behind_ms};
+    int64_t begun_us = leat_clock_monotonic_us();
+    enum leat_verdict verdict = LEAT_DONE;
+
+    leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
+    leat_emission_begin(&consumer->emission, consumer->records, cut->count);
+    consumer->cancel_at_us = begun_us + config->batch_deadline_us;
+    LEAT_POINT("process.before");
+    if (cut->count > 0)
+        verdict =
+            config->plugin->process(consumer->plugin_state, &batch, &consumer->emission.out, err);
+    LEAT_POINT("process.after");
+    consumer->cancel_at_us = INT64_MAX;
+    leat_emission_end(&consumer->emission);
+    consumer->runtime->counters.process_us += (uint64_t)(leat_clock_monotonic_us() - begun_us);
+    leat_log_scope_clear();
+    return verdict;
+}
+
+static int64_t
+reset_state(struct leat_consumer *consumer)
+{
+    const struct leat_processor *plugin = consumer->runtime->config.plugin;
+    struct leat_error err = {0};
+
+    if (plugin->shard_reset == NULL ||
+        plugin->shard_reset(consumer->plugin_state, leat_buf_slice(&consumer->saved_state), &err) ==
+            0)
+        return consumer->retry_at_us;
+    leat_consumer_block(consumer, &err);
+    return INT64_MAX;
+}
+
+/* The batch's records are alone the poison: they go to the archive and the dead letters. */
+static void
+divert(struct leat_consumer *consumer, const struct cut *cut, const char *reason, const char *text)
+{
+    leat_emission_begin(&consumer->emission, consumer->records, cut->count);
+    for (size_t i = 0; i < cut->count; i++)
+        consumer->emission.out.services->fail(&consumer->emission.out, &consumer->records[i], text);
+    leat_emission_end(&consumer->emission);
+    consumer->divert_reason = reason;
+}
+
+static void
+finish_batch(struct leat_consumer *consumer, const struct cut *cut)
+{
+    struct leat_chunk *chunk = consumer->chunks[0];
+
+    consumer->bad_count = cut->bad;
+    consumer->record_count += cut->count + cut->bad;
+    consumer->runtime->counters.records += cut->count + cut->bad;
+    consumer->runtime->counters.epochs++;
+    consumer->attempts = consumer->outages = 0;
+    consumer->first_failed_us = consumer->retry_at_us = 0;
+    if (consumer->batch_limit > 0)
+        consumer->batch_limit = consumer->batch_limit * 2 < consumer->runtime->config.batch_records
+                                    ? consumer->batch_limit * 2
+                                    : 0;
+    if (cut->has_end) {
+        leat_consumer_close_epoch(consumer, &cut->end, cut->count + cut->bad);
+        consumer->position = cut->end;
+    }
+    consumer->divert_reason = NULL;
+    consumer->cursor = cut->after;
+    if (cut->after.raw < chunk->count)
+        return;
+    consumer->is_at_end = consumer->is_at_end || chunk->is_shard_end;
+    leat_deaggregator_reset(consumer->deaggregator);
+    for (size_t i = 1; i < consumer->chunk_count; i++)
+        consumer->chunks[i - 1] = consumer->chunks[i];
+    consumer->chunk_count--;
+    consumer->cursor = (struct leat_cursor){0};
+    /* At the end of the shard the chunk's children are still needed. */
+    if (chunk->is_shard_end)
+        consumer->last_chunk = chunk;
+    else
+        leat_chunk_unref(chunk);
+    leat_feed_queued(consumer->feed, (unsigned)consumer->chunk_count);
+}
+
+/* Counted: backs off, is halved, and when it stands alone and its count or age is used up, diverted. */
+static int64_t
+on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct leat_error *err,
+         bool is_final)
+{
+    const struct leat_failure_policy *policy = &consumer->runtime->config.failure;
+    int64_t now_us = leat_clock_monotonic_us();
+    bool is_exhausted;
+
+    if (consumer->first_failed_us == 0)
+        consumer->first_failed_us = now_us;
+    consumer->attempts++;
+    consumer->runtime->counters.retries++;
+    is_exhausted =
+        is_final || consumer->attempts > policy->retries ||
+        (policy->max_age_us > 0 && now_us - consumer->first_failed_us > policy->max_age_us);
+    if (is_exhausted && policy->is_stop) {
+        leat_pipeline_stop_processor(consumer->runtime, err);
+        leat_consumer_block(consumer, err);
+        return INT64_MAX;
+    }
+    if (cut->count > 1 && policy->bisect && (consumer->attempts >= 2 || is_exhausted)) {
+        consumer->batch_limit = cut->count / 2;
+        consumer->attempts = 0;
+    } else if (is_exhausted) {
+        divert(consumer, cut, is_final ? "bad_row" : "exhausted",
+               err->text[0] != '\0' ? err->text : "no reason given");
+        finish_batch(consumer, cut);
+        return 0;
+    }
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_RETRYING);
+    consumer->retry_at_us =
+        is_final ? now_us
+                 : now_us + leat_backoff_us(&consumer->random, policy->backoff_base_us,
+                                            policy->backoff_cap_us, consumer->attempts);
+    return reset_state(consumer);
+}
+
+static int64_t
+on_unavailable(struct leat_consumer *consumer, const struct leat_error *err)
+{
+    if (consumer->state != LEAT_CONSUMER_UNAVAILABLE)
+        leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                             "what the processor needs is not available: waiting", err);
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
+    consumer->retry_at_us = leat_clock_monotonic_us() +
+                            leat_backoff_us(&consumer->random, UNAVAILABLE_BASE_US,
+                                            UNAVAILABLE_CAP_US, consumer->outages++);
+    return reset_state(consumer);
+}
+
+static int64_t
+on_stop(struct leat_consumer *consumer, enum leat_verdict verdict, struct leat_error *err)
+{
+    if (verdict != LEAT_STOP)
+        leat_error_set(err, LEAT_E_INVALID, "the processor returned %d, which is no verdict",
+                       (int)verdict);
+    else if (err->text[0] == '\0')
+        leat_error_set(err, LEAT_E_INVALID, "the processor said stop and gave no reason");
+    leat_pipeline_stop_processor(consumer->runtime, err);
+    leat_consumer_block(consumer, err);
+    return INT64_MAX;
+}
+
+static int64_t
+act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict verdict,
+       struct leat_error *err)
+{
+    if (consumer->emission.is_refused && verdict == LEAT_DONE)
+        return on_retry(consumer, cut, &consumer->emission.refusal, true);
+    switch (verdict) {
+    case LEAT_DONE:
+        if (consumer->state != LEAT_CONSUMER_ISOLATING)
+            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
+        finish_batch(consumer, cut);
+        return 0;
+    case LEAT_RETRY:
+        return on_retry(consumer, cut, err, false);
+    case LEAT_UNAVAILABLE:
+        return on_unavailable(consumer, err);
+    default:
+        return on_stop(consumer, verdict, err);
+    }
+}
+
+/* The record that the target refuses: not shown to the processor again. */
+static int64_t
+divert_refused(struct leat_consumer *consumer, const struct cut *cut)
+{
+    divert(consumer, cut, "rejected", consumer->refusal.text);
+    consumer->diverts_next = false;
+    finish_batch(consumer, cut);
+    return 0;
+}
+
+static int64_t
+end_of_shard(struct leat_consumer *consumer)
+{
+    if (consumer->epoch_count > 0 || consumer->state == LEAT_CONSUMER_ENDING)
+        return INT64_MAX;
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDING);
+    leat_consumer_end_state(consumer, LEAT_SHARD_ENDED);
+    leat_consumer_ask_children(consumer);
+    return INT64_MAX;
+}
+
+int64_t
+leat_consumer_process(struct leat_consumer *consumer)
+{
+    struct leat_error err = {0};
+    struct cut cut;
+
+    if (consumer->is_at_end && consumer->chunk_count == 0)
+        return end_of_shard(consumer);
+    if (consumer->chunk_count == 0 || !leat_consumer_has_room(consumer))
+        return INT64_MAX;
+    if (consumer->retry_at_us > leat_clock_monotonic_us())
+        return consumer->retry_at_us;
+    cut = cut_batch(consumer);
+    if (cut.count == 0 && cut.bad == 0 && cut.after.raw == consumer->cursor.raw &&
+        consumer->cursor.raw < consumer->chunks[0]->count) {
+        leat_error_set(&err, LEAT_E_FORMAT, "a record has a sequence number of %zu bytes",
+                       consumer->chunks[0]->records[consumer->cursor.raw].sequence.size);
+        leat_consumer_block(consumer, &err);
+        return INT64_MAX;
+    }
+    if (consumer->diverts_next && cut.count > 0)
+        return divert_refused(consumer, &cut);
+    return act_on(consumer, &cut, call(consumer, &cut, &err), &err);
+}
+
+void
+leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why)
+{
+    const struct leat_processor *plugin = consumer->runtime->config.plugin;
+    struct leat_error err = {0};
+    bool may_write = why != LEAT_LEASE_LOST;
+    enum leat_verdict verdict = LEAT_DONE;
+
+    if (!consumer->is_begun)
+        return;
+    consumer->is_begun = false;
+    leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
+    leat_emission_begin(&consumer->emission, NULL, 0);
+    if (plugin->shard_end != NULL)
+        verdict = plugin->shard_end(consumer->plugin_state, why,
+                                    may_write ? &consumer->emission.out : NULL, &err);
+    leat_emission_end(&consumer->emission);
+    leat_log_scope_clear();
+    if (verdict != LEAT_DONE || consumer->emission.is_refused)
+        leat_pipeline_notice(consumer, LEAT_LOG_ERROR, "the processor could not end a shard",
+                             consumer->emission.is_refused ? &consumer->emission.refusal : &err);
+    else if (may_write && (consumer->emission.row_count > 0 || consumer->emission.has_state))
+        leat_consumer_close_epoch(consumer, &consumer->position, 0);
+}

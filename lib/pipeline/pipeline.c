@@ -1,0 +1,511 @@
+/*
+ * The pipeline as a whole: processors and the registry of consumers by lease. The lease manager's events come in here; each
+ * becomes a message to the consumers of that lease.
+ *
+ * Threads: the registry's lock is held for look-ups and posts, never for a call into a plugin, a target or the manager.
+ */
+#include "pipeline/pipeline.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/memory.h"
+#include "pipeline/runtime.h"
+
+/* A lease that this worker owns, with one consumer for each processor of its stream. */
+struct leased {
+    char *stream_id, *shard;
+    struct leat_consumer **consumers;
+    size_t count, capacity;
+    size_t draining; /* that have not let go yet, in a handoff */
+    bool is_draining;
+};
+
+struct leat_pipeline {
+    struct leat_pipeline_options options;
+    struct leat_runtime *runtimes;
+    struct leat_scheduler *scheduler;
+    struct leat_lease_manager *leases;
+    _Atomic int64_t incarnation;
+    struct leat_mutex lock;
+    struct leat_condition gone;
+    struct leat_map leased LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_consumer **consumers
+        LEAT_FIELD_GUARDED_BY(lock); /* all, with those that are about to leave */
+    size_t consumer_count LEAT_FIELD_GUARDED_BY(lock), consumer_capacity
+        LEAT_FIELD_GUARDED_BY(lock);
+    bool has_stopped LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_error why_stopped LEAT_FIELD_GUARDED_BY(lock);
+};
+
+struct leat_scheduler *
+leat_pipeline_scheduler(struct leat_pipeline *pipeline)
+{
+    return pipeline->scheduler;
+}
+
+const struct leat_pipeline_options *
+leat_pipeline_options(struct leat_pipeline *pipeline)
+{
+    return &pipeline->options;
+}
+
+struct leat_lease_manager *
+leat_pipeline_leases(struct leat_pipeline *pipeline)
+{
+    return pipeline->leases;
+}
+
+static void
+lease_key(struct leat_lease_key key, struct leat_buf *out)
+{
+    leat_buf_add_slice(out, key.stream_id);
+    leat_buf_add_byte(out, '\n');
+    leat_buf_add_slice(out, key.shard);
+}
+
+static struct leased *
+find_leased(struct leat_pipeline *pipeline, struct leat_lease_key key) LEAT_REQUIRES(pipeline->lock)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+    lease_key(key, &text);
+    return leat_map_get(&pipeline->leased, leat_buf_slice(&text));
+}
+
+static void
+free_leased(void *value)
+{
+    struct leased *leased = value;
+
+    free(leased->stream_id);
+    free(leased->shard);
+    free(leased->consumers);
+    free(leased);
+}
+
+static void
+remove_leased(struct leat_pipeline *pipeline, struct leat_lease_key key)
+    LEAT_REQUIRES(pipeline->lock)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    struct leased *leased;
+
+    lease_key(key, &text);
+    leased = leat_map_remove(&pipeline->leased, leat_buf_slice(&text));
+    if (leased != NULL)
+        free_leased(leased);
+}
+
+/* ---- the lease manager's events -------------------------------------------------------------- */
+
+static bool
+is_for(const struct leat_runtime *runtime, const struct leat_owned_lease *lease)
+{
+    return runtime->config.takes_source == NULL ||
+           runtime->config.takes_source(runtime->config.takes_context, lease->source);
+}
+
+static void
+start_consumer(struct leat_pipeline *pipeline, struct leased *leased, struct leat_runtime *runtime,
+               const struct leat_owned_lease *lease) LEAT_REQUIRES(pipeline->lock)
+{
+    struct leat_consumer *consumer = leat_consumer_new(runtime, lease, pipeline->incarnation);
+
+    LEAT_GROW(leased->consumers, leased->count, leased->capacity);
+    leased->consumers[leased->count++] = consumer;
+    LEAT_GROW(pipeline->consumers, pipeline->consumer_count, pipeline->consumer_capacity);
+    pipeline->consumers[pipeline->consumer_count++] = consumer;
+    leat_committer_take(consumer->committer, consumer);
+}
+
+static void
+on_acquired(void *context, const struct leat_owned_lease *lease)
+{
+    struct leat_pipeline *pipeline = context;
+    LEAT_AUTO_BUF key = LEAT_BUF_INIT;
+    struct leased *leased;
+
+    lease_key(lease->key, &key);
+    leat_mutex_lock(&pipeline->lock);
+    leased = leat_map_get(&pipeline->leased, leat_buf_slice(&key));
+    if (leased != NULL) {
+        for (size_t i = 0; i < leased->count; i++) {
+            struct leat_message *message = leat_message_new(LEAT_MESSAGE_ACQUIRED, 0);
+
+            message->lease_counter = lease->lease_counter;
+            message->incarnation = pipeline->incarnation;
+            leat_consumer_post(leased->consumers[i], message);
+        }
+        leat_mutex_unlock(&pipeline->lock);
+        return;
+    }
+    leased = LEAT_NEW(struct leased);
+    leased->stream_id = leat_slice_strdup(lease->key.stream_id);
+    leased->shard = leat_slice_strdup(lease->key.shard);
+    leat_map_put(&pipeline->leased, leat_buf_slice(&key), leased);
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        if (is_for(&pipeline->runtimes[i], lease))
+            start_consumer(pipeline, leased, &pipeline->runtimes[i], lease);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+tell(struct leat_pipeline *pipeline, struct leased *leased, enum leat_message_kind kind,
+     int64_t deadline_us) LEAT_REQUIRES(pipeline->lock)
+{
+    for (size_t i = 0; i < leased->count; i++) {
+        struct leat_message *message = leat_message_new(kind, 0);
+
+        message->deadline_us = deadline_us;
+        leat_consumer_post(leased->consumers[i], message);
+    }
+}
+
+static void
+on_drain(void *context, struct leat_lease_key key, int64_t deadline_us)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leased *leased;
+    bool is_unknown;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    is_unknown = leased == NULL || leased->count == 0;
+    if (!is_unknown && !leased->is_draining) {
+        leased->is_draining = true;
+        leased->draining = leased->count;
+        tell(pipeline, leased, LEAT_MESSAGE_DRAIN, deadline_us);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+    if (is_unknown)
+        leat_lease_let_go(pipeline->leases, key);
+}
+
+static void
+on_resume(void *context, struct leat_lease_key key)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    if (leased != NULL && leased->is_draining) {
+        leased->is_draining = false;
+        tell(pipeline, leased, LEAT_MESSAGE_RESUME, 0);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+on_lost(void *context, struct leat_lease_key key, enum leat_lease_loss loss)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    if (leased != NULL)
+        tell(pipeline, leased, LEAT_MESSAGE_LOST, 0);
+    remove_leased(pipeline, key);
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+on_incarnation(void *context, int64_t incarnation)
+{
+    struct leat_pipeline *pipeline = context;
+
+    pipeline->incarnation = incarnation;
+}
+
+struct leat_lease_events
+leat_pipeline_lease_events(struct leat_pipeline *pipeline)
+{
+    return (struct leat_lease_events){.context = pipeline,
+                                      .acquired = on_acquired,
+                                      .drain = on_drain,
+                                      .resume = on_resume,
+                                      .lost = on_lost,
+                                      .incarnation = on_incarnation};
+}
+
+/* ---- what consumers say ---------------------------------------------------------------------- */
+
+void
+leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
+{
+    struct leat_lease_key key = leat_consumer_key(consumer);
+    struct leased *leased;
+    bool is_last = false;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    if (leased != NULL && leased->is_draining && leased->draining > 0)
+        is_last = --leased->draining == 0;
+    leat_mutex_unlock(&pipeline->lock);
+    if (is_last)
+        leat_lease_let_go(pipeline->leases, key);
+}
+
+void
+leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key)
+{
+    struct leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++)
+        leat_consumer_post(
+            leased->consumers[i],
+            leat_message_new(LEAT_MESSAGE_CHILDREN, leased->consumers[i]->generation));
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+void
+leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
+{
+    leat_mutex_lock(&pipeline->lock);
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        if (pipeline->consumers[i] == consumer)
+            pipeline->consumers[i--] = pipeline->consumers[--pipeline->consumer_count];
+    }
+    leat_condition_broadcast(&pipeline->gone);
+    leat_mutex_unlock(&pipeline->lock);
+    leat_consumer_free(consumer);
+}
+
+void
+leat_pipeline_wake_stalled(struct leat_pipeline *pipeline)
+{
+    leat_mutex_lock(&pipeline->lock);
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        if (pipeline->consumers[i]->is_stalled)
+            leat_scheduler_wake(pipeline->scheduler, &pipeline->consumers[i]->actor);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+void
+leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why)
+{
+    struct leat_pipeline *pipeline = runtime->pipeline;
+
+    if (atomic_exchange(&runtime->is_stopped, true))
+        return;
+    leat_mutex_lock(&pipeline->lock);
+    if (!pipeline->has_stopped) {
+        pipeline->has_stopped = true;
+        pipeline->why_stopped = *why;
+        leat_error_prefix(&pipeline->why_stopped, "processor \"%s\" stopped", runtime->config.name);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+bool
+leat_pipeline_stopped(struct leat_pipeline *pipeline, struct leat_error *ret_why)
+{
+    bool has_stopped;
+
+    leat_mutex_lock(&pipeline->lock);
+    has_stopped = pipeline->has_stopped;
+    if (has_stopped)
+        *ret_why = pipeline->why_stopped;
+    leat_mutex_unlock(&pipeline->lock);
+    return has_stopped;
+}
+
+/* ---- views ----------------------------------------------------------------------------------- */
+
+static struct leat_consumer_view
+view_of(struct leat_consumer *consumer)
+{
+    bool is_blocked = consumer->state == LEAT_CONSUMER_BLOCKED;
+
+    return (struct leat_consumer_view){
+        .processor = consumer->runtime->config.name,
+        .stream = consumer->shard.stream,
+        .stream_id = consumer->shard.stream_id,
+        .shard = consumer->shard.shard,
+        .state = leat_consumer_state_names[consumer->state],
+        .reason = is_blocked ? "see the log" : "",
+        .behind_ms = consumer->behind_ms,
+        .records = consumer->record_count,
+        .bytes = consumer->byte_count,
+        .commits = consumer->commit_count,
+    };
+}
+
+void
+leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level, const char *what,
+                     const struct leat_error *err)
+{
+    const struct leat_pipeline_options *options = &consumer->runtime->pipeline->options;
+    struct leat_consumer_view view = view_of(consumer);
+
+    if (options->notice != NULL)
+        options->notice(options->notice_context, level, what, &view, err);
+}
+
+void
+leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
+                            void (*each)(void *context, const struct leat_consumer_view *view),
+                            void *context)
+{
+    leat_mutex_lock(&pipeline->lock);
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        struct leat_consumer_view view = view_of(pipeline->consumers[i]);
+
+        each(context, &view);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+count_consumer(void *context, const struct leat_consumer_view *view)
+{
+    struct leat_pipeline_counts *counts = context;
+
+    counts->consumers++;
+    counts->blocked += strcmp(view->state, "blocked") == 0;
+}
+
+void
+leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts)
+{
+    struct leat_pipeline_counts sum = {0};
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        const struct leat_counters *counters = &pipeline->runtimes[i].counters;
+
+        sum.records += counters->records;
+        sum.bytes += counters->bytes;
+        sum.epochs += counters->epochs;
+        sum.flushes += counters->flushes;
+        sum.rows_emitted += counters->rows_emitted;
+        sum.rows_written += counters->rows_written;
+        sum.diverted += counters->diverted;
+        sum.retries += counters->retries;
+        sum.fenced += counters->fenced;
+        sum.rewinds += counters->rewinds;
+        sum.commit_us += counters->commit_us;
+        sum.process_us += counters->process_us;
+    }
+    leat_pipeline_each_consumer(pipeline, count_consumer, &sum);
+    *ret_counts = sum;
+}
+
+/* ---- begin and end --------------------------------------------------------------------------- */
+
+static int
+open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *err)
+{
+    struct leat_runtime *runtime = &pipeline->runtimes[index];
+    const struct leat_pipeline_processor *config = &pipeline->options.processors[index];
+    struct leat_target_context context = {
+        .size = sizeof context,
+        .application = leat_slice_from(pipeline->options.application),
+        .processor = leat_slice_from(config->name),
+        .url = leat_slice_from(config->target_url),
+    };
+    int status = 0;
+
+    runtime->pipeline = pipeline;
+    runtime->config = *config;
+    runtime->index = index;
+    leat_mutex_init(&runtime->breaker_lock);
+    if (config->plugin->open != NULL)
+        status = config->plugin->open(config->host, config->options, &runtime->instance, err);
+    if (status != 0)
+        return leat_error_prefix(err, "processor \"%s\"", config->name);
+    runtime->is_open = true;
+    runtime->tables = config->plugin->describe != NULL ? config->plugin->describe(runtime->instance)
+                                                       : config->plugin->tables;
+    runtime->schema = leat_merge_schema_new(runtime->tables);
+    if (config->target->open(config->host, &context, config->target_options, &runtime->target,
+                             err) != 0)
+        return leat_error_prefix(err, "target of processor \"%s\"", config->name);
+    return leat_committers_start(runtime, err);
+}
+
+struct leat_pipeline *
+leat_pipeline_new(const struct leat_pipeline_options *options, struct leat_error *err)
+{
+    struct leat_pipeline *pipeline = LEAT_NEW(struct leat_pipeline);
+
+    leat_is_unshared();
+    pipeline->options = *options;
+    leat_mutex_init(&pipeline->lock);
+    leat_condition_init(&pipeline->gone);
+    leat_map_init(&pipeline->leased);
+    pipeline->runtimes = LEAT_NEW_ARRAY(struct leat_runtime, options->processor_count);
+    pipeline->scheduler = leat_scheduler_new(options->worker_threads, err);
+    for (unsigned i = 0; pipeline->scheduler != NULL && i < options->processor_count; i++) {
+        if (open_runtime(pipeline, i, err) != 0) {
+            leat_pipeline_free(pipeline);
+            return NULL;
+        }
+    }
+    if (pipeline->scheduler == NULL) {
+        leat_pipeline_free(pipeline);
+        return NULL;
+    }
+    return pipeline;
+}
+
+int
+leat_pipeline_start(struct leat_pipeline *pipeline, struct leat_lease_manager *leases,
+                    struct leat_error *err)
+{
+    pipeline->leases = leases;
+    return 0;
+}
+
+/* Everything leaves as if it were lost; whatever is not committed is done again by whoever comes next. */
+static void
+lose_all(struct leat_pipeline *pipeline)
+{
+    int64_t deadline_us = leat_clock_monotonic_us() + 15 * LEAT_SECOND_US;
+
+    leat_mutex_lock(&pipeline->lock);
+    for (size_t i = 0; i < pipeline->consumer_count; i++)
+        leat_consumer_post(pipeline->consumers[i], leat_message_new(LEAT_MESSAGE_LOST, 0));
+    while (pipeline->consumer_count > 0 && leat_clock_monotonic_us() < deadline_us)
+        leat_condition_wait_until(&pipeline->gone, &pipeline->lock, deadline_us);
+    leat_map_release(&pipeline->leased, free_leased);
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+close_runtime(struct leat_runtime *runtime)
+{
+    if (runtime->pipeline == NULL)
+        return;
+    leat_committers_stop(runtime);
+    if (runtime->target != NULL)
+        runtime->config.target->close(runtime->target);
+    if (runtime->is_open && runtime->config.plugin->close != NULL)
+        runtime->config.plugin->close(runtime->instance);
+    leat_merge_schema_free(runtime->schema);
+    leat_mutex_release(&runtime->breaker_lock);
+}
+
+void
+leat_pipeline_free(struct leat_pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    if (pipeline->scheduler != NULL)
+        lose_all(pipeline);
+    leat_scheduler_free(pipeline->scheduler);
+    leat_is_unshared();
+    for (size_t i = 0; i < pipeline->options.processor_count; i++)
+        close_runtime(&pipeline->runtimes[i]);
+    free(pipeline->runtimes);
+    free(pipeline->consumers);
+    leat_condition_release(&pipeline->gone);
+    leat_mutex_release(&pipeline->lock);
+    free(pipeline);
+}
