@@ -48,7 +48,8 @@ struct leat_letters *leat_letters_new(const struct leat_letters_options *options
 void leat_letters_free(
     struct leat_letters *letters); /* waits for nothing: what waits is forgotten (and redone) */
 
-/* A ticket to cancel by: after cancel returned done is not called. */
+/* A ticket to cancel by, at any time, in the end always (it frees it): after cancel returned done is not called. All
+   tickets are cancelled before the letters are freed. */
 struct leat_letter_ticket;
 struct leat_letter_ticket *leat_letters_submit(struct leat_letters *letters,
                                                const struct leat_letter *letter,

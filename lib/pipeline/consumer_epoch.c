@@ -214,6 +214,7 @@ leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *messag
 
     LEAT_GROW(epoch->failures, epoch->failure_count, epoch->failure_capacity);
     epoch->failures[epoch->failure_count++] = leat_failure_copy(&message->failure, &epoch->arena);
+    leat_letter_cancel(epoch->tickets[message->letter]);
     epoch->tickets[message->letter] = NULL;
     epoch->waiting--;
     complete_prefix(consumer);
