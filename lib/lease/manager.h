@@ -49,7 +49,7 @@ struct leat_lease_processor {
     const char *name;
     const char *target_id; /* text that names the target (plugin and uuid or url without secrets) */
     const struct leat_position *start; /* NULL: the stream's */
-    const size_t *streams;             /* indices into streams; NULL: all */
+    const char *const *stream_names;   /* as configured; count 0: all */
     size_t stream_count;
 };
 

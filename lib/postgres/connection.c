@@ -172,6 +172,13 @@ leat_pg_add_text(struct leat_pg_parameters *parameters, const char *text)
 }
 
 void
+leat_pg_add_null(struct leat_pg_parameters *parameters, Oid type)
+{
+    leat_pg_add_text(parameters, NULL);
+    parameters->types[parameters->count - 1] = type;
+}
+
+void
 leat_pg_add_slice(struct leat_pg_parameters *parameters, struct leat_slice text)
 {
     int i = next_parameter(parameters);

@@ -44,6 +44,7 @@ struct leat_pg_parameters {
 };
 void leat_pg_parameters_init(struct leat_pg_parameters *parameters);
 void leat_pg_add_text(struct leat_pg_parameters *parameters, const char *text); /* NULL: null */
+void leat_pg_add_null(struct leat_pg_parameters *parameters, Oid type);
 void leat_pg_add_int8(struct leat_pg_parameters *parameters, int64_t number);
 void leat_pg_add_array(struct leat_pg_parameters *parameters, Oid array_type,
                        const struct leat_buf *array);

@@ -1,0 +1,365 @@
+/*
+ * Statements of workers, processors and streams. Every change of who may run what moves assignment_version, last in its
+ * transaction, and with it at most one NOTIFY.
+ */
+#include "lease/rows.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "lease/rows_inside.h"
+#include "postgres/array.h"
+
+void
+leat_rows_begin(struct leat_pg_parameters *parameters, const struct leat_rows_context *context)
+{
+    leat_pg_parameters_init(parameters);
+    leat_pg_add_text(parameters, context->application);
+}
+
+int
+leat_rows_run(struct leat_pg_connection *connection, const char *sql,
+              const struct leat_pg_parameters *parameters, size_t *ret_rows, struct leat_error *err)
+{
+    PGresult *result;
+    int status = leat_pg_execute(connection, sql, parameters, &result, err);
+
+    if (status != 0)
+        return status;
+    if (ret_rows != NULL)
+        *ret_rows = PQntuples(result) > 0 ? (size_t)PQntuples(result)
+                                          : (size_t)strtoul(PQcmdTuples(result), NULL, 10);
+    PQclear(result);
+    return 0;
+}
+
+/* Moves the version and tells whoever listens; part of the transaction that changed something. */
+int
+leat_rows_moved(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_rows_run(connection,
+                           "UPDATE leat.applications SET assignment_version = assignment_version + "
+                           "1 WHERE application = $1",
+                           &parameters, NULL, err);
+    if (status == 0 && context->use_notify)
+        status = leat_rows_run(connection, "SELECT pg_notify('leat', $1)", &parameters, NULL, err);
+    return status;
+}
+
+/* A change and its version in one transaction; nothing changed: nothing moves. */
+int
+leat_rows_change(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 const char *sql, const struct leat_pg_parameters *parameters, size_t *ret_rows,
+                 struct leat_error *err)
+{
+    size_t rows = 0;
+    int status = leat_pg_script(connection, "BEGIN", err);
+
+    if (status == 0)
+        status = leat_rows_run(connection, sql, parameters, &rows, err);
+    if (status == 0 && rows > 0)
+        status = leat_rows_moved(connection, context, err);
+    if (status == 0)
+        status = leat_pg_script(connection, "COMMIT", err);
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    if (status == 0 && ret_rows != NULL)
+        *ret_rows = rows;
+    return status;
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+static int
+say_in_use(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+           struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, context->worker_id);
+    if (leat_pg_execute(connection,
+                        "SELECT host, pid::text, to_char(started_at AT TIME ZONE 'UTC', "
+                        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+                        "FROM leat.workers WHERE application = $1 AND worker_id = $2",
+                        &parameters, &result, err) != 0)
+        return err->code;
+    if (PQntuples(result) == 1)
+        leat_error_set(err, LEAT_E_CONFLICT,
+                       "worker id \"%s\" is in use: it runs on host %s as process %s since %s; "
+                       "give each worker an id of its own",
+                       context->worker_id, PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1),
+                       PQgetvalue(result, 0, 2));
+    else
+        leat_error_set(err, LEAT_E_CONFLICT, "worker id \"%s\" was in use", context->worker_id);
+    PQclear(result);
+    return LEAT_E_CONFLICT;
+}
+
+int
+leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   const struct leat_registration *registration, struct leat_error *err)
+{
+    static const char sql[] =
+        "INSERT INTO leat.workers AS workers (application, worker_id, incarnation, state, "
+        "heartbeat_at, expires_at, session_key, "
+        "host, pid, build, weight, max_leases) "
+        "VALUES ($1, $2, $3, 'alive', clock_timestamp(), clock_timestamp() + $4 * interval '1 us', "
+        "nullif($5, 0), "
+        "$6, $7, $8, $9::float8, $10) "
+        "ON CONFLICT (application, worker_id) DO UPDATE SET incarnation = excluded.incarnation, "
+        "state = 'alive', "
+        "heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at, session_key = "
+        "excluded.session_key, "
+        "host = excluded.host, pid = excluded.pid, build = excluded.build, weight = "
+        "excluded.weight, "
+        "max_leases = excluded.max_leases, started_at = clock_timestamp(), died_at = NULL "
+        "WHERE workers.state = 'dead' OR workers.expires_at < clock_timestamp() "
+        "OR pg_try_advisory_xact_lock_shared(workers.session_key) RETURNING 1";
+    struct leat_pg_parameters parameters;
+    char weight[32];
+    size_t rows = 0;
+    int status;
+
+    snprintf(weight, sizeof weight, "%.9g", registration->weight);
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, context->worker_id);
+    leat_pg_add_int8(&parameters, registration->incarnation);
+    leat_pg_add_int8(&parameters, context->expiry_us);
+    leat_pg_add_int8(&parameters, registration->session_key);
+    leat_pg_add_text(&parameters, registration->host);
+    leat_pg_add_int8(&parameters, registration->pid);
+    leat_pg_add_text(&parameters, registration->build);
+    leat_pg_add_text(&parameters, weight);
+    leat_pg_add_int8(&parameters, registration->max_leases);
+    status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
+    if (status != 0)
+        return status;
+    return rows == 1 ? 0 : say_in_use(connection, context, err);
+}
+
+int
+leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    int64_t incarnation, int64_t session_key, bool *ret_is_dead,
+                    int64_t *ret_version, struct leat_error *err)
+{
+    static const char sql[] =
+        "UPDATE leat.workers w SET heartbeat_at = clock_timestamp(), "
+        "expires_at = clock_timestamp() + $4 * interval '1 us', session_key = CASE WHEN $5 = 0 "
+        "THEN w.session_key ELSE $5 END "
+        "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
+        "RETURNING (SELECT assignment_version FROM leat.applications a WHERE a.application = "
+        "w.application)";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, context->worker_id);
+    leat_pg_add_int8(&parameters, incarnation);
+    leat_pg_add_int8(&parameters, context->expiry_us);
+    leat_pg_add_int8(&parameters, session_key);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    *ret_is_dead = PQntuples(result) == 0;
+    if (!*ret_is_dead && !PQgetisnull(result, 0, 0))
+        *ret_version = leat_pg_int8(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return 0;
+}
+
+void
+leat_worker_rows_init(struct leat_worker_rows *rows)
+{
+    *rows = (struct leat_worker_rows){0};
+    leat_arena_init(&rows->arena);
+}
+
+void
+leat_worker_rows_release(struct leat_worker_rows *rows)
+{
+    leat_arena_release(&rows->arena);
+}
+
+struct leat_slice
+leat_rows_text(struct leat_arena *arena, const PGresult *result, int row, int column)
+{
+    return leat_arena_copy(arena, leat_slice_make(PQgetvalue(result, row, column),
+                                                  (size_t)PQgetlength(result, row, column)));
+}
+
+static struct leat_worker_row
+worker_from(struct leat_arena *arena, const PGresult *result, int row)
+{
+    bool is_leaving = PQgetvalue(result, row, 6)[0] != 0;
+
+    return (struct leat_worker_row){
+        .worker = {.worker_id = leat_rows_text(arena, result, row, 0),
+                   .incarnation = leat_pg_int8(PQgetvalue(result, row, 1)),
+                   .state = is_leaving ? LEAT_WORKER_LEAVING : LEAT_WORKER_ALIVE,
+                   .weight = (double)leat_pg_int8(PQgetvalue(result, row, 7)) / 1000,
+                   .max_leases = (uint32_t)leat_pg_int8(PQgetvalue(result, row, 5))},
+        .heartbeat_us = leat_pg_int8(PQgetvalue(result, row, 2)),
+        .session_key = leat_pg_int8(PQgetvalue(result, row, 3)),
+        .is_expired = PQgetvalue(result, row, 4)[0] != 0,
+    };
+}
+
+int
+leat_rows_workers(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                  struct leat_worker_rows *rows, struct leat_error *err)
+{
+    static const char sql[] =
+        "SELECT worker_id, incarnation, (extract(epoch FROM heartbeat_at) * 1000000)::int8, "
+        "coalesce(session_key, 0), "
+        "expires_at < clock_timestamp(), max_leases::int8, state = 'leaving', (weight * "
+        "1000)::int8 "
+        "FROM leat.workers WHERE application = $1 AND state <> 'dead' ORDER BY incarnation";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_arena_reset(&rows->arena);
+    rows->count = (size_t)PQntuples(result);
+    rows->rows = leat_arena_alloc_zero(&rows->arena, rows->count + 1, sizeof *rows->rows);
+    for (size_t i = 0; i < rows->count; i++)
+        rows->rows[i] = worker_from(&rows->arena, result, (int)i);
+    PQclear(result);
+    return 0;
+}
+
+int
+leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                const struct leat_worker_row *row, bool *ret_died, struct leat_error *err)
+{
+    /* Every probe is shared: it must not look like an owner to the next prober. */
+    static const char sql[] =
+        "UPDATE leat.workers SET state = 'dead', died_at = clock_timestamp() "
+        "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
+        "AND (extract(epoch FROM heartbeat_at) * 1000000)::int8 = $4 "
+        "AND (expires_at < clock_timestamp() OR pg_try_advisory_xact_lock_shared(session_key)) "
+        "RETURNING 1";
+    struct leat_pg_parameters parameters;
+    size_t rows = 0;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_slice(&parameters, row->worker.worker_id);
+    leat_pg_add_int8(&parameters, row->worker.incarnation);
+    leat_pg_add_int8(&parameters, row->heartbeat_us);
+    status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
+    if (status == 0)
+        *ret_died = rows > 0;
+    return status;
+}
+
+/* ---- application, processors, streams -------------------------------------------------------- */
+
+int
+leat_rows_application(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    return leat_rows_run(
+        connection,
+        "INSERT INTO leat.applications (application) VALUES ($1) ON CONFLICT DO NOTHING",
+        &parameters, NULL, err);
+}
+
+static int
+check_target(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
+             const struct leat_lease_processor *processor, struct leat_error *err)
+{
+    size_t rows = 0;
+    int status = leat_rows_run(connection,
+                               "SELECT 1 FROM leat.processors WHERE application = $1 AND processor "
+                               "= $2 AND target_id <> $3 "
+                               "AND $4::text[] IS NOT DISTINCT FROM $4::text[]",
+                               parameters, &rows, err);
+
+    if (status != 0 || rows == 0)
+        return status;
+    return leat_error_set(err, LEAT_E_CONFLICT,
+                          "processor \"%s\" has committed to another target: its progress is "
+                          "there; give it a new name to "
+                          "begin anew",
+                          processor->name);
+}
+
+int
+leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    const struct leat_lease_processor *processor, struct leat_error *err)
+{
+    static const char sql[] =
+        "INSERT INTO leat.processors AS p (application, processor, target_id, streams) VALUES ($1, "
+        "$2, $3, $4) "
+        "ON CONFLICT (application, processor) DO UPDATE SET streams = excluded.streams "
+        "WHERE p.streams IS DISTINCT FROM excluded.streams";
+    struct leat_pg_parameters parameters;
+    struct leat_buf streams;
+    int status;
+
+    leat_buf_init(&streams, SIZE_MAX);
+    leat_pg_array_begin(&streams, LEAT_PG_TEXT, processor->stream_count);
+    for (size_t i = 0; i < processor->stream_count; i++)
+        leat_pg_array_bytes(&streams, leat_slice_from(processor->stream_names[i]));
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, processor->name);
+    leat_pg_add_text(&parameters, processor->target_id);
+    if (processor->stream_count > 0)
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &streams);
+    else
+        leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
+    status = check_target(connection, &parameters, processor, err);
+    if (status == 0)
+        status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    leat_buf_release(&streams);
+    return status;
+}
+
+int
+leat_rows_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 const struct leat_source_facts *facts, const char *start,
+                 struct leat_buf *ret_start, struct leat_error *err)
+{
+    static const char sql[] =
+        "WITH made AS (INSERT INTO leat.streams (application, stream_id, name, arn, start, "
+        "retention_ms) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING start) "
+        "SELECT start FROM made UNION ALL SELECT start FROM leat.streams WHERE application = $1 "
+        "AND stream_id = $2";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, facts->stream_id);
+    leat_pg_add_text(&parameters, facts->name);
+    leat_pg_add_text(&parameters, facts->arn);
+    leat_pg_add_text(&parameters, start);
+    leat_pg_add_int8(&parameters, facts->retention_ms);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    if (PQntuples(result) > 0)
+        leat_buf_add(ret_start, PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
+    PQclear(result);
+    /* Two workers at the very same moment: the other's row is not visible to this statement yet. */
+    return ret_start->size > 0
+               ? 0
+               : leat_error_set(err, LEAT_E_UNAVAILABLE, "another worker is adding stream \"%s\"",
+                                facts->name);
+}

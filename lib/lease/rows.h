@@ -1,0 +1,124 @@
+/*
+ * The lease database's statements (protocol §1, 2): each carries its own condition and is right whoever sends it. One
+ * connection, one thread. 0 rows mean that the world moved: the caller reads again.
+ */
+#ifndef LEAT_LEASE_ROWS_H
+#define LEAT_LEASE_ROWS_H
+
+#include "lease/assign.h"
+#include "lease/manager.h"
+#include "postgres/connection.h"
+
+struct leat_rows_context {
+    const char *application, *worker_id;
+    int64_t expiry_us;
+    bool use_notify;
+};
+
+/* ---- workers --------------------------------------------------------------------------------- */
+struct leat_registration {
+    int64_t incarnation, session_key; /* 0: none (behind a pooler) */
+    const char *host, *build;
+    int pid;
+    double weight;
+    uint32_t max_leases;
+};
+/* CONFLICT: the id is alive elsewhere; err says where. */
+int leat_rows_register(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context,
+                       const struct leat_registration *registration, struct leat_error *err);
+/* *ret_is_dead: this incarnation was declared dead. session_key: 0: as it is. */
+int leat_rows_heartbeat(struct leat_pg_connection *connection,
+                        const struct leat_rows_context *context, int64_t incarnation,
+                        int64_t session_key, bool *ret_is_dead, int64_t *ret_version,
+                        struct leat_error *err);
+
+struct leat_worker_row {
+    struct leat_worker worker;
+    int64_t heartbeat_us; /* as an opaque number: seen twice or not */
+    int64_t session_key;
+    bool is_expired;
+};
+struct leat_worker_rows {
+    struct leat_arena arena;
+    struct leat_worker_row *rows;
+    size_t count;
+};
+void leat_worker_rows_init(struct leat_worker_rows *rows);
+void leat_worker_rows_release(struct leat_worker_rows *rows);
+/* Alive and leaving ones, by incarnation. */
+int leat_rows_workers(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, struct leat_worker_rows *rows,
+                      struct leat_error *err);
+/* Declares it dead if its heartbeat is still the one that was seen and it is expired or its session lock is free. */
+int leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    const struct leat_worker_row *row, bool *ret_died, struct leat_error *err);
+
+/* ---- leases ---------------------------------------------------------------------------------- */
+struct leat_lease_rows {
+    struct leat_arena arena;
+    struct leat_lease *leases;
+    size_t count;
+};
+void leat_lease_rows_init(struct leat_lease_rows *rows);
+void leat_lease_rows_release(struct leat_lease_rows *rows);
+/* owner 0: all of the application. */
+int leat_rows_leases(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     int64_t owner, struct leat_lease_rows *rows, struct leat_error *err);
+/* *ret_version only when the pass is ours. */
+int leat_rows_claim_pass(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, int64_t incarnation,
+                         bool *ret_is_ours, int64_t *ret_version, struct leat_error *err);
+/* All moves of a pass in one transaction; *ret_moved: how many still held. */
+int leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
+                   const struct leat_move *moves, size_t count, size_t *ret_moved,
+                   struct leat_error *err);
+/* Handoffs that are older than force_after. */
+int leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    int64_t force_after_us, size_t *ret_moved, struct leat_error *err);
+/* The owner lets go: to next_owner if he lives, else to nobody. */
+int leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     struct leat_lease_key key, int64_t incarnation, struct leat_error *err);
+/* SIGTERM: all of this worker's leases in one update, and the worker itself. */
+int leat_rows_release_all(struct leat_pg_connection *connection,
+                          const struct leat_rows_context *context, int64_t incarnation,
+                          struct leat_error *err);
+int leat_rows_set_leaving(struct leat_pg_connection *connection,
+                          const struct leat_rows_context *context, int64_t incarnation,
+                          struct leat_error *err);
+/* progress + 1, while it is still ours; *ret_counter 0: it is not. */
+int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
+                    int64_t *ret_counter, struct leat_error *err);
+/* Inserts what is not there; children name their parents. */
+int leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     struct leat_slice stream_id, const struct leat_shard_facts *shards,
+                     size_t count, const struct leat_slice *starts, struct leat_error *err);
+int leat_rows_children(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context, struct leat_lease_key parent,
+                       const struct leat_shard_facts *children, size_t count,
+                       struct leat_error *err);
+/* *ret_is_ended: all registered processors of the stream have. */
+int leat_rows_processor_ended(struct leat_pg_connection *connection,
+                              const struct leat_rows_context *context, struct leat_lease_key key,
+                              const char *processor, bool *ret_is_ended, struct leat_error *err);
+int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     struct leat_lease_key key, struct leat_error *err);
+
+/* ---- application, processors, streams -------------------------------------------------------- */
+int leat_rows_application(struct leat_pg_connection *connection,
+                          const struct leat_rows_context *context, struct leat_error *err);
+int leat_rows_processor(struct leat_pg_connection *connection,
+                        const struct leat_rows_context *context,
+                        const struct leat_lease_processor *processor, struct leat_error *err);
+/* The stream's start as it was resolved when the application first met it; `start` is used if that is now. */
+int leat_rows_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     const struct leat_source_facts *facts, const char *start,
+                     struct leat_buf *ret_start, struct leat_error *err);
+/* Counts of leases of the application: all, ended, without an owner. */
+int leat_rows_count(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    uint64_t *ret_all, uint64_t *ret_ended, uint64_t *ret_unowned,
+                    struct leat_error *err);
+
+#endif

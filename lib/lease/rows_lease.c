@@ -1,0 +1,495 @@
+/*
+ * Statements of leases (protocol §2). Every row also requires its counter and the pair (owner, next) that it names, so a plan
+ * made on an old reading changes nothing.
+ */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "lease/rows_inside.h"
+#include "postgres/array.h"
+
+#define KEY "l.application = $1 AND l.stream_id = $2 AND l.shard = $3"
+#define IS_ALIVE(who)                                                                              \
+    "EXISTS (SELECT FROM leat.workers w WHERE w.application = l.application AND w.incarnation "    \
+    "= " who " AND w.state = 'alive')"
+#define IS_NOT_DEAD(who)                                                                           \
+    "EXISTS (SELECT FROM leat.workers w WHERE w.application = l.application AND w.incarnation "    \
+    "= " who " AND w.state <> 'dead')"
+
+void
+leat_lease_rows_init(struct leat_lease_rows *rows)
+{
+    *rows = (struct leat_lease_rows){0};
+    leat_arena_init(&rows->arena);
+}
+
+void
+leat_lease_rows_release(struct leat_lease_rows *rows)
+{
+    leat_arena_release(&rows->arena);
+}
+
+static int64_t
+number_or_zero(const PGresult *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? 0 : leat_pg_int8(PQgetvalue(result, row, column));
+}
+
+static struct leat_lease
+lease_from(struct leat_arena *arena, const PGresult *result, int row)
+{
+    struct leat_lease lease = {
+        .key = {leat_rows_text(arena, result, row, 0), leat_rows_text(arena, result, row, 1)},
+        .state = PQgetvalue(result, row, 2)[0] != 0 ? LEAT_LEASE_ENDED : LEAT_LEASE_ACTIVE,
+        .lease_owner = number_or_zero(result, row, 3),
+        .next_owner = number_or_zero(result, row, 4),
+        .lease_counter = number_or_zero(result, row, 5),
+        .last_worker_id = leat_rows_text(arena, result, row, 6),
+        .start = leat_rows_text(arena, result, row, 7),
+        .starting_hash_key = leat_rows_text(arena, result, row, 8),
+        .ending_hash_key = leat_rows_text(arena, result, row, 9),
+    };
+
+    for (int p = 0; p < LEAT_SHARD_PARENTS; p++) {
+        if (!PQgetisnull(result, row, 10 + p))
+            lease.parents[lease.parent_count++] = leat_rows_text(arena, result, row, 10 + p);
+    }
+    return lease;
+}
+
+int
+leat_rows_leases(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 int64_t owner, struct leat_lease_rows *rows, struct leat_error *err)
+{
+    /* Parents whose lease is there: one that never had a lease is not waited for. */
+    static const char sql[] =
+        "SELECT l.stream_id, l.shard, l.state = 'ended', l.lease_owner, l.next_owner, "
+        "l.lease_counter, "
+        "coalesce(l.last_worker_id, ''), l.start, l.starting_hash_key, l.ending_hash_key, "
+        "(SELECT p.shard FROM leat.leases p WHERE p.application = l.application AND p.stream_id = "
+        "l.stream_id "
+        " AND p.shard = l.parents[1]), "
+        "(SELECT p.shard FROM leat.leases p WHERE p.application = l.application AND p.stream_id = "
+        "l.stream_id "
+        " AND p.shard = l.parents[2]) "
+        "FROM leat.leases l WHERE l.application = $1 AND ($2 = 0 OR (l.lease_owner = $2 AND "
+        "l.state = 'active')) "
+        "ORDER BY l.stream_id, l.shard";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, owner);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_arena_reset(&rows->arena);
+    rows->count = (size_t)PQntuples(result);
+    rows->leases = leat_arena_alloc_zero(&rows->arena, rows->count + 1, sizeof *rows->leases);
+    for (size_t i = 0; i < rows->count; i++)
+        rows->leases[i] = lease_from(&rows->arena, result, (int)i);
+    PQclear(result);
+    return 0;
+}
+
+int
+leat_rows_claim_pass(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     int64_t incarnation, bool *ret_is_ours, int64_t *ret_version,
+                     struct leat_error *err)
+{
+    static const char sql[] =
+        "UPDATE leat.applications a SET pass_by = $2, pass_at = clock_timestamp() WHERE "
+        "application = $1 "
+        "AND (pass_by IS NULL OR pass_by = $2 OR pass_at < clock_timestamp() - interval '1.5 s' "
+        "OR NOT EXISTS (SELECT 1 FROM leat.workers w WHERE w.application = a.application AND "
+        "w.incarnation = a.pass_by "
+        "AND w.state = 'alive')) RETURNING assignment_version";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, incarnation);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    *ret_is_ours = PQntuples(result) == 1;
+    if (*ret_is_ours)
+        *ret_version = leat_pg_int8(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return 0;
+}
+
+/* Moves of one kind as arrays: streams, shards, counters, owners seen, new owners, new ids as $2 … $7. */
+struct bound_moves {
+    struct leat_buf columns[6];
+    struct leat_pg_parameters parameters;
+    size_t count;
+};
+
+static void
+bind_moves(struct bound_moves *bound, const struct leat_rows_context *context,
+           const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
+           const struct leat_move *moves, size_t count, enum leat_move_kind kind)
+{
+    static const enum leat_pg_oid types[6] = {LEAT_PG_TEXT, LEAT_PG_TEXT, LEAT_PG_INT8,
+                                              LEAT_PG_INT8, LEAT_PG_INT8, LEAT_PG_TEXT};
+
+    bound->count = 0;
+    for (size_t i = 0; i < count; i++)
+        bound->count += moves[i].kind == kind;
+    for (size_t c = 0; c < LEAT_COUNT_OF(types); c++) {
+        leat_buf_init(&bound->columns[c], SIZE_MAX);
+        leat_pg_array_begin(&bound->columns[c], types[c], bound->count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct leat_lease *lease = &leases->leases[moves[i].lease];
+        const struct leat_worker *to = kind != LEAT_MOVE_CANCEL ? &workers->rows[moves[i].to].worker
+                                                                : NULL;
+
+        if (moves[i].kind != kind)
+            continue;
+        leat_pg_array_bytes(&bound->columns[0], lease->key.stream_id);
+        leat_pg_array_bytes(&bound->columns[1], lease->key.shard);
+        leat_pg_array_int8(&bound->columns[2], lease->lease_counter);
+        leat_pg_array_int8(&bound->columns[3], lease->lease_owner);
+        leat_pg_array_int8(&bound->columns[4], to != NULL ? to->incarnation : lease->next_owner);
+        leat_pg_array_bytes(&bound->columns[5], to != NULL ? to->worker_id : leat_slice_from(""));
+    }
+    leat_rows_begin(&bound->parameters, context);
+    for (size_t c = 0; c < LEAT_COUNT_OF(types); c++)
+        leat_pg_add_array(&bound->parameters, leat_pg_array_of(types[c]), &bound->columns[c]);
+}
+
+static void
+release_moves(struct bound_moves *bound)
+{
+    for (size_t c = 0; c < LEAT_COUNT_OF(bound->columns); c++)
+        leat_buf_release(&bound->columns[c]);
+}
+
+#define MOVES                                                                                      \
+    "unnest($2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::text[]) "              \
+    "AS m (stream_id, shard, counter, seen, new, new_id)"
+#define MOVES_KEY                                                                                  \
+    "l.application = $1 AND l.stream_id = m.stream_id AND l.shard = m.shard AND l.state = "        \
+    "'active' "                                                                                    \
+    "AND l.lease_counter = m.counter AND coalesce(l.lease_owner, 0) = m.seen"
+
+static const char *const move_sql[] = {
+    [LEAT_MOVE_ASSIGN] = "UPDATE leat.leases l SET lease_owner = m.new, next_owner = NULL, "
+                         "handoff_at = NULL, last_worker_id = m.new_id, "
+                         "lease_counter = l.lease_counter + 1 FROM " MOVES " WHERE " MOVES_KEY
+                         " AND NOT " IS_NOT_DEAD("l.lease_owner") " AND " IS_ALIVE("m.new"),
+    [LEAT_MOVE_HANDOFF] =
+        "UPDATE leat.leases l SET next_owner = m.new, handoff_at = clock_timestamp() FROM " MOVES
+        " WHERE " MOVES_KEY " AND l.next_owner IS NULL AND " IS_ALIVE("m.new"),
+    [LEAT_MOVE_CANCEL] = "UPDATE leat.leases l SET next_owner = NULL, handoff_at = NULL FROM " MOVES
+                         " WHERE " MOVES_KEY " AND l.next_owner = m.new AND m.new_id = m.new_id",
+};
+
+int
+leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+               const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
+               const struct leat_move *moves, size_t count, size_t *ret_moved,
+               struct leat_error *err)
+{
+    static const enum leat_move_kind kinds[] = {LEAT_MOVE_CANCEL, LEAT_MOVE_ASSIGN,
+                                                LEAT_MOVE_HANDOFF};
+    size_t moved = 0;
+    int status = leat_pg_script(connection, "BEGIN", err);
+
+    for (size_t k = 0; k < LEAT_COUNT_OF(kinds) && status == 0; k++) {
+        struct bound_moves bound;
+        size_t rows = 0;
+
+        bind_moves(&bound, context, leases, workers, moves, count, kinds[k]);
+        if (bound.count > 0)
+            status = leat_rows_run(connection, move_sql[kinds[k]], &bound.parameters, &rows, err);
+        moved += rows;
+        release_moves(&bound);
+    }
+    if (status == 0 && moved > 0)
+        status = leat_rows_moved(connection, context, err);
+    if (status == 0)
+        status = leat_pg_script(connection, "COMMIT", err);
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    if (status == 0)
+        *ret_moved = moved;
+    return status;
+}
+
+int
+leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                int64_t force_after_us, size_t *ret_moved, struct leat_error *err)
+{
+    static const char sql[] =
+        "UPDATE leat.leases l SET lease_owner = l.next_owner, next_owner = NULL, handoff_at = "
+        "NULL, "
+        "lease_counter = l.lease_counter + 1, last_worker_id = (SELECT w.worker_id FROM "
+        "leat.workers w "
+        "WHERE w.application = l.application AND w.incarnation = l.next_owner) "
+        "WHERE l.application = $1 AND l.next_owner IS NOT NULL AND l.handoff_at < "
+        "clock_timestamp() - $2 * interval '1 us' "
+        "AND " IS_ALIVE("l.next_owner");
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, force_after_us);
+    return leat_rows_change(connection, context, sql, &parameters, ret_moved, err);
+}
+
+static void
+begin_key(struct leat_pg_parameters *parameters, const struct leat_rows_context *context,
+          struct leat_lease_key key)
+{
+    leat_rows_begin(parameters, context);
+    leat_pg_add_slice(parameters, key.stream_id);
+    leat_pg_add_slice(parameters, key.shard);
+}
+
+int
+leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 struct leat_lease_key key, int64_t incarnation, struct leat_error *err)
+{
+    static const char sql[] = "UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
+        "l.next_owner") " THEN l.next_owner END, "
+                        "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w WHERE "
+                        "w.application = l.application "
+                        "AND w.incarnation = l.next_owner AND w.state = 'alive'), "
+                        "l.last_worker_id), "
+                        "next_owner = NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 "
+                        "WHERE " KEY " AND l.lease_owner = $4";
+    struct leat_pg_parameters parameters;
+
+    begin_key(&parameters, context, key);
+    leat_pg_add_int8(&parameters, incarnation);
+    return leat_rows_change(connection, context, sql, &parameters, NULL, err);
+}
+
+int
+leat_rows_set_leaving(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, int64_t incarnation,
+                      struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, incarnation);
+    return leat_rows_run(connection,
+                         "UPDATE leat.workers SET state = 'leaving' WHERE application = $1 AND "
+                         "incarnation = $2 AND state = 'alive'",
+                         &parameters, NULL, err);
+}
+
+int
+leat_rows_release_all(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, int64_t incarnation,
+                      struct leat_error *err)
+{
+    static const char sql[] =
+        "WITH gone AS (UPDATE leat.workers SET state = 'dead', died_at = clock_timestamp() "
+        " WHERE application = $1 AND incarnation = $2 RETURNING 1), "
+        "released AS (UPDATE leat.leases SET lease_owner = NULL, next_owner = NULL, handoff_at = "
+        "NULL, "
+        " lease_counter = lease_counter + 1 WHERE application = $1 AND lease_owner = $2 RETURNING "
+        "1), "
+        "pass AS (UPDATE leat.applications SET pass_by = NULL WHERE application = $1 AND pass_by = "
+        "$2 RETURNING 1) "
+        "SELECT 1 FROM gone";
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, incarnation);
+    return leat_rows_change(connection, context, sql, &parameters, NULL, err);
+}
+
+int
+leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
+                int64_t *ret_counter, struct leat_error *err)
+{
+    static const char sql[] =
+        "UPDATE leat.leases l SET lease_counter = greatest($5 + 1, l.lease_counter) WHERE " KEY
+        " AND l.lease_owner = $4 RETURNING l.lease_counter";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    begin_key(&parameters, context, key);
+    leat_pg_add_int8(&parameters, incarnation);
+    leat_pg_add_int8(&parameters, progress_counter);
+    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    *ret_counter = PQntuples(result) == 1 ? leat_pg_int8(PQgetvalue(result, 0, 0)) : 0;
+    PQclear(result);
+    return 0;
+}
+
+static int
+create_one(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+           struct leat_slice stream_id, const struct leat_shard_facts *shard,
+           struct leat_slice start, size_t *ret_rows, struct leat_error *err)
+{
+    static const char sql[] = "INSERT INTO leat.leases (application, stream_id, shard, start, "
+                              "parents, starting_hash_key, ending_hash_key) "
+                              "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    struct leat_pg_parameters parameters;
+    struct leat_buf parents;
+    int status;
+
+    leat_buf_init(&parents, SIZE_MAX);
+    leat_pg_array_begin(&parents, LEAT_PG_TEXT, shard->parent_count);
+    for (size_t p = 0; p < shard->parent_count; p++)
+        leat_pg_array_bytes(&parents, shard->parents[p]);
+    begin_key(&parameters, context, (struct leat_lease_key){stream_id, shard->shard});
+    leat_pg_add_slice(&parameters, start);
+    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &parents);
+    leat_pg_add_slice(
+        &parameters, leat_slice_make(shard->starting_hash_key.data, shard->starting_hash_key.size));
+    leat_pg_add_slice(&parameters,
+                      leat_slice_make(shard->ending_hash_key.data, shard->ending_hash_key.size));
+    status = leat_rows_run(connection, sql, &parameters, ret_rows, err);
+    leat_buf_release(&parents);
+    return status;
+}
+
+int
+leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 struct leat_slice stream_id, const struct leat_shard_facts *shards, size_t count,
+                 const struct leat_slice *starts, struct leat_error *err)
+{
+    size_t made = 0;
+    int status = leat_pg_script(connection, "BEGIN", err);
+
+    for (size_t i = 0; i < count && status == 0; i++) {
+        size_t rows = 0;
+
+        status = create_one(connection, context, stream_id, &shards[i], starts[i], &rows, err);
+        made += rows;
+    }
+    if (status == 0 && made > 0)
+        status = leat_rows_moved(connection, context, err);
+    if (status == 0)
+        status = leat_pg_script(connection, "COMMIT", err);
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    return status;
+}
+
+int
+leat_rows_children(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   struct leat_lease_key parent, const struct leat_shard_facts *children,
+                   size_t count, struct leat_error *err)
+{
+    struct leat_slice *starts = LEAT_NEW_ARRAY(struct leat_slice, count);
+    struct leat_pg_parameters parameters;
+    struct leat_buf names;
+    int status;
+
+    leat_buf_init(&names, SIZE_MAX);
+    leat_pg_array_begin(&names, LEAT_PG_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        starts[i] = leat_slice_from("TRIM_HORIZON");
+        leat_pg_array_bytes(&names, children[i].shard);
+    }
+    status = leat_rows_create(connection, context, parent.stream_id, children, count, starts, err);
+    begin_key(&parameters, context, parent);
+    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &names);
+    if (status == 0)
+        status = leat_rows_run(connection, "UPDATE leat.leases l SET children = $4 WHERE " KEY,
+                               &parameters, NULL, err);
+    leat_buf_release(&names);
+    free(starts);
+    return status;
+}
+
+int
+leat_rows_processor_ended(struct leat_pg_connection *connection,
+                          const struct leat_rows_context *context, struct leat_lease_key key,
+                          const char *processor, bool *ret_is_ended, struct leat_error *err)
+{
+    /* All registered processors of the stream, also those that this worker does not know. */
+    static const char sql[] =
+        "UPDATE leat.leases l SET ended_by = e.all_of, state = CASE WHEN e.is_all THEN 'ended' "
+        "ELSE l.state END, "
+        "lease_owner = CASE WHEN e.is_all THEN NULL ELSE l.lease_owner END, "
+        "next_owner = CASE WHEN e.is_all THEN NULL ELSE l.next_owner END, "
+        "lease_counter = l.lease_counter + CASE WHEN e.is_all THEN 1 ELSE 0 END "
+        "FROM (SELECT x.application, x.stream_id, x.shard, x.all_of, NOT EXISTS (SELECT FROM "
+        "leat.processors p "
+        " WHERE p.application = $1 AND p.state <> 'retired' AND (p.streams IS NULL OR EXISTS "
+        "(SELECT FROM leat.streams s "
+        " WHERE s.application = $1 AND s.stream_id = $2 AND s.name = ANY (p.streams))) AND "
+        "p.processor <> ALL (x.all_of)) AS is_all "
+        " FROM (SELECT l.application, l.stream_id, l.shard, array_append(array_remove(l.ended_by, "
+        "$4), $4) AS all_of "
+        "  FROM leat.leases l WHERE " KEY " FOR UPDATE) x) e "
+        "WHERE l.application = e.application AND l.stream_id = e.stream_id AND l.shard = e.shard "
+        "AND l.state = 'active' "
+        "RETURNING l.state = 'ended'";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    bool is_ended = false;
+    int status = leat_pg_script(connection, "BEGIN", err);
+
+    begin_key(&parameters, context, key);
+    leat_pg_add_text(&parameters, processor);
+    if (status == 0)
+        status = leat_pg_execute(connection, sql, &parameters, &result, err);
+    if (status == 0) {
+        is_ended = PQntuples(result) == 0 || PQgetvalue(result, 0, 0)[0] != 0;
+        PQclear(result);
+        if (is_ended)
+            status = leat_rows_moved(connection, context, err);
+    }
+    if (status == 0)
+        status = leat_pg_script(connection, "COMMIT", err);
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    if (status == 0)
+        *ret_is_ended = is_ended;
+    return status;
+}
+
+int
+leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 struct leat_lease_key key, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    begin_key(&parameters, context, key);
+    return leat_rows_change(connection, context,
+                            "UPDATE leat.leases l SET state = 'active', ended_by = '{}', "
+                            "lease_owner = NULL, next_owner = NULL, "
+                            "lease_counter = l.lease_counter + 1 WHERE " KEY
+                            " AND l.state = 'ended'",
+                            &parameters, NULL, err);
+}
+
+int
+leat_rows_count(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                uint64_t *ret_all, uint64_t *ret_ended, uint64_t *ret_unowned,
+                struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT count(*), count(*) FILTER (WHERE state = 'ended'), "
+                             "count(*) FILTER (WHERE state = 'active' AND lease_owner IS NULL) "
+                             "FROM leat.leases WHERE application = $1",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    *ret_all = (uint64_t)leat_pg_int8(PQgetvalue(result, 0, 0));
+    *ret_ended = (uint64_t)leat_pg_int8(PQgetvalue(result, 0, 1));
+    *ret_unowned = (uint64_t)leat_pg_int8(PQgetvalue(result, 0, 2));
+    PQclear(result);
+    return 0;
+}
