@@ -1,0 +1,254 @@
+/*
+ * The heartbeat: one row, once a second, on a connection of its own that waits for nothing else; the session lock that tells
+ * others at once when this process is gone; and LISTEN.
+ *
+ * Stories. (1) The connection breaks: a new session lock on a new key first, then the renewal that names it; until then
+ * the worker lives by its expiry. (2) Declared dead (frozen too long, cut off): every lease is dropped, and the worker comes
+ * back as a new incarnation. (3) The lease database is away: nothing is dropped; fences guard the transactional targets, local
+ * validity (CLOCK_BOOTTIME, from before the send, minus a tenth) the others.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/point.h"
+#include "lease/inside.h"
+
+#define RECONNECT_BASE_US (100 * LEAT_MS_US)
+#define RECONNECT_CAP_US (2 * LEAT_SECOND_US)
+
+struct beating {
+    struct leat_lease_manager *manager;
+    struct leat_pg_connection *connection;
+    struct leat_random random;
+    int64_t session_key, next_us;
+    unsigned failures;
+};
+
+static int
+take_session_lock(struct leat_pg_connection *connection, int64_t key, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_int8(&parameters, key);
+    return leat_pg_execute(connection, "SELECT pg_advisory_lock($1)", &parameters, NULL, err);
+}
+
+int
+leat_heartbeat_connect(struct leat_lease_manager *manager,
+                       struct leat_pg_connection **ret_connection, int64_t *ret_session_key,
+                       struct leat_error *err)
+{
+    struct leat_pg_options options = {.url = manager->database_url,
+                                      .application_name = "leat session",
+                                      .settings = "-c statement_timeout=5s",
+                                      .connect_timeout_us = 3 * LEAT_SECOND_US,
+                                      .user_timeout_ms = manager->options.expiry_us / 1000};
+    struct leat_pg_connection *connection;
+    int64_t key = 0;
+    int status = leat_pg_connect(&options, &connection, err);
+
+    if (status != 0)
+        return status;
+    /* Behind a pooler neither a session's lock nor its LISTEN is ours: expiry alone. */
+    if (manager->options.use_session_lock && !connection->is_pooled) {
+        key = leat_random_identity();
+        status = take_session_lock(connection, key, err);
+    }
+    if (status == 0 && manager->options.use_notify && !connection->is_pooled)
+        status = leat_pg_script(connection, "LISTEN leat", err);
+    if (status != 0) {
+        leat_pg_close(connection);
+        return status;
+    }
+    *ret_connection = connection;
+    *ret_session_key = key;
+    return 0;
+}
+
+int
+leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                        int64_t session_key, struct leat_error *err)
+{
+    struct leat_registration registration = {
+        .incarnation = leat_random_identity(),
+        .session_key = session_key,
+        .host = manager->host,
+        .build = LEAT_VERSION,
+        .pid = (int)getpid(),
+        .weight = manager->options.weight > 0 ? manager->options.weight : 1,
+        .max_leases = manager->options.max_leases,
+    };
+    int64_t sent_us = leat_clock_boot_us();
+    int status = leat_rows_register(connection, &manager->rows, &registration, err);
+
+    if (status != 0)
+        return status;
+    LEAT_POINT("lease.registered");
+    manager->incarnation = registration.incarnation;
+    manager->valid_until_us = sent_us + manager->options.expiry_us * 9 / 10;
+    manager->options.events.incarnation(manager->options.events.context, registration.incarnation);
+    return 0;
+}
+
+static void
+note_health(struct leat_lease_manager *manager, bool is_well)
+{
+    int64_t now_us = leat_clock_monotonic_us();
+
+    leat_mutex_lock(&manager->lock);
+    /* A gap of more than half a lease is no health either. */
+    if (!is_well || manager->healthy_since_us == 0 ||
+        now_us - manager->counts.last_heartbeat_us > manager->options.expiry_us / 2)
+        manager->healthy_since_us = is_well ? now_us : 0;
+    if (is_well) {
+        manager->counts.last_heartbeat_us = now_us;
+        manager->counts.heartbeats++;
+    } else {
+        manager->counts.heartbeat_failures++;
+    }
+    leat_mutex_unlock(&manager->lock);
+}
+
+static void
+lose_connection(struct beating *beating, const struct leat_error *err)
+{
+    struct leat_lease_manager *manager = beating->manager;
+
+    leat_pg_close(beating->connection);
+    beating->connection = NULL;
+    note_health(manager, false);
+    if (beating->failures == 2)
+        leat_manager_trouble(manager, err);
+    beating->next_us =
+        leat_clock_monotonic_us() +
+        leat_backoff_us(&beating->random, RECONNECT_BASE_US, RECONNECT_CAP_US, beating->failures++);
+}
+
+/* Declared dead: the manager drops everything; we come back under a new incarnation. */
+static int
+come_back(struct beating *beating, struct leat_error *err)
+{
+    struct leat_lease_manager *manager = beating->manager;
+
+    leat_mutex_lock(&manager->lock);
+    manager->has_died = true;
+    manager->healthy_since_us = 0;
+    leat_mutex_unlock(&manager->lock);
+    manager->valid_until_us = 0;
+    leat_manager_wake(manager);
+    return manager->is_leaving
+               ? 0
+               : leat_heartbeat_register(manager, beating->connection, beating->session_key, err);
+}
+
+static int
+renew(struct beating *beating, int64_t session_key, struct leat_error *err)
+{
+    struct leat_lease_manager *manager = beating->manager;
+    int64_t sent_us = leat_clock_boot_us(), version = manager->version;
+    bool is_dead = false;
+    int status;
+
+    LEAT_POINT("lease.heartbeat");
+    status = leat_rows_heartbeat(beating->connection, &manager->rows, manager->incarnation,
+                                 session_key, &is_dead, &version, err);
+    if (status != 0)
+        return status;
+    if (is_dead)
+        return come_back(beating, err);
+    manager->valid_until_us = sent_us + manager->options.expiry_us * 9 / 10;
+    note_health(manager, true);
+    if (version != manager->version) {
+        manager->version = version;
+        leat_manager_wake(manager);
+    }
+    return 0;
+}
+
+static void
+beat(struct beating *beating)
+{
+    struct leat_lease_manager *manager = beating->manager;
+    struct leat_error err = {0};
+    int64_t new_key = 0;
+    int status = 0;
+
+    if (beating->connection == NULL) {
+        status = leat_heartbeat_connect(manager, &beating->connection, &new_key, &err);
+        if (status == 0)
+            beating->session_key = new_key;
+    }
+    if (status == 0)
+        status = renew(beating, new_key, &err);
+    if (status != 0) {
+        lose_connection(beating, &err);
+        return;
+    }
+    if (beating->failures >= 3)
+        leat_manager_trouble(manager, NULL);
+    beating->failures = 0;
+    beating->next_us = leat_clock_monotonic_us() + manager->options.heartbeat_us;
+}
+
+/* NOTIFY only makes it sooner: ours are read with the next renewal, which comes at once. */
+static void
+listen(struct beating *beating)
+{
+    PGnotify *notify;
+    bool is_ours = false;
+
+    if (beating->connection == NULL)
+        return;
+    if (PQconsumeInput(beating->connection->conn) == 0) {
+        beating->next_us = 0;
+        return;
+    }
+    while ((notify = PQnotifies(beating->connection->conn)) != NULL) {
+        is_ours = is_ours || strcmp(notify->extra, beating->manager->application) == 0;
+        PQfreemem(notify);
+    }
+    if (is_ours)
+        beating->manager->version = -1; /* whatever it is: read */
+    if (is_ours)
+        leat_manager_wake(beating->manager);
+}
+
+static void
+wait_for_next(struct beating *beating)
+{
+    int64_t left_us = beating->next_us - leat_clock_monotonic_us();
+    struct pollfd descriptors[2] = {
+        {.fd = beating->manager->heartbeat_waker.fd, .events = POLLIN},
+        {.fd = beating->connection != NULL ? PQsocket(beating->connection->conn) : -1,
+         .events = POLLIN},
+    };
+
+    if (left_us <= 0)
+        return;
+    if (poll(descriptors, 2, (int)(left_us / 1000) + 1) <= 0)
+        return;
+    if (descriptors[0].revents != 0)
+        leat_waker_drain(&beating->manager->heartbeat_waker);
+    if (descriptors[1].revents != 0)
+        listen(beating);
+}
+
+void
+leat_heartbeat_main(void *context)
+{
+    struct leat_lease_manager *manager = context;
+    struct beating beating = {
+        .manager = manager, .connection = manager->session, .session_key = manager->session_key};
+
+    leat_random_seed(&beating.random, (uint64_t)leat_random_identity());
+    while (!manager->is_stopping) {
+        if (leat_clock_monotonic_us() >= beating.next_us)
+            beat(&beating);
+        wait_for_next(&beating);
+    }
+    leat_pg_close(beating.connection);
+}

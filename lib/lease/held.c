@@ -1,0 +1,236 @@
+/* What is ours: the rows read against what the pipeline was told; each difference is one event. The manager thread's. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/point.h"
+#include "lease/inside.h"
+
+static void
+held_key(struct leat_lease_key key, struct leat_buf *out)
+{
+    leat_buf_add_slice(out, key.stream_id);
+    leat_buf_add_byte(out, '\n');
+    leat_buf_add_slice(out, key.shard);
+}
+
+static void
+free_held(void *value)
+{
+    struct leat_held_lease *held = value;
+
+    free(held->stream_id);
+    free(held->shard);
+    free(held);
+}
+
+void
+leat_manager_free_held(struct leat_lease_manager *manager)
+{
+    leat_map_release(&manager->held, free_held);
+}
+
+struct leat_held_lease *
+leat_manager_find(struct leat_lease_manager *manager, struct leat_lease_key key)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+    held_key(key, &text);
+    return leat_map_get(&manager->held, leat_buf_slice(&text));
+}
+
+static void
+count_held(struct leat_lease_manager *manager)
+{
+    leat_mutex_lock(&manager->lock);
+    manager->counts.owned = manager->held.count;
+    leat_mutex_unlock(&manager->lock);
+}
+
+void
+leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,
+                  enum leat_lease_loss loss)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    struct leat_held_lease *held;
+
+    held_key(key, &text);
+    held = leat_map_remove(&manager->held, leat_buf_slice(&text));
+    if (held == NULL)
+        return;
+    leat_mutex_lock(&manager->lock);
+    manager->counts.lost++;
+    leat_mutex_unlock(&manager->lock);
+    manager->options.events.lost(manager->options.events.context, key, loss);
+    free_held(held);
+    count_held(manager);
+}
+
+void
+leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss loss)
+{
+    struct leat_map_entry *entry;
+    size_t position = 0;
+
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        struct leat_held_lease *held = entry->value;
+
+        manager->options.events.lost(
+            manager->options.events.context,
+            (struct leat_lease_key){leat_slice_from(held->stream_id), leat_slice_from(held->shard)},
+            loss);
+    }
+    leat_manager_free_held(manager);
+    count_held(manager);
+}
+
+static struct leat_source *
+source_of(const struct leat_lease_manager *manager, struct leat_slice stream_id)
+{
+    for (size_t i = 0; i < manager->options.stream_count; i++) {
+        struct leat_source *source = manager->options.streams[i].source;
+
+        if (leat_slice_is(stream_id, source->facts.stream_id))
+            return source;
+    }
+    return NULL;
+}
+
+static void
+tell_acquired(struct leat_lease_manager *manager, const struct leat_lease *lease,
+              struct leat_source *source)
+{
+    struct leat_owned_lease owned = {
+        .key = lease->key,
+        .lease_counter = lease->lease_counter,
+        .start = lease->start,
+        .parents = lease->parents,
+        .parent_count = lease->parent_count,
+        .starting_hash_key = lease->starting_hash_key,
+        .ending_hash_key = lease->ending_hash_key,
+        .source = source,
+    };
+
+    LEAT_POINT("lease.acquired");
+    leat_mutex_lock(&manager->lock);
+    manager->counts.acquired++;
+    leat_mutex_unlock(&manager->lock);
+    manager->options.events.acquired(manager->options.events.context, &owned);
+}
+
+static void
+begin_drain(struct leat_lease_manager *manager, struct leat_held_lease *held,
+            struct leat_lease_key key, int64_t drain_us)
+{
+    held->is_draining = true;
+    leat_mutex_lock(&manager->lock);
+    manager->counts.handoffs++;
+    leat_mutex_unlock(&manager->lock);
+    manager->options.events.drain(manager->options.events.context, key,
+                                  leat_clock_monotonic_us() + drain_us);
+}
+
+/* A lease that the rows say is ours. */
+static void
+meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
+{
+    struct leat_held_lease *held = leat_manager_find(manager, lease->key);
+    struct leat_source *source = source_of(manager, lease->key.stream_id);
+
+    if (source == NULL)
+        return; /* a stream that this worker's configuration does not know */
+    if (held == NULL) {
+        LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+        held = LEAT_NEW(struct leat_held_lease);
+        held->stream_id = leat_slice_strdup(lease->key.stream_id);
+        held->shard = leat_slice_strdup(lease->key.shard);
+        held->lease_counter = lease->lease_counter;
+        held->source = source;
+        held_key(lease->key, &text);
+        leat_map_put(&manager->held, leat_buf_slice(&text), held);
+        tell_acquired(manager, lease, source);
+    } else if (held->lease_counter != lease->lease_counter) {
+        /* It was another's in between, or was raised: everything begins again with the new counter. */
+        held->lease_counter = lease->lease_counter;
+        held->is_draining = held->has_let_go = false;
+        tell_acquired(manager, lease, source);
+    }
+    held->is_seen = true;
+    if (lease->next_owner != 0 && !held->is_draining)
+        begin_drain(manager, held, lease->key, manager->options.drain_us);
+    else if (lease->next_owner == 0 && held->is_draining && !held->has_let_go &&
+             !manager->is_leaving) {
+        held->is_draining = false;
+        manager->options.events.resume(manager->options.events.context, lease->key);
+    }
+}
+
+/* Those that are not ours any more; collected first, since losing changes the map. */
+static void
+lose_unseen(struct leat_lease_manager *manager)
+{
+    struct leat_map_entry *entry;
+    size_t position = 0;
+
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        struct leat_held_lease *held = entry->value;
+
+        if (held->is_seen)
+            continue;
+        leat_manager_lose(
+            manager,
+            (struct leat_lease_key){leat_slice_from(held->stream_id), leat_slice_from(held->shard)},
+            LEAT_LOSS_FENCED);
+    }
+}
+
+int
+leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    struct leat_map_entry *entry;
+    size_t position = 0;
+    int status = leat_rows_leases(manager->connection, &manager->rows, manager->incarnation,
+                                  &manager->leases, err);
+
+    if (status != 0)
+        return status;
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL)
+        ((struct leat_held_lease *)entry->value)->is_seen = false;
+    for (size_t i = 0; i < manager->leases.count; i++)
+        meet(manager, &manager->leases.leases[i]);
+    lose_unseen(manager);
+    count_held(manager);
+    return 0;
+}
+
+void
+leat_manager_drain_all(struct leat_lease_manager *manager, int64_t deadline_us)
+{
+    struct leat_map_entry *entry;
+    size_t position = 0;
+
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        struct leat_held_lease *held = entry->value;
+        struct leat_lease_key key = {leat_slice_from(held->stream_id),
+                                     leat_slice_from(held->shard)};
+
+        if (held->is_draining)
+            continue;
+        held->is_draining = true;
+        manager->options.events.drain(manager->options.events.context, key, deadline_us);
+    }
+}
+
+bool
+leat_manager_is_drained(struct leat_lease_manager *manager)
+{
+    struct leat_map_entry *entry;
+    size_t position = 0;
+
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        if (!((struct leat_held_lease *)entry->value)->has_let_go)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,120 @@
+/*
+ * The inside of the lease manager.
+ *
+ * Threads: *heartbeat* owns the session connection (session lock, renewals, LISTEN); *manager* owns the second one (judging, the
+ * pass, reading leases, what the pipeline asks); *sync* owns a third one for as long as it lists shards, which may take long.
+ * They share this struct under one lock, which is never held over a statement, an event or a source's call.
+ */
+#ifndef LEAT_LEASE_INSIDE_H
+#define LEAT_LEASE_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "base/random.h"
+#include "base/thread.h"
+#include "lease/rows.h"
+
+enum leat_request_kind {
+    LEAT_REQUEST_LET_GO,
+    LEAT_REQUEST_RAISE,
+    LEAT_REQUEST_CHECK,
+    LEAT_REQUEST_CHILDREN,
+    LEAT_REQUEST_PROCESSOR_ENDED,
+    LEAT_REQUEST_REOPEN,
+};
+
+struct leat_request {
+    struct leat_request *next;
+    enum leat_request_kind kind;
+    struct leat_arena arena; /* of the slices */
+    struct leat_lease_key key;
+    int64_t progress_counter;
+    struct leat_shard_list children;
+    struct leat_slice processor;
+    void (*done)(void *context, struct leat_lease_key key);
+    void *context;
+};
+
+/* A lease that is ours, as the pipeline knows it. The manager thread's. */
+struct leat_held_lease {
+    char *stream_id, *shard;
+    int64_t lease_counter;
+    bool is_draining, has_let_go, is_seen;
+    struct leat_source *source;
+};
+
+struct leat_lease_manager {
+    struct leat_lease_options options;
+    char *database_url, *application, *worker_id;
+    struct leat_rows_context rows;
+    char host[128];
+
+    struct leat_thread heartbeat_thread, manager_thread, sync_thread;
+    struct leat_mutex lock;
+    struct leat_condition condition; /* somebody asked for something, or it is time to stop */
+    struct leat_condition drained, stopping;
+    struct leat_request *requests LEAT_FIELD_GUARDED_BY(lock),
+        **requests_end LEAT_FIELD_GUARDED_BY(lock);
+    bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
+    bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
+    int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
+    int64_t healthy_since_us
+        LEAT_FIELD_GUARDED_BY(lock); /* own session unbroken, own heartbeats answered */
+    struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
+    _Atomic bool is_stopping, is_leaving;
+    _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
+    _Atomic bool all_ended, has_synced;
+    struct leat_waker heartbeat_waker;
+    struct leat_pg_connection *session; /* made by start, then the heartbeat thread's */
+    int64_t session_key;
+
+    /* The manager thread's. */
+    struct leat_pg_connection *connection;
+    struct leat_map held;
+    struct leat_worker_rows workers;
+    struct leat_lease_rows leases;
+    struct leat_worker_row *seen; /* heartbeats as first seen, by worker */
+    int64_t *seen_at_us;
+    size_t seen_count, seen_capacity;
+    int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
+        counted_at_us;
+    struct leat_random random;
+    unsigned failures;
+    int64_t retry_at_us;
+};
+
+/* heartbeat.c */
+int leat_heartbeat_register(struct leat_lease_manager *manager,
+                            struct leat_pg_connection *connection, int64_t session_key,
+                            struct leat_error *err);
+int leat_heartbeat_connect(struct leat_lease_manager *manager,
+                           struct leat_pg_connection **ret_connection, int64_t *ret_session_key,
+                           struct leat_error *err);
+void leat_heartbeat_main(void *manager);
+void leat_manager_wake(struct leat_lease_manager *manager);
+void leat_manager_trouble(struct leat_lease_manager *manager, const struct leat_error *err);
+
+/* pass.c: the manager thread. 0, or the connection failed. */
+int leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
+int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
+
+/* held.c: the manager thread: what we own against what the rows say. */
+int leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err);
+void leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss loss);
+void leat_manager_drain_all(struct leat_lease_manager *manager, int64_t deadline_us);
+struct leat_held_lease *leat_manager_find(struct leat_lease_manager *manager,
+                                          struct leat_lease_key key);
+void leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,
+                       enum leat_lease_loss loss);
+bool leat_manager_is_drained(struct leat_lease_manager *manager);
+void leat_manager_free_held(struct leat_lease_manager *manager);
+
+/* requests.c */
+int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);
+void leat_request_free(struct leat_request *request);
+
+/* sync.c */
+void leat_sync_main(void *manager);
+
+#endif

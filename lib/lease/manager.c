@@ -1,0 +1,384 @@
+/*
+ * The lease manager: begin, end, and the manager thread's round (protocol §1, 2; architecture §4). What it does is in
+ * heartbeat.c (this worker's life), pass.c (others' deaths, the plan), held.c (what is ours), requests.c (what the
+ * pipeline asks) and sync.c (shards).
+ */
+#include "lease/manager.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "lease/inside.h"
+#include "postgres/migrate.h"
+
+#define ROUND_US (250 * LEAT_MS_US)
+#define READ_US (10 * LEAT_SECOND_US)
+#define COUNT_US (1 * LEAT_SECOND_US)
+#define RETRY_BASE_US (100 * LEAT_MS_US)
+#define RETRY_CAP_US (2 * LEAT_SECOND_US)
+
+void
+leat_manager_wake(struct leat_lease_manager *manager)
+{
+    leat_mutex_lock(&manager->lock);
+    manager->is_woken = true;
+    leat_condition_signal(&manager->condition);
+    leat_mutex_unlock(&manager->lock);
+}
+
+/* err NULL: it is over. */
+void
+leat_manager_trouble(struct leat_lease_manager *manager, const struct leat_error *err)
+{
+    if (manager->options.events.trouble != NULL)
+        manager->options.events.trouble(manager->options.events.context, err);
+}
+
+static void
+make_worker_id(struct leat_lease_manager *manager)
+{
+    const char *wanted = manager->options.worker_id;
+    LEAT_AUTO_BUF id = LEAT_BUF_INIT;
+
+    if (gethostname(manager->host, sizeof manager->host - 1) != 0)
+        snprintf(manager->host, sizeof manager->host, "localhost");
+    if (wanted != NULL && strcmp(wanted, "auto") != 0) {
+        manager->worker_id = leat_strdup(wanted);
+        return;
+    }
+    leat_buf_printf(&id, "%s-%d-%06llx", manager->host, (int)getpid(),
+                    (unsigned long long)(leat_random_identity() & 0xFFFFFF));
+    manager->worker_id = leat_buf_take(&id);
+}
+
+struct leat_lease_manager *
+leat_lease_manager_new(const struct leat_lease_options *options, struct leat_error *err)
+{
+    struct leat_lease_manager *manager = LEAT_NEW(struct leat_lease_manager);
+
+    leat_is_unshared();
+    manager->options = *options;
+    manager->database_url = leat_strdup(options->database_url);
+    manager->application = leat_strdup(options->application);
+    make_worker_id(manager);
+    manager->rows = (struct leat_rows_context){manager->application, manager->worker_id,
+                                               options->expiry_us, options->use_notify};
+    leat_mutex_init(&manager->lock);
+    leat_condition_init(&manager->condition);
+    leat_condition_init(&manager->drained);
+    leat_condition_init(&manager->stopping);
+    manager->requests_end = &manager->requests;
+    leat_map_init(&manager->held);
+    leat_worker_rows_init(&manager->workers);
+    leat_lease_rows_init(&manager->leases);
+    leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
+    manager->heartbeat_waker.fd = -1;
+    manager->read_version = manager->pass_version = -1;
+    if (leat_waker_init(&manager->heartbeat_waker, err) != 0) {
+        leat_lease_manager_free(manager);
+        return NULL;
+    }
+    return manager;
+}
+
+static int
+connect_second(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    struct leat_pg_options options = {.url = manager->database_url,
+                                      .application_name = "leat manager",
+                                      .settings = "-c statement_timeout=5s -c lock_timeout=2s",
+                                      .connect_timeout_us = 3 * LEAT_SECOND_US,
+                                      .user_timeout_ms = manager->options.expiry_us / 1000};
+
+    return leat_pg_connect(&options, &manager->connection, err);
+}
+
+/* ---- one round ------------------------------------------------------------------------------- */
+
+static bool
+take_flag(struct leat_lease_manager *manager, bool *flag)
+{
+    bool was_set;
+
+    leat_mutex_lock(&manager->lock);
+    was_set = *flag;
+    *flag = false;
+    leat_mutex_unlock(&manager->lock);
+    return was_set;
+}
+
+static int
+read_if_moved(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
+{
+    int64_t version = manager->version;
+    int status;
+
+    if (version == manager->read_version && version != -1 && now_us < manager->read_at_us + READ_US)
+        return 0;
+    status = leat_manager_read(manager, err);
+    if (status == 0) {
+        manager->read_version = version;
+        manager->read_at_us = now_us;
+        if (version == -1) {
+            manager->version = 0; /* the next heartbeat tells the true one */
+            manager->read_version = 0;
+        }
+        manager->pass_at_us = 0; /* who moved it may have left something to do */
+    }
+    return status;
+}
+
+static int
+count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
+{
+    uint64_t all = 0, ended = 0, unowned = 0;
+    int status;
+
+    if (now_us < manager->counted_at_us + COUNT_US)
+        return 0;
+    manager->counted_at_us = now_us;
+    status = leat_rows_count(manager->connection, &manager->rows, &all, &ended, &unowned, err);
+    if (status != 0)
+        return status;
+    leat_mutex_lock(&manager->lock);
+    manager->counts.total = all;
+    manager->counts.unowned = unowned;
+    leat_mutex_unlock(&manager->lock);
+    manager->all_ended = manager->has_synced && all > 0 && ended == all;
+    return 0;
+}
+
+static int
+drain_if_asked(struct leat_lease_manager *manager)
+{
+    int64_t deadline_us;
+    bool is_draining;
+
+    leat_mutex_lock(&manager->lock);
+    is_draining = manager->is_draining;
+    deadline_us = manager->drain_deadline_us;
+    leat_mutex_unlock(&manager->lock);
+    if (!is_draining)
+        return 0;
+    leat_manager_drain_all(manager, deadline_us);
+    if (!leat_manager_is_drained(manager))
+        return 0;
+    leat_mutex_lock(&manager->lock);
+    manager->is_drained = true;
+    leat_condition_broadcast(&manager->drained);
+    leat_mutex_unlock(&manager->lock);
+    return 0;
+}
+
+static int
+run_round(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int64_t now_us = leat_clock_monotonic_us();
+    int status = 0;
+
+    if (take_flag(manager, &manager->has_died)) {
+        leat_manager_lose_all(manager, LEAT_LOSS_WORKER);
+        manager->read_version = -1;
+    }
+    drain_if_asked(manager);
+    if (leat_pg_is_broken(manager->connection)) {
+        leat_pg_close(manager->connection);
+        manager->connection = NULL;
+        status = connect_second(manager, err);
+    }
+    if (status == 0)
+        status = leat_manager_serve(manager, err);
+    if (status == 0)
+        status = leat_manager_judge(manager, now_us, err);
+    if (status == 0)
+        status = leat_manager_pass(manager, now_us, err);
+    if (status == 0)
+        status = read_if_moved(manager, now_us, err);
+    if (status == 0)
+        status = leat_manager_pass(manager, now_us, err);
+    if (status == 0)
+        status = count_leases(manager, now_us, err);
+    drain_if_asked(manager);
+    return status;
+}
+
+static void
+wait_for_round(struct leat_lease_manager *manager, int64_t until_us)
+{
+    leat_mutex_lock(&manager->lock);
+    while (!manager->is_woken && !manager->is_stopping && leat_clock_monotonic_us() < until_us)
+        leat_condition_wait_until(&manager->condition, &manager->lock, until_us);
+    manager->is_woken = false;
+    leat_mutex_unlock(&manager->lock);
+}
+
+static void
+manager_main(void *context)
+{
+    struct leat_lease_manager *manager = context;
+
+    while (!manager->is_stopping) {
+        struct leat_error err = {0};
+        int64_t wait_us = ROUND_US;
+
+        if (run_round(manager, &err) != 0) {
+            if (!leat_pg_is_broken(manager->connection))
+                leat_pg_script(manager->connection, "ROLLBACK", NULL);
+            wait_us = leat_backoff_us(&manager->random, RETRY_BASE_US, RETRY_CAP_US,
+                                      manager->failures++) +
+                      RETRY_BASE_US;
+            if (manager->failures == 3)
+                leat_manager_trouble(manager, &err);
+        } else {
+            manager->failures = 0;
+        }
+        wait_for_round(manager, leat_clock_monotonic_us() + wait_us);
+    }
+}
+
+/* ---- begin and end --------------------------------------------------------------------------- */
+
+static int
+check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int64_t deadline_us = leat_clock_monotonic_us() + manager->options.expiry_us + LEAT_SECOND_US;
+    int status = leat_schema_check(manager->connection, "lease", err);
+
+    if (status == 0)
+        status = leat_rows_application(manager->connection, &manager->rows, err);
+    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++)
+        status = leat_rows_processor(manager->connection, &manager->rows,
+                                     &manager->options.processors[i], err);
+    if (status != 0)
+        return status;
+    /* An id that is in use may be a worker that died a moment ago: one lease time is waited for it. */
+    while ((status = leat_heartbeat_register(manager, manager->session, manager->session_key,
+                                             err)) == LEAT_E_CONFLICT &&
+           leat_clock_monotonic_us() < deadline_us) {
+        leat_mutex_lock(&manager->lock);
+        leat_condition_wait_until(&manager->stopping, &manager->lock,
+                                  leat_clock_monotonic_us() + ROUND_US);
+        leat_mutex_unlock(&manager->lock);
+    }
+    return status;
+}
+
+int
+leat_lease_manager_start(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int status = connect_second(manager, err);
+
+    if (status == 0)
+        status = leat_heartbeat_connect(manager, &manager->session, &manager->session_key, err);
+    if (status == 0)
+        status = check_and_register(manager, err);
+    if (status != 0) {
+        leat_pg_close(manager->session);
+        manager->session = NULL;
+        return status;
+    }
+    status = leat_thread_start(&manager->heartbeat_thread, "heartbeat", leat_heartbeat_main,
+                               manager, err);
+    if (status == 0)
+        status = leat_thread_start(&manager->manager_thread, "manager", manager_main, manager, err);
+    if (status == 0)
+        status = leat_thread_start(&manager->sync_thread, "sync", leat_sync_main, manager, err);
+    return status;
+}
+
+static void
+stop_threads(struct leat_lease_manager *manager)
+{
+    manager->is_stopping = true;
+    leat_mutex_lock(&manager->lock);
+    leat_condition_broadcast(&manager->condition);
+    leat_condition_broadcast(&manager->stopping);
+    leat_mutex_unlock(&manager->lock);
+    leat_waker_wake(&manager->heartbeat_waker);
+    leat_thread_join(&manager->manager_thread);
+    leat_thread_join(&manager->heartbeat_thread);
+    leat_thread_join(&manager->sync_thread);
+}
+
+void
+leat_lease_manager_stop(struct leat_lease_manager *manager, int64_t deadline_us)
+{
+    struct leat_error err;
+
+    if (!manager->manager_thread.is_started)
+        return;
+    manager->is_leaving = true;
+    leat_mutex_lock(&manager->lock);
+    manager->is_draining = true;
+    manager->drain_deadline_us = deadline_us;
+    manager->is_woken = true;
+    leat_condition_signal(&manager->condition);
+    while (!manager->is_drained && leat_clock_monotonic_us() < deadline_us)
+        leat_condition_wait_until(&manager->drained, &manager->lock, deadline_us);
+    leat_mutex_unlock(&manager->lock);
+    stop_threads(manager);
+    /* The threads are gone: the connection is ours. All leases in one update. */
+    if (leat_pg_is_broken(manager->connection) ||
+        leat_rows_release_all(manager->connection, &manager->rows, manager->incarnation, &err) != 0)
+        return; /* they will be seen as dead */
+    leat_manager_lose_all(manager, LEAT_LOSS_FENCED);
+}
+
+void
+leat_lease_manager_free(struct leat_lease_manager *manager)
+{
+    if (manager == NULL)
+        return;
+    stop_threads(manager);
+    leat_is_unshared();
+    while (manager->requests != NULL) {
+        struct leat_request *next = manager->requests->next;
+
+        leat_request_free(manager->requests);
+        manager->requests = next;
+    }
+    leat_pg_close(manager->connection);
+    leat_manager_free_held(manager);
+    leat_worker_rows_release(&manager->workers);
+    leat_lease_rows_release(&manager->leases);
+    free(manager->seen);
+    free(manager->seen_at_us);
+    if (manager->heartbeat_waker.fd >= 0)
+        leat_waker_release(&manager->heartbeat_waker);
+    leat_condition_release(&manager->condition);
+    leat_condition_release(&manager->drained);
+    leat_condition_release(&manager->stopping);
+    leat_mutex_release(&manager->lock);
+    free(manager->database_url);
+    free(manager->application);
+    free(manager->worker_id);
+    free(manager);
+}
+
+int64_t
+leat_lease_manager_incarnation(const struct leat_lease_manager *manager)
+{
+    return manager->incarnation;
+}
+
+bool
+leat_lease_manager_is_valid(const struct leat_lease_manager *manager)
+{
+    return leat_clock_boot_us() < manager->valid_until_us;
+}
+
+bool
+leat_lease_manager_all_ended(struct leat_lease_manager *manager)
+{
+    return manager->all_ended;
+}
+
+void
+leat_lease_manager_counts(struct leat_lease_manager *manager, struct leat_lease_counts *ret_counts)
+{
+    leat_mutex_lock(&manager->lock);
+    *ret_counts = manager->counts;
+    leat_mutex_unlock(&manager->lock);
+}
