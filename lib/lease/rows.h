@@ -27,7 +27,7 @@ struct leat_registration {
 int leat_rows_register(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context,
                        const struct leat_registration *registration, struct leat_error *err);
-/* *ret_is_dead: this incarnation was declared dead. session_key: 0: as it is. */
+/* *ret_is_dead: this incarnation was declared dead. session_key: 0: as it is. more than five: a row's key and what it is compared with. */
 int leat_rows_heartbeat(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context, int64_t incarnation,
                         int64_t session_key, bool *ret_is_dead, int64_t *ret_version,
@@ -69,7 +69,7 @@ int leat_rows_leases(struct leat_pg_connection *connection, const struct leat_ro
 int leat_rows_claim_pass(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, int64_t incarnation,
                          bool *ret_is_ours, int64_t *ret_version, struct leat_error *err);
-/* All moves of a pass in one transaction; *ret_moved: how many still held. */
+/* All moves of a pass in one transaction; *ret_moved: how many still held. more than five: a row's key and what it is compared with. */
 int leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                    const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
                    const struct leat_move *moves, size_t count, size_t *ret_moved,
@@ -87,11 +87,11 @@ int leat_rows_release_all(struct leat_pg_connection *connection,
 int leat_rows_set_leaving(struct leat_pg_connection *connection,
                           const struct leat_rows_context *context, int64_t incarnation,
                           struct leat_error *err);
-/* progress + 1, while it is still ours; *ret_counter 0: it is not. */
+/* progress + 1, while it is still ours; *ret_counter 0: it is not. more than five: a row's key and what it is compared with. */
 int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
                     int64_t *ret_counter, struct leat_error *err);
-/* Inserts what is not there; children name their parents. */
+/* Inserts what is not there; children name their parents. more than five: a row's key and what it is compared with. */
 int leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      struct leat_slice stream_id, const struct leat_shard_facts *shards,
                      size_t count, const struct leat_slice *starts, struct leat_error *err);
