@@ -1,7 +1,7 @@
 /*
  * The one byte budget of the process (architecture §5.2). Pure accounting under one lock; any thread.
  *
- * A read happens only against a reservation. One spare slot of 10 MiB for the whole process, outside the budget's
+ * A read happens only against a reservation. One spare slot for the whole process, outside the budget's
  * free part, guarantees that somebody always moves. Each processor is guaranteed its share and borrows above it.
  */
 #ifndef LEAT_STREAM_MEMORY_H
@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LEAT_MEMORY_SPARE_BYTES ((size_t)10 << 20)
+/* A record of 10 MiB, as base64 in a JSON answer. */
+#define LEAT_MEMORY_SPARE_BYTES ((size_t)15 << 20)
 #define LEAT_MEMORY_MINIMUM_BYTES ((size_t)32 << 20)
 
 struct leat_memory;

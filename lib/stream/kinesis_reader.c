@@ -1,0 +1,378 @@
+/*
+ * Reads one shard of a Kinesis stream: iterator, GetRecords, chunk. Fetch thread only.
+ *
+ * The position moves only with an answer that was parsed, so an iterator that expired is asked for again behind the last
+ * record that was handed over. How many records are asked for follows the answers: it doubles while they come full, and
+ * shrinks when one does not fit what could be reserved, down to a single record, which always fits the spare slot.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/http.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "stream/kinesis_inside.h"
+
+#define FIRST_LIMIT 1000u
+#define BACKOFF_BASE_US (100 * LEAT_MS_US)
+#define BACKOFF_CAP_US (5 * LEAT_SECOND_US)
+#define BLOCKED_US (5 * LEAT_SECOND_US)
+
+/* The parsed array is handed over as it is. */
+_Static_assert(sizeof(struct leat_raw_record) == sizeof(struct leat_kinesis_record), "one shape");
+_Static_assert(offsetof(struct leat_raw_record, arrival_us) ==
+                   offsetof(struct leat_kinesis_record, arrival_us),
+               "one shape");
+
+struct leat_reader {
+    struct kinesis_source *source;
+    struct leat_event_loop *loop;
+    char *shard;
+    struct leat_position position;
+    char *iterator; /* NULL: ask for one */
+    struct leat_kinesis_call *call;
+    struct leat_loop_timer *timer; /* of the end that needs no call */
+    struct leat_region region;
+    struct leat_kinesis_region answer;
+    struct leat_kinesis_records records; /* its array is reused */
+    unsigned limit, failures;
+    size_t reservation_bytes;
+    struct leat_random random;
+    leat_read_done_fn done;
+    void *context;
+};
+
+struct kinesis_chunk {
+    struct leat_chunk chunk;
+    struct leat_region_pool *regions;
+    struct leat_region region;
+};
+
+static void
+tell(struct leat_reader *reader, const struct leat_read_result *result)
+{
+    reader->done(reader->context, result);
+}
+
+static void
+give_region_back(struct leat_reader *reader)
+{
+    leat_region_trim(&reader->region, reader->answer.size);
+    leat_region_give_back(reader->source->regions, reader->region);
+    reader->region = (struct leat_region){0};
+    reader->answer = (struct leat_kinesis_region){0};
+}
+
+static void
+forget_iterator(struct leat_reader *reader)
+{
+    free(reader->iterator);
+    reader->iterator = NULL;
+}
+
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+static int64_t
+backoff_us(struct leat_reader *reader, const struct leat_kinesis_answer *answer)
+{
+    int64_t wait_us =
+        leat_backoff_us(&reader->random, BACKOFF_BASE_US, BACKOFF_CAP_US, reader->failures++);
+
+    return wait_us > answer->retry_after_us ? wait_us : answer->retry_after_us;
+}
+
+/* An answer that did not fit: a larger reservation where that helps, else fewer records. */
+static void
+shrink(struct leat_reader *reader, const struct leat_kinesis_answer *answer,
+       struct leat_read_result *result)
+{
+    size_t needed = answer->needed_bytes, fits = reader->reservation_bytes;
+
+    result->outcome = LEAT_READ_TOO_LARGE;
+    if (needed > fits && needed <= LEAT_MEMORY_SPARE_BYTES) {
+        result->needed_bytes = needed;
+        return;
+    }
+    result->needed_bytes = fits < LEAT_MEMORY_SPARE_BYTES && needed == 0 ? fits * 2
+                                                                         : LEAT_MEMORY_SPARE_BYTES;
+    reader->limit = reader->limit > 1 ? reader->limit / 2 : 1;
+}
+
+static void
+tell_refusal(struct leat_reader *reader, const struct leat_kinesis_answer *answer)
+{
+    struct leat_read_result result = {.outcome = LEAT_READ_AGAIN, .err = answer->err};
+    int64_t now_us = leat_clock_monotonic_us();
+
+    switch (answer->result) {
+    case LEAT_E_EXPIRED:
+        forget_iterator(reader);
+        result.retry_at_us = now_us;
+        break;
+    case LEAT_E_NOT_FOUND:
+        forget_iterator(reader);
+        result.outcome = LEAT_READ_GONE;
+        break;
+    case LEAT_E_INVALID:
+        /* Of GetRecords: an iterator that the server does not know any more. Of GetShardIterator: the stored position
+           is not of this stream, which was deleted and made again. */
+        result.outcome = reader->iterator != NULL ? LEAT_READ_AGAIN : LEAT_READ_INVALID;
+        result.retry_at_us = now_us + backoff_us(reader, answer);
+        forget_iterator(reader);
+        break;
+    case LEAT_E_DENIED:
+        result.outcome = LEAT_READ_BLOCKED;
+        result.retry_at_us = now_us + BLOCKED_US;
+        break;
+    default:
+        result.retry_at_us = now_us + backoff_us(reader, answer);
+    }
+    if (answer->is_overrun)
+        shrink(reader, answer, &result);
+    tell(reader, &result);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+static void
+chunk_release(struct leat_chunk *chunk)
+{
+    struct kinesis_chunk *owner = chunk->owner;
+
+    leat_region_give_back(owner->regions, owner->region);
+    free(chunk->records);
+    free(chunk->children);
+    free(owner);
+}
+
+static void
+copy_children(const struct leat_kinesis_records *records, struct leat_chunk *chunk)
+{
+    if (records->child_count == 0)
+        return;
+    chunk->children = LEAT_NEW_ARRAY(struct leat_shard_facts, records->child_count);
+    chunk->child_count = records->child_count;
+    for (size_t i = 0; i < records->child_count; i++) {
+        const struct leat_kinesis_child *child = &records->children[i];
+        struct leat_shard_facts *facts = &chunk->children[i];
+
+        *facts = (struct leat_shard_facts){.shard = child->shard,
+                                           .starting_hash_key = child->starting_hash_key,
+                                           .ending_hash_key = child->ending_hash_key,
+                                           .starting_sequence = leat_slice_from("")};
+        for (size_t parent = 0;
+             parent < child->parent_count && facts->parent_count < LEAT_SHARD_PARENTS; parent++)
+            facts->parents[facts->parent_count++] = child->parents[parent];
+    }
+}
+
+static struct leat_chunk *
+chunk_new(struct leat_reader *reader)
+{
+    struct kinesis_chunk *owner = LEAT_NEW(struct kinesis_chunk);
+    struct leat_kinesis_records *records = &reader->records;
+    struct leat_chunk *chunk = &owner->chunk;
+    size_t bytes = records->count * sizeof *records->records;
+
+    leat_region_trim(&reader->region, reader->answer.size);
+    owner->regions = reader->source->regions;
+    owner->region = reader->region;
+    reader->region = (struct leat_region){0};
+    reader->answer = (struct leat_kinesis_region){0};
+    chunk->owner = owner;
+    chunk->release = chunk_release;
+    chunk->reference_count = 1;
+    chunk->count = records->count;
+    if (bytes > 0) {
+        chunk->records = leat_alloc(bytes);
+        memcpy(chunk->records, records->records, bytes);
+    }
+    chunk->behind_ms = records->behind_ms;
+    chunk->is_shard_end = records->is_end;
+    copy_children(records, chunk);
+    chunk->held_bytes = owner->region.touched_bytes + bytes;
+    chunk->arrived_at_us = leat_clock_monotonic_us();
+    return chunk;
+}
+
+/* Behind the last record; the next iterator where there is one. */
+static void
+move_on(struct leat_reader *reader)
+{
+    const struct leat_kinesis_records *records = &reader->records;
+
+    forget_iterator(reader);
+    if (!records->is_end)
+        reader->iterator = leat_slice_strdup(records->next_iterator);
+    if (records->count > 0) {
+        struct leat_slice last = records->records[records->count - 1].sequence;
+
+        reader->position =
+            (struct leat_position){.kind = LEAT_POSITION_SEQUENCE, .sub_sequence = -1};
+        memcpy(reader->position.sequence, last.data, last.size);
+    }
+    if (records->is_end)
+        reader->position = (struct leat_position){.kind = LEAT_POSITION_SHARD_END};
+    if (records->count >= reader->limit && reader->limit < LEAT_KINESIS_GET_RECORDS)
+        reader->limit = reader->limit * 2 < LEAT_KINESIS_GET_RECORDS ? reader->limit * 2
+                                                                     : LEAT_KINESIS_GET_RECORDS;
+}
+
+static void
+read_answered(void *context, const struct leat_kinesis_answer *answer)
+{
+    struct leat_reader *reader = context;
+    struct leat_read_result result = {.outcome = LEAT_READ_OK};
+
+    reader->call = NULL;
+    if (answer->result != 0) {
+        give_region_back(reader);
+        tell_refusal(reader, answer);
+        return;
+    }
+    if (leat_kinesis_records_parse(reader->answer.data, reader->answer.size, answer->encoding,
+                                   &reader->records, &result.err) != 0) {
+        give_region_back(reader);
+        result.outcome = LEAT_READ_AGAIN;
+        result.retry_at_us = leat_clock_monotonic_us();
+        /* JSON at once where CBOR was at fault; otherwise something between garbles answers. */
+        if (answer->encoding != LEAT_WIRE_CBOR ||
+            !leat_kinesis_distrust_cbor(reader->source->reading))
+            result.retry_at_us += backoff_us(reader, answer);
+        tell(reader, &result);
+        return;
+    }
+    reader->failures = 0;
+    move_on(reader);
+    result.chunk = chunk_new(reader);
+    tell(reader, &result);
+}
+
+static void
+read_records(struct leat_reader *reader)
+{
+    struct leat_kinesis_read read = {.stream = reader->source->stream,
+                                     .iterator = reader->iterator,
+                                     .limit = reader->limit,
+                                     .region = &reader->answer};
+
+    reader->region = leat_region_take(reader->source->regions, reader->reservation_bytes);
+    /* Not more than was reserved, be the region larger. */
+    reader->answer = (struct leat_kinesis_region){.data = reader->region.data,
+                                                  .capacity = reader->reservation_bytes};
+    reader->call = leat_kinesis_get_records_start(reader->source->reading, reader->loop, &read,
+                                                  read_answered, reader);
+}
+
+/* ---- iterators ----------------------------------------------------------------------------- */
+
+static void
+iterator_answered(void *context, const struct leat_kinesis_answer *answer)
+{
+    struct leat_reader *reader = context;
+
+    reader->call = NULL;
+    if (answer->result != 0) {
+        tell_refusal(reader, answer);
+        return;
+    }
+    reader->iterator = leat_strdup(answer->iterator);
+    read_records(reader);
+}
+
+static void
+ask_for_iterator(struct leat_reader *reader)
+{
+    const struct leat_position *position = &reader->position;
+    struct leat_kinesis_iterator_request request = {.stream = reader->source->stream,
+                                                    .shard = leat_slice_from(reader->shard)};
+
+    switch (position->kind) {
+    case LEAT_POSITION_SEQUENCE:
+        /* Inside an aggregate the record comes again: what is done of it is dropped by the consumer. */
+        request.type = position->sub_sequence >= 0 ? LEAT_ITERATOR_AT_SEQUENCE
+                                                   : LEAT_ITERATOR_AFTER_SEQUENCE;
+        request.sequence = leat_slice_from(position->sequence);
+        break;
+    case LEAT_POSITION_AT_TIMESTAMP:
+        request.type = LEAT_ITERATOR_AT_TIMESTAMP;
+        request.timestamp_us = position->timestamp_us;
+        break;
+    case LEAT_POSITION_LATEST:
+        request.type = LEAT_ITERATOR_LATEST;
+        break;
+    default:
+        request.type = LEAT_ITERATOR_TRIM_HORIZON;
+    }
+    reader->call = leat_kinesis_get_shard_iterator_start(reader->source->reading, reader->loop,
+                                                         &request, iterator_answered, reader);
+}
+
+/* ---- the interface ------------------------------------------------------------------------- */
+
+static void
+tell_end(void *context)
+{
+    struct leat_reader *reader = context;
+    struct leat_read_result result = {.outcome = LEAT_READ_OK};
+
+    reader->timer = NULL;
+    reader->records.count = reader->records.child_count = 0;
+    reader->records.is_end = true;
+    reader->records.behind_ms = 0;
+    result.chunk = chunk_new(reader);
+    tell(reader, &result);
+}
+
+void
+leat_kinesis_reader_read(struct leat_reader *reader, size_t reservation_bytes,
+                         leat_read_done_fn done, void *context)
+{
+    LEAT_ASSERT(reader->call == NULL && reader->timer == NULL);
+    reader->done = done;
+    reader->context = context;
+    reader->reservation_bytes = reservation_bytes;
+    if (reader->position.kind == LEAT_POSITION_SHARD_END)
+        reader->timer = leat_event_loop_timer(reader->loop, 0, tell_end, reader);
+    else if (reader->iterator != NULL)
+        read_records(reader);
+    else
+        ask_for_iterator(reader);
+}
+
+void
+leat_kinesis_reader_reposition(struct leat_reader *reader, const struct leat_position *position)
+{
+    LEAT_ASSERT(reader->call == NULL && reader->timer == NULL);
+    forget_iterator(reader);
+    reader->position = *position;
+    reader->failures = 0;
+}
+
+struct leat_reader *
+leat_kinesis_reader_open(struct leat_source *source, struct leat_event_loop *loop,
+                         struct leat_slice shard, const struct leat_position *position)
+{
+    struct leat_reader *reader = LEAT_NEW(struct leat_reader);
+
+    reader->source = (struct kinesis_source *)source;
+    reader->loop = loop;
+    reader->shard = leat_slice_strdup(shard);
+    reader->position = *position;
+    reader->limit = FIRST_LIMIT;
+    leat_random_seed(&reader->random, (uint64_t)leat_random_identity());
+    return reader;
+}
+
+void
+leat_kinesis_reader_close(struct leat_reader *reader)
+{
+    leat_kinesis_cancel(reader->call);
+    leat_loop_timer_cancel(reader->loop, reader->timer);
+    give_region_back(reader);
+    forget_iterator(reader);
+    leat_kinesis_records_release(&reader->records);
+    free(reader->shard);
+    free(reader);
+}
