@@ -4,14 +4,39 @@
 #include "failure/archive_folder.h"
 #include "failure/archive_s3.h"
 
+/* Letters are named application/stream/day/id: the url may say so, and says nothing new then. */
+static int
+cut_names(const char *url, struct leat_buf *ret_base, struct leat_error *err)
+{
+    static const char *const endings[] = {"{application}/{stream}/", "{application}/{stream}"};
+    size_t size = strcspn(url, "{");
+    bool is_good = url[size] == '\0';
+
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        is_good = is_good || strcmp(url + size, endings[i]) == 0;
+    if (!is_good)
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "archive url \"%s\": of names in braces it may only end with "
+                              "{application}/{stream}/",
+                              url);
+    leat_buf_add(ret_base, url, size);
+    return 0;
+}
+
 int
 leat_archive_open(const char *url, const struct leat_aws *aws, struct leat_archive **ret_archive,
                   struct leat_error *err)
 {
-    if (strncmp(url, "file://", 7) == 0)
-        return leat_archive_folder_open(url + 7, ret_archive, err);
-    if (strncmp(url, "s3://", 5) == 0)
-        return leat_archive_s3_open(url + 5, aws, ret_archive, err);
+    LEAT_AUTO_BUF base = LEAT_BUF_INIT;
+    const char *place;
+
+    if (cut_names(url, &base, err) != 0)
+        return LEAT_E_INVALID;
+    place = leat_buf_text(&base);
+    if (strncmp(place, "file://", 7) == 0)
+        return leat_archive_folder_open(place + 7, ret_archive, err);
+    if (strncmp(place, "s3://", 5) == 0)
+        return leat_archive_s3_open(place + 5, aws, ret_archive, err);
     return leat_error_set(err, LEAT_E_INVALID,
                           "archive url \"%s\" is neither file:///folder nor s3://bucket/prefix",
                           url);

@@ -21,7 +21,7 @@ struct leat_archive {
     const struct leat_archive_ops *ops;
 };
 
-/* url: file:///folder or s3://bucket/prefix; {application} and {stream} in it are replaced at each put. */
+/* url: file:///folder or s3://bucket/prefix; it may end with {application}/{stream}/, which is what names begin with. */
 int leat_archive_open(const char *url, const struct leat_aws *aws,
                       struct leat_archive **ret_archive, struct leat_error *err);
 int leat_archive_put(struct leat_archive *archive, const char *name, struct leat_slice body,

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "pipeline/runtime.h"
+#include "plugin/loader.h"
 
 /* A lease that this worker owns, with one consumer for each processor of its stream. */
 struct leased {
@@ -399,6 +400,9 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
 
 /* ---- begin and end --------------------------------------------------------------------------- */
 
+/* Of a processor that writes nothing. */
+static const struct leat_table no_tables[] = {LEAT_END};
+
 static int
 open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *err)
 {
@@ -423,6 +427,10 @@ open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *
     runtime->is_open = true;
     runtime->tables = config->plugin->describe != NULL ? config->plugin->describe(runtime->instance)
                                                        : config->plugin->tables;
+    if (runtime->tables == NULL)
+        runtime->tables = no_tables;
+    if (leat_plugin_check_tables(runtime->tables, err) != 0)
+        return leat_error_prefix(err, "processor \"%s\"", config->name);
     runtime->schema = leat_merge_schema_new(runtime->tables);
     if (config->target->open(config->host, &context, config->target_options, &runtime->target,
                              err) != 0)
