@@ -96,13 +96,14 @@ $(B)/gen/schemas.c: $(SCHEMAS) tools/embed-schemas Makefile
 	@mkdir -p $(@D)
 	$(Q)sh tools/embed-schemas $(SCHEMAS) >$@
 
-# One folder, one plugin: plugins/<kind>/<name>/*.c -> plugins/<name>.so
+# One folder, one plugin: plugins/<kind>/<name>/*.c -> plugins/<name>.so. What the shipped ones use of libleat is linked
+# into them, hidden: a plugin needs no symbol of the program's.
 define plugin_rule
-$(B)/plugins/$(notdir $(1)).so: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(if $(filter plugins/targets/%,$(1)),$(LIBLEAT))
+$(B)/plugins/$(notdir $(1)).so: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIBLEAT)
 	@mkdir -p $$(@D)
 	$(call say,PLUG,$$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDHARDENING) -shared -Wl,--gc-sections -Wl,--exclude-libs,ALL -o $$@ \
-		$$(filter %.o,$$^) $(if $(filter plugins/targets/%,$(1)),$(LIBLEAT) $(LIBS),-ljson-c -lm)
+		$$(filter %.o,$$^) $(LIBLEAT) $(LIBS)
 endef
 $(foreach d,$(PLUGIN_DIRS),$(eval $(call plugin_rule,$(d))))
 
