@@ -19,7 +19,10 @@ struct leat_command {
 };
 
 int leat_command_db(int argc, char **argv);
+int leat_command_failures(int argc, char **argv);
+int leat_command_leases(int argc, char **argv);
 int leat_command_version(int argc, char **argv);
+int leat_command_workers(int argc, char **argv);
 
 /* One line on standard error: `leat db: text`. Returns the exit code for the error. */
 int leat_command_failed(const char *command, const struct leat_error *err);

@@ -8,6 +8,9 @@
 
 static const struct leat_command commands[] = {
     {"db", "migrate and inspect the databases (migrate | status | grants)", leat_command_db},
+    {"leases", "who reads which shard", leat_command_leases},
+    {"workers", "the worker processes, their health and what they hold", leat_command_workers},
+    {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
     {"version", "print the version", leat_command_version},
 };
 

@@ -1,0 +1,334 @@
+/* leases, workers and failures over rows that SQL made, in a real Postgres. */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "postgres/migrate.h"
+#include "support/postgres.h"
+#include "support/program.h"
+
+#include <check.h>
+
+#define IDENTITY "7000000000000000001"
+#define ID "5f0c9a11aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define OTHER_ID "5f0c9a11bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static char url[200];
+static struct program_run run;
+static struct leat_error err;
+
+static void
+sql(const char *text)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_connection *connection;
+
+    ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
+    ck_assert_msg(leat_pg_script(connection, text, &err) == 0, "%s", err.text);
+    leat_pg_close(connection);
+}
+
+static void
+migrate(void)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_connection *connection;
+    int applied;
+
+    ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
+    ck_assert_msg(leat_schema_migrate(connection, "lease", &applied, &err) == 0, "%s", err.text);
+    ck_assert_msg(leat_schema_migrate(connection, "target", &applied, &err) == 0, "%s", err.text);
+    leat_pg_close(connection);
+}
+
+static void
+empty_database(void)
+{
+    static int databases;
+    char name[40];
+
+    snprintf(name, sizeof name, "commands_%d_%d", (int)getpid(), ++databases);
+    test_postgres_database(name, url, sizeof url);
+    setenv("LEAT_DATABASE__URL", url, 1);
+}
+
+static void
+setup(void)
+{
+    empty_database();
+    migrate();
+}
+
+static void
+teardown(void)
+{
+    program_run_release(&run);
+}
+
+#define LEAT(...) leat((const char *const[]){__VA_ARGS__, NULL})
+
+static void
+leat(const char *const *arguments)
+{
+    program_run_release(&run);
+    program_run(&run, NULL, arguments);
+}
+
+static void
+ck_text(struct json_object *object, const char *key, const char *wanted)
+{
+    struct leat_slice text = leat_slice_from("(absent)");
+
+    leat_json_get_text(object, key, &text);
+    ck_assert_msg(leat_slice_is(text, wanted), "%s: %.*s", key, (int)text.size,
+                  (const char *)text.data);
+}
+
+static void
+ck_integer(struct json_object *object, const char *key, int64_t wanted)
+{
+    int64_t number = INT64_MIN;
+
+    leat_json_get_integer(object, key, &number);
+    ck_assert_msg(number == wanted, "%s: %lld", key, (long long)number);
+}
+
+static void
+add_fleet(void)
+{
+    sql("INSERT INTO leat.workers (application, worker_id, incarnation, state, heartbeat_at,"
+        " expires_at, host, pid, build, weight) VALUES"
+        " ('weather', 'w1', " IDENTITY ", 'alive', clock_timestamp() - interval '2 s',"
+        "  clock_timestamp() + interval '1 h', 'host-1', 41, '0.1.0', 1.5),"
+        " ('weather', 'w2', 2, 'alive', clock_timestamp() - interval '1 h',"
+        "  clock_timestamp() - interval '50 min', 'host-2', 42, '0.1.0', 1),"
+        " ('other', 'w3', 3, 'dead', clock_timestamp(), clock_timestamp(), 'host-3', 43, '', 1);"
+        "INSERT INTO leat.streams (application, stream_id, name, arn, start) VALUES"
+        " ('weather', 'arn:s@1', 'observations', 'arn:s', 'TRIM_HORIZON');"
+        "INSERT INTO leat.leases (application, stream_id, shard, state, lease_owner, next_owner,"
+        " lease_counter, last_worker_id, handoff_at, start, parents, ended_by) VALUES"
+        " ('weather', 'arn:s@1', 'shard-0', 'ended', NULL, NULL, 7, 'w1', NULL, 'TRIM_HORIZON',"
+        "  '{}', '{rollup}'),"
+        " ('weather', 'arn:s@1', 'shard-1', 'active', " IDENTITY ", 2, 9, 'w1',"
+        "  clock_timestamp() - interval '3 s', 'TRIM_HORIZON', '{shard-0}', '{}'),"
+        " ('other', 'arn:t@1', 'shard-0', 'active', 99, NULL, 1, 'gone', NULL, 'TRIM_HORIZON',"
+        "  '{}', '{}');");
+}
+
+START_TEST(leases_are_told)
+{
+    struct json_object *row;
+    double seconds;
+
+    add_fleet();
+    LEAT("leases", "--application", "weather", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    row = program_run_json(&run, 0);
+    ck_text(row, "shard", "shard-0");
+    ck_text(row, "state", "ended");
+    ck_assert_ptr_null(leat_json_get(row, "owner"));
+    ck_assert_str_eq(json_object_get_string(leat_json_get(row, "ended_by")), "[ \"rollup\" ]");
+    json_object_put(row);
+    row = program_run_json(&run, 1);
+    ck_text(row, "stream", "observations");
+    ck_text(row, "stream_id", "arn:s@1");
+    ck_text(row, "owner", "w1");
+    ck_text(row, "lease_owner", IDENTITY); /* to the last digit */
+    ck_text(row, "next_owner", "w2");
+    ck_integer(row, "lease_counter", 9);
+    ck_assert(leat_json_get_real(row, "handoff_seconds", &seconds));
+    ck_assert_double_ge(seconds, 3);
+    ck_assert_str_eq(json_object_get_string(leat_json_get(row, "parents")), "[ \"shard-0\" ]");
+    json_object_put(row);
+    LEAT("leases", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 3);
+    row = program_run_json(&run, 0);
+    ck_text(row, "application", "other");
+    ck_text(row, "stream", "arn:t@1"); /* no name is known */
+    ck_text(row, "owner", "#99");      /* whose row is gone */
+    json_object_put(row);
+}
+END_TEST
+
+START_TEST(tables_are_aligned)
+{
+    add_fleet();
+    LEAT("leases", "--application", "weather");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_str_eq(
+        leat_buf_text(&run.out),
+        "APPLICATION  STREAM        SHARD    STATE   OWNER  LEASE COUNTER  NEXT OWNER  PARENTS\n"
+        "weather      observations  shard-0  ended   -      7              -           []\n"
+        "weather      observations  shard-1  active  w1     9              w2          "
+        "[\"shard-0\"]\n");
+}
+END_TEST
+
+START_TEST(workers_are_told)
+{
+    struct json_object *row;
+    double seconds;
+
+    add_fleet();
+    LEAT("workers", "--application", "weather", "-o", "json", "--database", url);
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    row = program_run_json(&run, 0);
+    ck_text(row, "worker_id", "w1");
+    ck_text(row, "incarnation", IDENTITY);
+    ck_text(row, "state", "alive");
+    ck_text(row, "host", "host-1");
+    ck_text(row, "build", "0.1.0");
+    ck_integer(row, "pid", 41);
+    ck_integer(row, "leases", 1);
+    ck_assert(leat_json_get_real(row, "heartbeat_age_seconds", &seconds));
+    ck_assert(seconds >= 2 && seconds < 600);
+    ck_assert(leat_json_get_real(row, "expires_in_seconds", &seconds));
+    ck_assert(seconds > 3000 && seconds <= 3600);
+    ck_assert(leat_json_get_real(row, "weight", &seconds) && seconds == 1.5);
+    json_object_put(row);
+    row = program_run_json(&run, 1);
+    ck_text(row, "state", "silent");
+    ck_integer(row, "leases", 0);
+    json_object_put(row);
+    LEAT("workers");
+    ck_assert_uint_eq(program_run_lines(&run), 4);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "dead"));
+}
+END_TEST
+
+static void
+add_letters(void)
+{
+    sql("INSERT INTO leat.failures (dead_letter_id, application, processor, stream_id, shard,"
+        " sequence, sub_sequence, partition_key, arrival_at, data_bytes, attempts, reason,"
+        " reason_text, sqlstate, archive_url, state, last_at, times) VALUES"
+        " ('" ID "', 'weather', 'rollup', 'arn:s@1', 'shard-0', '49', 3, 'device-\303\244',"
+        "  '2026-01-02 03:04:05.5Z', 120, 2, 'data_error', E'bad\033[2Jvalue', '22003',"
+        "  's3://b/k', 'open', '2026-01-03Z', 2),"
+        " ('" OTHER_ID "', 'weather', 'copy', 'arn:s@1', 'shard-0', '50', 0, '\\xff00', NULL, 1,"
+        "  1, 'bad_json', 'no', NULL, 's3://b/l', 'redriven', '2026-01-04Z', 1);");
+}
+
+START_TEST(failures_are_listed)
+{
+    struct json_object *row;
+
+    add_letters();
+    LEAT("failures", "ls", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    row = program_run_json(&run, 0); /* the latest first */
+    ck_text(row, "dead_letter_id", OTHER_ID);
+    json_object_put(row);
+    row = program_run_json(&run, 1);
+    ck_text(row, "processor", "rollup");
+    ck_text(row, "reason", "data_error");
+    ck_text(row, "reason_text", "bad\033[2Jvalue");
+    ck_text(row, "sqlstate", "22003");
+    ck_text(row, "archive_url", "s3://b/k");
+    ck_text(row, "last_at", "2026-01-03T00:00:00.000000Z");
+    ck_integer(row, "sub_sequence", 3);
+    ck_integer(row, "times", 2);
+    json_object_put(row);
+    LEAT("failures", "ls", "--state", "open", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 1);
+    LEAT("failures", "ls", "--processor", "copy", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 1);
+    LEAT("failures", "ls", "--application", "other", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 0);
+    LEAT("failures", "ls", "--limit", "1");
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "--limit"));
+    LEAT("failures", "ls", "--processor", "rollup");
+    ck_assert_ptr_null(strchr(leat_buf_text(&run.out), '\033')); /* no escape reaches a terminal */
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "bad\\x1b[2Jvalue"));
+}
+END_TEST
+
+START_TEST(one_letter_is_shown)
+{
+    struct json_object *row;
+
+    add_letters();
+    LEAT("failures", "show", ID, "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    row = program_run_json(&run, 0);
+    ck_text(row, "partition_key", "device-\303\244");
+    ck_text(row, "arrival_at", "2026-01-02T03:04:05.500000Z");
+    ck_text(row, "archive_url", "s3://b/k");
+    ck_integer(row, "attempts", 2);
+    ck_integer(row, "data_bytes", 120);
+    ck_assert_ptr_null(leat_json_get(row, "dead_letter_position"));
+    json_object_put(row);
+    LEAT("failures", "show", "5f0c9a11bb", "-o", "json");
+    ck_assert_int_eq(run.code, 0);
+    row = program_run_json(&run, 0);
+    ck_text(row, "partition_key_base64", "/wA=");
+    json_object_put(row);
+    LEAT("failures", "show", "5f0c9a11bb");
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "archive_url           s3://b/l\n"));
+    LEAT("failures", "show", "5f0c9a11");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "more than one"));
+    LEAT("failures", "show", "0123456789");
+    ck_assert_int_eq(run.code, 1);
+    LEAT("failures", "show", "%%%%%%%%");
+    ck_assert_int_eq(run.code, 2);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_said)
+{
+    empty_database();
+    LEAT("leases");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "leat db migrate"));
+    LEAT("failures", "ls");
+    ck_assert_int_eq(run.code, 1);
+    LEAT("workers", "--database", "host=/nowhere dbname=x connect_timeout=1");
+    ck_assert_int_eq(run.code, 3);
+    LEAT("leases", "-o", "yaml");
+    ck_assert_int_eq(run.code, 2);
+    LEAT("leases", "weather");
+    ck_assert_int_eq(run.code, 2);
+    LEAT("failures");
+    ck_assert_int_eq(run.code, 2);
+    LEAT("failures", "ls", "--limit", "0");
+    ck_assert_int_eq(run.code, 2);
+    unsetenv("LEAT_DATABASE__URL");
+    LEAT("workers");
+    ck_assert_int_eq(run.code, 2);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "--database"));
+    LEAT("workers", "--help");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "leat workers --database"));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("integration/commands_database");
+    TCase *tests = tcase_create("all");
+    SRunner *runner;
+    int failed;
+
+    test_postgres_url(); /* before the tests are forked */
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, leases_are_told);
+    tcase_add_test(tests, tables_are_aligned);
+    tcase_add_test(tests, workers_are_told);
+    tcase_add_test(tests, failures_are_listed);
+    tcase_add_test(tests, one_letter_is_shown);
+    tcase_add_test(tests, what_is_wrong_is_said);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

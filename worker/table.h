@@ -1,0 +1,54 @@
+/*
+ * Rows for people (aligned columns) or for programs (a JSON object a line). A sheet is told its columns once and its cells in
+ * order. Tables appear at finish, since widths come from all rows; JSON lines at once.
+ */
+#ifndef LEAT_WORKER_TABLE_H
+#define LEAT_WORKER_TABLE_H
+
+#include <libpq-fe.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+
+enum leat_output { LEAT_OUTPUT_TABLE = 0, LEAT_OUTPUT_JSON = 1 };
+/* "table", "json"; false: another word, and a line on standard error names both. */
+bool leat_output_parse(const char *command, const char *text, enum leat_output *ret_output);
+#define LEAT_OUTPUT_HELP "  -o table|json    columns, or a JSON object a line (default: table)\n"
+
+enum leat_cell_kind {
+    LEAT_CELL_TEXT = 0,
+    LEAT_CELL_RAW = 1 /* a JSON value as it is: numbers, booleans, lists of texts */
+};
+struct leat_sheet_column {
+    const char *name; /* the JSON key; in tables in capitals */
+    enum leat_cell_kind kind;
+    bool is_detail; /* in JSON alone */
+};
+
+struct leat_sheet {
+    enum leat_output output;
+    FILE *out;
+    const struct leat_sheet_column *columns; /* borrowed */
+    size_t column_count, cell_count;
+    struct leat_buf cells; /* table: each cell's text behind its size */
+    size_t *widths;
+    struct leat_buf line; /* JSON */
+    struct leat_json json;
+};
+
+void leat_sheet_init(struct leat_sheet *sheet, enum leat_output output,
+                     const struct leat_sheet_column *columns, size_t column_count, FILE *out);
+/* The next cell of the row, NULL: there is none (JSON null, "-" in a table). A row ends with its last cell. */
+void leat_sheet_cell(struct leat_sheet *sheet, const struct leat_slice *text);
+void leat_sheet_text(struct leat_sheet *sheet, const char *text); /* NULL: none */
+void leat_sheet_integer(struct leat_sheet *sheet, int64_t number);
+/* All rows of a result whose columns are texts (::text), in the sheet's order. */
+void leat_sheet_result(struct leat_sheet *sheet, const PGresult *result);
+/* Prints what is left and releases. LEAT_E_SYSTEM when standard output took not all of it. */
+int leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err);
+
+/* Text from elsewhere, safe for a terminal: control characters as \xNN, bytes that are no UTF-8 too. */
+void leat_printable(struct leat_buf *out, struct leat_slice text);
+
+#endif
