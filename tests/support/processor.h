@@ -31,7 +31,7 @@ struct test_processor {
     size_t record_count;
 };
 
-/* LEAT_BUILD/plugins/NAME.so, or a call to ck_abort. */
+/* LEAT_BUILD/plugins/NAME.so, or a path; aborts the test where there is none. */
 const struct leat_processor *test_load_processor(const char *name);
 const struct leat_target *test_load_target(const char *name);
 
