@@ -18,7 +18,8 @@ struct leat_config_option {
     struct leat_slice scalar;
     const struct leat_slice *items;
     size_t item_count;
-    int line, column;
+    int line, column;   /* of the value; 0: not from the file */
+    const char *origin; /* "environment LEAT_…" or "--set …"; NULL: from the file */
 };
 
 enum leat_start_kind {
