@@ -54,7 +54,7 @@ struct leat_setup_processor {
 };
 
 /* Loads plugin and target of configured processor `index`, resolves both plugins' options. Every problem is one call of
-   report, with its place; LEAT_E_INVALID after any. Release in any case. more than five would be one too many. */
+   report, with its place; LEAT_E_INVALID after any. Release in any case. */
 int leat_setup_processor_init(struct leat_setup_processor *setup, const struct leat_config *config,
                               size_t index, leat_config_report_fn report, void *context);
 void leat_setup_processor_release(struct leat_setup_processor *setup);

@@ -31,7 +31,7 @@ struct leat_problems {
 
 void leat_problem_add(struct leat_problems *problems, struct leat_place place, const char *format,
                       ...) LEAT_PRINTF(3, 4);
-/* "there is no key "x" in leases, did you mean "y"?"; words NULL-ended, where "": at the top. */
+/* "there is no key "x" in leases, did you mean "y"?"; words NULL-ended, where "": at the top. more than five: all that the sentence is made of. */
 void leat_problem_unknown(struct leat_problems *problems, struct leat_place place, const char *what,
                           const char *word, const char *where, const char *const *words);
 /* All of them, by file position, then environment, then --set. */

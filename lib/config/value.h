@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "config/properties.h"
 
-/* Into base + property->at; nothing is written on failure. err says what is wrong with the text, and names nothing. more than five would be one too many: the five are text, type and three places. */
+/* Into base + property->at; nothing is written on failure. err says what is wrong with the text, and names nothing. */
 int leat_value_parse(const struct leat_property *property, struct leat_slice text,
                      struct leat_arena *arena, void *base, struct leat_error *err);
 /* As it could be written: reads back as the same value. false: not set. Not for texts, options, maps, lists. */
