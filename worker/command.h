@@ -21,6 +21,9 @@ struct leat_command {
 int leat_command_db(int argc, char **argv);
 int leat_command_failures(int argc, char **argv);
 int leat_command_leases(int argc, char **argv);
+int leat_command_put(int argc, char **argv);
+int leat_command_streams(int argc, char **argv);
+int leat_command_tail(int argc, char **argv);
 int leat_command_version(int argc, char **argv);
 int leat_command_workers(int argc, char **argv);
 

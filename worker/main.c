@@ -8,6 +8,10 @@
 
 static const struct leat_command commands[] = {
     {"db", "migrate and inspect the databases (migrate | status | grants)", leat_command_db},
+    {"streams", "streams and their shards (create | ls | show | split | merge | delete)",
+     leat_command_streams},
+    {"put", "put lines of standard input into a stream", leat_command_put},
+    {"tail", "print a stream's records as JSON lines", leat_command_tail},
     {"leases", "who reads which shard", leat_command_leases},
     {"workers", "the worker processes, their health and what they hold", leat_command_workers},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},

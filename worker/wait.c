@@ -1,0 +1,75 @@
+/* The handler writes to an eventfd that every wait polls: no signal is missed between a look and a wait. */
+#include "worker/wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+
+#define LONGEST_MS (60 * 1000)
+
+static struct leat_waker waker = {.fd = -1};
+static atomic_bool is_stopped;
+
+static void
+on_signal(int number)
+{
+    int saved = errno;
+
+    atomic_store(&is_stopped, true);
+    leat_waker_wake(&waker);
+    errno = saved;
+}
+
+int
+leat_stop_setup(struct leat_error *err)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    int status = leat_waker_init(&waker, err);
+
+    if (status < 0)
+        return status;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return 0;
+}
+
+bool
+leat_is_stopped(void)
+{
+    return atomic_load(&is_stopped);
+}
+
+/* Rounded up: a wait must not end before its time and begin again at once. */
+static int
+milliseconds_until(int64_t deadline_us)
+{
+    int64_t now_us = leat_clock_monotonic_us();
+
+    if (deadline_us <= now_us)
+        return 0;
+    if (deadline_us - now_us >= LONGEST_MS * LEAT_MS_US)
+        return LONGEST_MS;
+    return (int)((deadline_us - now_us + LEAT_MS_US - 1) / LEAT_MS_US);
+}
+
+enum leat_waited
+leat_wait(int fd, int64_t deadline_us)
+{
+    for (;;) {
+        struct pollfd polled[2] = {{.fd = fd, .events = POLLIN},
+                                   {.fd = waker.fd, .events = POLLIN}};
+        int ready = poll(polled, 2, milliseconds_until(deadline_us));
+
+        if (leat_is_stopped())
+            return LEAT_WAITED_STOP;
+        if (ready > 0 && polled[0].revents != 0)
+            return LEAT_WAITED_INPUT;
+        if (leat_clock_monotonic_us() >= deadline_us)
+            return LEAT_WAITED_TIME;
+    }
+}
