@@ -24,6 +24,7 @@ int leat_command_leases(int argc, char **argv);
 int leat_command_put(int argc, char **argv);
 int leat_command_streams(int argc, char **argv);
 int leat_command_tail(int argc, char **argv);
+int leat_command_worker(int argc, char **argv);
 int leat_command_version(int argc, char **argv);
 int leat_command_workers(int argc, char **argv);
 

@@ -15,6 +15,7 @@ static const struct leat_command commands[] = {
     {"leases", "who reads which shard", leat_command_leases},
     {"workers", "the worker processes, their health and what they hold", leat_command_workers},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
+    {"worker", "read streams, run processors, write targets", leat_command_worker},
     {"version", "print the version", leat_command_version},
 };
 

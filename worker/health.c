@@ -1,0 +1,187 @@
+/* A few lines of libmicrohttpd. Only GET and HEAD; answers are small and made when they are asked for. */
+#include "worker/health.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+struct leat_health {
+    struct leat_health_options options;
+    struct MHD_Daemon *daemon;
+};
+
+static enum MHD_Result
+answer(struct MHD_Connection *connection, unsigned status, const char *type, struct leat_buf *body)
+{
+    size_t size = body->size;
+    char *text = leat_buf_take(body);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+    enum MHD_Result result;
+
+    if (response == NULL) {
+        free(text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* The status; what to say goes to body. */
+static unsigned
+respond(struct leat_health *health, const char *path, struct leat_buf *body)
+{
+    const struct leat_health_options *options = &health->options;
+    const char *why = "";
+
+    if (strcmp(path, "/metrics") == 0) {
+        options->metrics(options->context, body);
+        return MHD_HTTP_OK;
+    }
+    if (strcmp(path, "/livez") == 0) {
+        bool is_alive = options->is_alive(options->context);
+
+        leat_buf_add_text(body, is_alive ? "alive\n" : "the main thread is stuck\n");
+        return is_alive ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
+    if (strcmp(path, "/readyz") == 0) {
+        bool is_ready = options->is_ready(options->context, &why);
+
+        leat_buf_printf(body, "%s\n", is_ready ? "ready" : why);
+        return is_ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
+    leat_buf_add_text(body, "there are /metrics, /livez and /readyz\n");
+    return MHD_HTTP_NOT_FOUND;
+}
+
+/* more than five: libmicrohttpd's. */
+static enum MHD_Result
+on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+           const char *version, const char *upload, size_t *upload_size, void **state)
+{
+    static int first_call;
+    struct leat_buf body = LEAT_BUF_INIT;
+    unsigned status = MHD_HTTP_METHOD_NOT_ALLOWED;
+
+    if (*state == NULL) {
+        *state = &first_call;
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+        status = respond(context, path, &body);
+    else
+        leat_buf_add_text(&body, "only GET\n");
+    return answer(connection, status,
+                  strcmp(path, "/metrics") == 0 ? "text/plain; version=0.0.4; charset=utf-8"
+                                                : "text/plain; charset=utf-8",
+                  &body);
+}
+
+/* host:port, [v6]:port; an empty host is every address. */
+static int
+resolve(const char *listen_at, struct addrinfo **ret_address, struct leat_error *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    const char *colon = strrchr(listen_at, ':');
+    char host[256];
+    int status;
+
+    if (colon == NULL || (size_t)(colon - listen_at) >= sizeof host)
+        return leat_error_set(err, LEAT_E_INVALID, "http.listen \"%s\" is not host:port",
+                              listen_at);
+    snprintf(host, sizeof host, "%.*s", (int)(colon - listen_at), listen_at);
+    if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+        memmove(host, host + 1, strlen(host));
+        host[strlen(host) - 1] = '\0';
+    }
+    status = getaddrinfo(host[0] != '\0' ? host : NULL, colon + 1, &hints, ret_address);
+    if (status != 0)
+        return leat_error_set(err, LEAT_E_INVALID, "could not resolve http.listen \"%s\": %s",
+                              listen_at, gai_strerror(status));
+    return 0;
+}
+
+static int
+open_socket(const char *listen_at, int *ret_fd, struct leat_error *err)
+{
+    struct addrinfo *address;
+    int yes = 1, status = resolve(listen_at, &address, err), fd;
+
+    if (status != 0)
+        return status;
+    fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, 64) != 0) {
+        status = leat_error_set(err, LEAT_E_SYSTEM, "could not listen on http.listen \"%s\": %s",
+                                listen_at, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+    }
+    freeaddrinfo(address);
+    if (status == 0)
+        *ret_fd = fd;
+    return status;
+}
+
+int
+leat_health_start(const struct leat_health_options *options, struct leat_health **ret_health,
+                  struct leat_error *err)
+{
+    struct leat_health *health;
+    int fd, status = open_socket(options->listen, &fd, err);
+
+    if (status != 0)
+        return status;
+    health = LEAT_NEW(struct leat_health);
+    health->options = *options;
+    health->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request,
+                         health, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 32u,
+                         MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)16384, MHD_OPTION_END);
+    if (health->daemon == NULL) {
+        close(fd);
+        free(health);
+        return leat_error_set(err, LEAT_E_SYSTEM, "could not serve HTTP on \"%s\"",
+                              options->listen);
+    }
+    *ret_health = health;
+    return 0;
+}
+
+unsigned
+leat_health_port(const struct leat_health *health)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(health->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+
+    if (info == NULL || getsockname(info->listen_fd, (struct sockaddr *)&address, &size) != 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+void
+leat_health_stop(struct leat_health *health)
+{
+    if (health == NULL)
+        return;
+    MHD_stop_daemon(health->daemon);
+    free(health);
+}

@@ -1,0 +1,182 @@
+/* One table of totals, then what has labels. Names end as Prometheus wants them: _total for counters, units spelt out. */
+#include "worker/metrics.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+struct sample {
+    const char *name, *type, *text;
+    double value;
+};
+
+static void
+add_samples(struct leat_buf *out, const struct sample *samples, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", samples[i].name,
+                        samples[i].text, samples[i].name, samples[i].type, samples[i].name,
+                        samples[i].value);
+}
+
+static void
+add_pipeline(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct leat_pipeline_counts counts;
+
+    leat_pipeline_counts(parts->pipeline, &counts);
+    const struct sample samples[] = {
+        {"leat_records_total", "counter", "records given to processors", (double)counts.records},
+        {"leat_bytes_total", "counter", "bytes of their data", (double)counts.bytes},
+        {"leat_epochs_total", "counter", "batches that were completed", (double)counts.epochs},
+        {"leat_flushes_total", "counter", "transactions committed", (double)counts.flushes},
+        {"leat_rows_emitted_total", "counter", "rows before the merge",
+         (double)counts.rows_emitted},
+        {"leat_rows_written_total", "counter", "rows after the merge", (double)counts.rows_written},
+        {"leat_diverted_total", "counter", "records sent to archive and dead letters",
+         (double)counts.diverted},
+        {"leat_retries_total", "counter", "batches tried again", (double)counts.retries},
+        {"leat_fenced_total", "counter", "commits refused by the fence", (double)counts.fenced},
+        {"leat_rewinds_total", "counter", "times a shard went back to its checkpoint",
+         (double)counts.rewinds},
+        {"leat_commit_seconds_total", "counter", "time in commits", (double)counts.commit_us / 1e6},
+        {"leat_process_seconds_total", "counter", "time in processors",
+         (double)counts.process_us / 1e6},
+        {"leat_consumers", "gauge", "(processor, shard) pairs at work here",
+         (double)counts.consumers},
+        {"leat_consumers_blocked", "gauge", "of them blocked: the log says why",
+         (double)counts.blocked},
+    };
+    add_samples(out, samples, LEAT_COUNT_OF(samples));
+}
+
+static void
+add_leases(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct leat_lease_counts counts;
+
+    leat_lease_manager_counts(parts->leases, &counts);
+    const struct sample samples[] = {
+        {"leat_leases_owned", "gauge", "leases of this worker", (double)counts.owned},
+        {"leat_leases", "gauge", "leases of the application", (double)counts.total},
+        {"leat_leases_unowned", "gauge", "of them without an owner", (double)counts.unowned},
+        {"leat_workers_alive", "gauge", "workers of the application", (double)counts.workers_alive},
+        {"leat_leases_acquired_total", "counter", "leases taken", (double)counts.acquired},
+        {"leat_leases_lost_total", "counter", "leases lost", (double)counts.lost},
+        {"leat_lease_handoffs_total", "counter", "leases handed over", (double)counts.handoffs},
+        {"leat_lease_passes_total", "counter", "assignment passes made here",
+         (double)counts.passes},
+        {"leat_deaths_judged_total", "counter", "workers declared dead from here",
+         (double)counts.deaths_judged},
+        {"leat_heartbeats_total", "counter", "renewals of this worker's row",
+         (double)counts.heartbeats},
+        {"leat_heartbeat_failures_total", "counter", "of them failed",
+         (double)counts.heartbeat_failures},
+        {"leat_heartbeat_age_seconds", "gauge", "since the last one that was acknowledged",
+         counts.last_heartbeat_us > 0
+             ? (double)(leat_clock_monotonic_us() - counts.last_heartbeat_us) / 1e6
+             : -1},
+    };
+    add_samples(out, samples, LEAT_COUNT_OF(samples));
+}
+
+static void
+add_reading(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct leat_fetcher_counts reading = leat_fetcher_counts(parts->fetcher);
+    struct leat_letters_counts letters;
+
+    leat_letters_counts(parts->letters, &letters);
+    const struct sample samples[] = {
+        {"leat_reads_total", "counter", "reads of the streams", (double)reading.reads},
+        {"leat_read_throttles_total", "counter", "of them throttled", (double)reading.throttles},
+        {"leat_read_errors_total", "counter", "of them failed", (double)reading.errors},
+        {"leat_read_records_total", "counter", "stream records read", (double)reading.records},
+        {"leat_read_bytes_total", "counter", "bytes of their answers", (double)reading.bytes},
+        {"leat_letters_archived_total", "counter", "letters in the archive",
+         (double)letters.archived},
+        {"leat_letters_dead_lettered_total", "counter", "letters in the dead-letter stream",
+         (double)letters.dead_lettered},
+        {"leat_letters_waiting", "gauge", "letters on their way", (double)letters.waiting},
+        {"leat_letters_blocked", "gauge", "1 while archive or dead-letter stream cannot be reached",
+         letters.is_blocked ? 1 : 0},
+    };
+    add_samples(out, samples, LEAT_COUNT_OF(samples));
+}
+
+static void
+add_memory(struct leat_parts *parts, struct leat_buf *out)
+{
+    static const char *const uses[LEAT_MEMORY_USES] = {"chunks", "expanded", "rows", "letters"};
+
+    leat_buf_add_text(out, "# HELP leat_memory_bytes what the budget holds, by use\n"
+                           "# TYPE leat_memory_bytes gauge\n");
+    for (int use = 0; use < LEAT_MEMORY_USES; use++)
+        leat_buf_printf(out, "leat_memory_bytes{use=\"%s\"} %zu\n", uses[use],
+                        leat_memory_used(parts->memory, (enum leat_memory_use)use));
+    leat_buf_printf(out,
+                    "# HELP leat_memory_budget_bytes the budget\n"
+                    "# TYPE leat_memory_budget_bytes gauge\nleat_memory_budget_bytes %lld\n",
+                    (long long)parts->config->memory_budget_bytes);
+}
+
+struct lag {
+    struct leat_buf *out;
+    double worst_seconds;
+};
+
+static void
+add_label(struct leat_buf *out, const char *name, struct leat_slice value)
+{
+    leat_buf_printf(out, "%s=\"", name);
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] == '"' || value.data[i] == '\\')
+            leat_buf_add_byte(out, '\\');
+        leat_buf_add_byte(out, value.data[i] == '\n' ? ' ' : value.data[i]);
+    }
+    leat_buf_add_text(out, "\"");
+}
+
+static void
+add_consumer(void *context, const struct leat_consumer_view *view)
+{
+    struct lag *lag = context;
+
+    if (view->behind_ms < 0)
+        return;
+    leat_buf_add_text(lag->out, "leat_lag_seconds{");
+    add_label(lag->out, "processor", leat_slice_from(view->processor));
+    add_label(lag->out, ",stream", view->stream);
+    add_label(lag->out, ",shard", view->shard);
+    leat_buf_printf(lag->out, "} %.3f\n", (double)view->behind_ms / 1e3);
+    if ((double)view->behind_ms / 1e3 > lag->worst_seconds)
+        lag->worst_seconds = (double)view->behind_ms / 1e3;
+}
+
+static void
+add_lag(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct lag lag = {.out = out};
+
+    leat_buf_add_text(out, "# HELP leat_lag_seconds how far a shard's last answer was behind its "
+                           "tip\n# TYPE leat_lag_seconds gauge\n");
+    leat_pipeline_each_consumer(parts->pipeline, add_consumer, &lag);
+    leat_buf_printf(out,
+                    "# HELP leat_lag_seconds_max the worst of them\n"
+                    "# TYPE leat_lag_seconds_max gauge\nleat_lag_seconds_max %.3f\n",
+                    lag.worst_seconds);
+}
+
+void
+leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
+{
+    leat_buf_printf(out,
+                    "# HELP leat_build_info which leat this is\n# TYPE leat_build_info gauge\n"
+                    "leat_build_info{version=\"%s\"} 1\n",
+                    LEAT_VERSION);
+    add_pipeline(parts, out);
+    add_leases(parts, out);
+    add_reading(parts, out);
+    add_memory(parts, out);
+    add_lag(parts, out);
+    leat_parts_plugin_metrics(parts, out);
+}

@@ -1,0 +1,361 @@
+/* See parts.h. Each function makes one kind of part; what exists is ended by leat_parts_close whatever is missing. */
+#include "worker/parts.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "plugin/loader.h"
+#include "stream/file_source.h"
+#include "stream/kinesis_source.h"
+
+#define KEPT_REGION_BYTES ((size_t)4 << 20)
+#define ROWS_SHARE 4 /* of the budget, what merged rows may hold: a quarter */
+
+/* A processor with everything that belongs to it. */
+struct leat_part_processor {
+    struct leat_setup_processor setup;
+    struct leat_plugin_host *host;
+    struct leat_buf url;
+    struct leat_buf target_id;
+    struct leat_position start;
+    const struct leat_config_processor *config;
+};
+
+/* ---- streams --------------------------------------------------------------------------------- */
+
+static bool
+is_same_stream(const struct leat_source *source, const char *name)
+{
+    return strcmp(source->facts.name, name) == 0 || strcmp(source->facts.arn, name) == 0;
+}
+
+static bool
+takes_source(void *context, const struct leat_source *source)
+{
+    const struct leat_part_processor *processor = context;
+    const struct leat_config_processor *config = processor->config;
+
+    for (size_t i = 0; i < config->stream_count; i++) {
+        if (is_same_stream(source, config->streams[i]))
+            return true;
+    }
+    return config->stream_count == 0;
+}
+
+static int
+open_source(struct leat_parts *parts, const struct leat_config_stream *stream,
+            struct leat_source **ret_source, struct leat_error *err)
+{
+    struct leat_kinesis_source_options options = {
+        .stream = stream->name, .aws = &parts->aws, .regions = parts->regions};
+
+    if (stream->file != NULL)
+        return leat_file_source_open(stream->name, stream->file, stream->follow, ret_source, err);
+    return leat_kinesis_source_open(&options, ret_source, err);
+}
+
+static int
+open_sources(struct leat_parts *parts, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    int status = 0;
+
+    parts->sources = LEAT_NEW_ARRAY(struct leat_source *, config->stream_count);
+    for (size_t i = 0; status == 0 && i < config->stream_count; i++)
+        status = open_source(parts, &config->streams[i], &parts->sources[i], err);
+    return status;
+}
+
+static struct leat_position
+position_of(const struct leat_start *start)
+{
+    struct leat_position position = {.kind = LEAT_POSITION_TRIM_HORIZON, .sub_sequence = -1};
+
+    if (start->kind == LEAT_START_LATEST)
+        position.kind = LEAT_POSITION_LATEST;
+    if (start->kind == LEAT_START_TIME) {
+        position.kind = LEAT_POSITION_AT_TIMESTAMP;
+        position.timestamp_us = start->time_us;
+    }
+    return position;
+}
+
+/* ---- where failed records go ------------------------------------------------------------------ */
+
+static int
+open_letters(struct leat_parts *parts, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    struct leat_letters_options options = {.worker_id = config->worker_id};
+    int status = leat_archive_open(config->archive_url, &parts->aws, &parts->archive, err);
+
+    if (status == 0 && config->dead_letter_stream != NULL)
+        status = leat_dead_letter_kinesis_open(config->dead_letter_stream, &parts->aws,
+                                               &parts->dead_letters, err);
+    if (status != 0)
+        return status;
+    options.archive = parts->archive;
+    options.dead_letters = parts->dead_letters;
+    parts->letters = leat_letters_new(&options, err);
+    return parts->letters == NULL ? err->code : 0;
+}
+
+/* ---- processors ------------------------------------------------------------------------------- */
+
+/* What names a target without its secrets: plugin, host, port and database of a conninfo, or the plugin alone. */
+static void
+name_target(const char *plugin, const char *url, struct leat_buf *out)
+{
+    static const char *const wanted[] = {"host", "port", "dbname"};
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+
+    leat_buf_add_text(out, plugin);
+    for (size_t i = 0; options != NULL && i < LEAT_COUNT_OF(wanted); i++) {
+        for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
+            if (strcmp(option->keyword, wanted[i]) == 0)
+                leat_buf_printf(out, ":%s", option->val != NULL ? option->val : "");
+        }
+    }
+    PQconninfoFree(options);
+}
+
+static int
+open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    struct leat_part_processor *processor = &parts->processors[index];
+    int status;
+
+    processor->config = &config->processors[index];
+    processor->start = position_of(&processor->config->start);
+    if (leat_setup_processor_init(&processor->setup, config, index, leat_setup_report, NULL) != 0)
+        return leat_error_set(err, LEAT_E_INVALID, "processor \"%s\" cannot be set up",
+                              processor->config->name);
+    status = leat_setup_target_url(config, processor->config, &processor->url, err);
+    if (status != 0)
+        return status;
+    processor->host = leat_plugin_host_new("processor", processor->config->name);
+    name_target(processor->setup.target->name, leat_buf_text(&processor->url),
+                &processor->target_id);
+    return 0;
+}
+
+static struct leat_pipeline_processor
+pipeline_processor(struct leat_part_processor *processor)
+{
+    const struct leat_config_processor *config = processor->config;
+    const struct leat_config_failure *failure = &config->failure;
+
+    return (struct leat_pipeline_processor){
+        .name = config->name,
+        .plugin = processor->setup.plugin,
+        .host = leat_plugin_host_table(processor->host),
+        .options = &processor->setup.options,
+        .target = processor->setup.target,
+        .target_options = &processor->setup.target_options,
+        .target_url = leat_buf_text(&processor->url),
+        .batch_records = (size_t)config->batch_records,
+        .batch_bytes = (size_t)config->batch_bytes,
+        .batch_deadline_us = config->batch_deadline_us,
+        .failure = {.retries = failure->retries,
+                    .backoff_base_us = failure->backoff_base_us,
+                    .backoff_cap_us = failure->backoff_cap_us,
+                    .max_age_us = failure->max_age_us,
+                    .bisect = failure->bisect,
+                    .is_stop = failure->then == LEAT_THEN_STOP,
+                    .breaker_percent = failure->breaker_percent},
+        .expand_limit_bytes = (size_t)config->expand_limit_bytes,
+        .expand_ratio = (unsigned)config->expand_ratio,
+        .linger_us = config->target.linger_us,
+        .flush_rows = config->target.rows,
+        .flush_bytes = (size_t)config->target.bytes,
+        .committers = (unsigned)config->target.committers,
+        .takes_source = takes_source,
+        .takes_context = processor,
+    };
+}
+
+static int
+open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
+              struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    struct leat_pipeline_processor *processors = parts->pipeline_processors =
+        LEAT_NEW_ARRAY(struct leat_pipeline_processor, config->processor_count);
+    struct leat_pipeline_options options = {
+        .application = config->application,
+        .memory = parts->memory,
+        .rows_budget = (size_t)config->memory_budget_bytes / ROWS_SHARE,
+        .fetcher = parts->fetcher,
+        .letters = parts->letters,
+        .lease_database_url = leat_buf_text(&parts->database_url),
+        .worker_threads = (unsigned)(config->thread_workers > 0 ? config->thread_workers
+                                     : cores > 0                ? cores
+                                                                : 1),
+        .notice = events->notice,
+        .notice_context = events->context,
+        .processors = processors,
+        .processor_count = config->processor_count,
+    };
+
+    for (size_t i = 0; i < config->processor_count; i++)
+        processors[i] = pipeline_processor(&parts->processors[i]);
+    parts->pipeline = leat_pipeline_new(&options, err);
+    return parts->pipeline == NULL ? err->code : 0;
+}
+
+/* ---- leases ----------------------------------------------------------------------------------- */
+
+static int
+make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
+            struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    struct leat_lease_stream *streams = parts->lease_streams =
+        LEAT_NEW_ARRAY(struct leat_lease_stream, config->stream_count);
+    struct leat_lease_processor *processors = parts->lease_processors =
+        LEAT_NEW_ARRAY(struct leat_lease_processor, config->processor_count);
+    struct leat_lease_options options = {
+        .database_url = leat_buf_text(&parts->database_url),
+        .application = config->application,
+        .worker_id = config->worker_id,
+        .heartbeat_us = config->lease_heartbeat_us,
+        .expiry_us = config->lease_expiry_us,
+        .drain_us = config->lease_drain_us,
+        .force_after_us = config->lease_force_after_us,
+        .max_leases = (uint32_t)config->lease_max_leases,
+        .weight = config->lease_weight,
+        .use_notify = config->lease_notify,
+        .use_session_lock = config->lease_session_lock,
+        .streams = streams,
+        .stream_count = config->stream_count,
+        .processors = processors,
+        .processor_count = config->processor_count,
+        .events = leat_pipeline_lease_events(parts->pipeline),
+    };
+
+    for (size_t i = 0; i < config->stream_count; i++)
+        streams[i] =
+            (struct leat_lease_stream){parts->sources[i], position_of(&config->streams[i].start)};
+    for (size_t i = 0; i < config->processor_count; i++) {
+        struct leat_part_processor *processor = &parts->processors[i];
+
+        processors[i] = (struct leat_lease_processor){
+            .name = processor->config->name,
+            .target_id = leat_buf_text(&processor->target_id),
+            .start = processor->config->start.kind == LEAT_START_UNSET ? NULL : &processor->start,
+            .stream_names = processor->config->streams,
+            .stream_count = processor->config->stream_count,
+        };
+    }
+    options.events.trouble = events->trouble;
+    parts->leases = leat_lease_manager_new(&options, err);
+    if (parts->leases == NULL)
+        return err->code;
+    return leat_pipeline_start(parts->pipeline, parts->leases, err);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------- */
+
+static int
+open_fetcher(struct leat_parts *parts, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    struct leat_fetcher_options options = {
+        .calls_per_second = config->reading_calls_per_second,
+        .bytes_per_second = config->reading_bytes_per_second,
+        .idle_us = config->reading_target_latency_us,
+    };
+
+    parts->memory =
+        leat_memory_new((size_t)config->memory_budget_bytes, (unsigned)config->processor_count);
+    parts->regions = leat_region_pool_new(KEPT_REGION_BYTES);
+    options.memory = parts->memory;
+    parts->fetcher = leat_fetcher_new(&options, err);
+    return parts->fetcher == NULL ? err->code : 0;
+}
+
+static int
+open_processors(struct leat_parts *parts, struct leat_error *err)
+{
+    int status = 0;
+
+    parts->processors = LEAT_NEW_ARRAY(struct leat_part_processor, parts->config->processor_count);
+    for (size_t i = 0; i < parts->config->processor_count; i++) {
+        leat_buf_init(&parts->processors[i].url, SIZE_MAX);
+        leat_buf_init(&parts->processors[i].target_id, SIZE_MAX);
+    }
+    for (size_t i = 0; status == 0 && i < parts->config->processor_count; i++)
+        status = open_processor(parts, i, err);
+    return status;
+}
+
+int
+leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
+                const struct leat_parts_events *events, struct leat_error *err)
+{
+    int status;
+
+    *parts = (struct leat_parts){.config = config};
+    leat_buf_init(&parts->database_url, SIZE_MAX);
+    leat_setup_aws_init(&parts->aws, config);
+    status = leat_setup_database_url(config, &parts->database_url, err);
+    if (status == 0)
+        status = open_processors(parts, err);
+    if (status == 0)
+        status = open_fetcher(parts, err);
+    if (status == 0)
+        status = open_sources(parts, err);
+    if (status == 0)
+        status = open_letters(parts, err);
+    if (status == 0)
+        status = open_pipeline(parts, events, err);
+    if (status == 0)
+        status = make_leases(parts, events, err);
+    if (status != 0)
+        leat_parts_close(parts);
+    return status;
+}
+
+void
+leat_parts_close(struct leat_parts *parts)
+{
+    leat_pipeline_free(parts->pipeline);
+    leat_lease_manager_free(parts->leases);
+    leat_letters_free(parts->letters);
+    leat_dead_letter_stream_close(parts->dead_letters);
+    leat_archive_close(parts->archive);
+    leat_fetcher_free(parts->fetcher);
+    for (size_t i = 0; parts->sources != NULL && i < parts->config->stream_count; i++) {
+        if (parts->sources[i] != NULL)
+            parts->sources[i]->ops->close(parts->sources[i]);
+    }
+    free(parts->sources);
+    for (size_t i = 0; parts->processors != NULL && i < parts->config->processor_count; i++) {
+        struct leat_part_processor *processor = &parts->processors[i];
+
+        leat_setup_processor_release(&processor->setup);
+        leat_plugin_host_free(processor->host);
+        leat_buf_release(&processor->url);
+        leat_buf_release(&processor->target_id);
+    }
+    free(parts->processors);
+    free(parts->pipeline_processors);
+    free(parts->lease_streams);
+    free(parts->lease_processors);
+    leat_region_pool_free(parts->regions);
+    leat_memory_free(parts->memory);
+    leat_setup_aws_release(&parts->aws);
+    leat_buf_release(&parts->database_url);
+}
+
+void
+leat_parts_plugin_metrics(struct leat_parts *parts, struct leat_buf *out)
+{
+    for (size_t i = 0; i < parts->config->processor_count; i++)
+        leat_plugin_host_metrics(parts->processors[i].host, out);
+}

@@ -1,0 +1,50 @@
+/*
+ * The parts of a running worker, made from its configuration in the order in which they need each other, and ended in the
+ * reverse one. This is the only place that picks kinds: sources, archive, dead-letter stream.
+ */
+#ifndef LEAT_WORKER_PARTS_H
+#define LEAT_WORKER_PARTS_H
+
+#include "config/config.h"
+#include "failure/archive.h"
+#include "failure/dead_letter_stream.h"
+#include "pipeline/pipeline.h"
+#include "stream/region_pool.h"
+#include "worker/host.h"
+#include "worker/setup.h"
+
+struct leat_parts {
+    const struct leat_config *config;
+    struct leat_aws aws;
+    struct leat_memory *memory;
+    struct leat_region_pool *regions;
+    struct leat_fetcher *fetcher;
+    struct leat_source **sources; /* by stream of the configuration */
+    struct leat_archive *archive;
+    struct leat_dead_letter_stream *dead_letters;
+    struct leat_letters *letters;
+    struct leat_part_processor *processors;
+    struct leat_pipeline_processor *pipeline_processors; /* kept for the pipeline's life */
+    struct leat_lease_stream *lease_streams;             /* and these for the manager's */
+    struct leat_lease_processor *lease_processors;
+    struct leat_pipeline *pipeline;
+    struct leat_lease_manager *leases;
+    struct leat_buf database_url;
+};
+
+/* The notice and the lease manager's trouble go here; see pipeline.h and manager.h. */
+struct leat_parts_events {
+    void (*notice)(void *context, enum leat_log_level level, const char *what,
+                   const struct leat_consumer_view *view, const struct leat_error *err);
+    void (*trouble)(void *context, const struct leat_error *err);
+    void *context;
+};
+
+/* Everything but the lease manager's start: nothing is registered or read yet.  On failure the parts that are there are ended. */
+int leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
+                    const struct leat_parts_events *events, struct leat_error *err);
+void leat_parts_close(struct leat_parts *parts);
+/* Plugins' own metrics. */
+void leat_parts_plugin_metrics(struct leat_parts *parts, struct leat_buf *out);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * `leat worker`: makes the parts, starts them, waits for a signal (or for the end of every shard) and ends them. Everything
+ * that decides anything is in lib/.
+ *
+ * Threads: this one reads the signals, which are blocked everywhere else. MHD's answers /metrics and the like.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "worker/command.h"
+#include "worker/health.h"
+#include "worker/metrics.h"
+
+#define TICK_US (500 * LEAT_MS_US)
+#define ENDED_TICK_US (50 * LEAT_MS_US)
+#define STUCK_US (30 * LEAT_SECOND_US)
+#define START_PATIENCE_US (60 * LEAT_SECOND_US)
+
+struct running {
+    struct leat_parts parts;
+    struct leat_health *health;
+    bool until_ended;
+    _Atomic bool is_registered, is_stopping;
+    _Atomic int64_t ticked_at_us;
+    int signal; /* that ended it; 0: none */
+    sigset_t signals;
+};
+
+static void
+help(void)
+{
+    fputs("leat worker: reads streams, runs processors, writes targets, until SIGTERM\n\n"
+          "  leat worker -c leat.yaml\n"
+          "  leat worker -c leat.yaml --until-ended          # ends when every shard is done\n"
+          "  leat worker -c leat.yaml --set log.level=debug\n\n" LEAT_SETUP_HELP
+          "  --until-ended      for files and closed streams: end when everything is committed\n\n"
+          "SIGTERM and SIGINT hand the shards over and end; a second one ends at once.\n"
+          "Exit codes: 0 ended as asked, 1 failed, 2 wrong usage or configuration,\n"
+          "3 the other side is down\n",
+          stdout);
+}
+
+/* ---- what happens, said once ------------------------------------------------------------------ */
+
+static void
+notice(void *context, enum leat_log_level level, const char *what,
+       const struct leat_consumer_view *view, const struct leat_error *err)
+{
+    leat_log_scope(view->processor, view->stream, view->shard);
+    if (err != NULL && err->text[0] != '\0')
+        leat_log_event(level, what, "error", err->text, "sqlstate",
+                       err->sqlstate[0] != '\0' ? err->sqlstate : "-", NULL);
+    else
+        leat_log_event(level, what, NULL);
+    leat_log_scope_clear();
+}
+
+static void
+trouble(void *context, const struct leat_error *err)
+{
+    if (err != NULL)
+        leat_log_event(LEAT_LOG_WARNING, "leases cannot be worked on", "error", err->text, NULL);
+    else
+        leat_log_event(LEAT_LOG_INFO, "leases can be worked on again", NULL);
+}
+
+/* ---- what others may ask ---------------------------------------------------------------------- */
+
+static void
+render_metrics(void *context, struct leat_buf *out)
+{
+    struct running *running = context;
+
+    leat_metrics_render(&running->parts, out);
+}
+
+static bool
+is_alive(void *context)
+{
+    struct running *running = context;
+
+    return running->is_stopping || leat_clock_monotonic_us() - running->ticked_at_us < STUCK_US;
+}
+
+static bool
+is_ready(void *context, const char **ret_why_not)
+{
+    struct running *running = context;
+
+    *ret_why_not = running->is_stopping ? "stopping" : "not registered yet";
+    return running->is_registered && !running->is_stopping;
+}
+
+/* Metrics are no reason not to work: a port in use is a warning. */
+static void
+start_health(struct running *running)
+{
+    const struct leat_config *config = running->parts.config;
+    struct leat_health_options options = {
+        .listen = config->http_listen,
+        .metrics = render_metrics,
+        .is_alive = is_alive,
+        .is_ready = is_ready,
+        .context = running,
+    };
+    struct leat_error err;
+    LEAT_AUTO_BUF port = LEAT_BUF_INIT;
+
+    if (config->http_listen == NULL || config->http_listen[0] == '\0' ||
+        strcmp(config->http_listen, "off") == 0)
+        return;
+    if (leat_health_start(&options, &running->health, &err) != 0) {
+        leat_log_event(LEAT_LOG_WARNING, "no metrics: set http.listen to a free port, or to off",
+                       "error", err.text, NULL);
+        return;
+    }
+    leat_buf_printf(&port, "%u", leat_health_port(running->health));
+    leat_log_event(LEAT_LOG_INFO, "metrics are served", "listen", config->http_listen, "port",
+                   leat_buf_text(&port), NULL);
+}
+
+/* ---- begin ------------------------------------------------------------------------------------ */
+
+/* Blocked before any thread starts: all inherit it. */
+static void
+block_signals(struct running *running)
+{
+    sigemptyset(&running->signals);
+    sigaddset(&running->signals, SIGTERM);
+    sigaddset(&running->signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &running->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
+/* true: a signal came before the deadline. */
+static bool
+wait_for_signal(struct running *running, int64_t wait_us)
+{
+    struct timespec timeout = {.tv_sec = wait_us / LEAT_SECOND_US,
+                               .tv_nsec = wait_us % LEAT_SECOND_US * 1000};
+    int number = sigtimedwait(&running->signals, NULL, &timeout);
+
+    if (number > 0)
+        running->signal = number;
+    return number > 0;
+}
+
+static int
+try_start(struct running *running, const struct leat_config *config, struct leat_error *err)
+{
+    struct leat_parts_events events = {.notice = notice, .trouble = trouble, .context = running};
+    int status = leat_parts_open(&running->parts, config, &events, err);
+
+    if (status != 0)
+        return status;
+    start_health(running);
+    status = leat_lease_manager_start(running->parts.leases, err);
+    if (status == 0)
+        return 0;
+    leat_health_stop(running->health);
+    running->health = NULL;
+    leat_parts_close(&running->parts);
+    return status;
+}
+
+/* What is down may come back: tried again for a while, each reason said once a minute. What is wrong ends it. */
+static int
+start(struct running *running, const struct leat_config *config, struct leat_error *err)
+{
+    int64_t give_up_us = leat_clock_monotonic_us() + START_PATIENCE_US;
+    struct leat_random random;
+    unsigned attempt = 0;
+    int status;
+
+    leat_random_seed(&random, (uint64_t)leat_random_identity());
+    while ((status = try_start(running, config, err)) != 0) {
+        if (!err->is_retryable || leat_clock_monotonic_us() >= give_up_us)
+            return status;
+        leat_log_event(LEAT_LOG_WARNING, "could not start, trying again", "error", err->text, NULL);
+        if (wait_for_signal(
+                running, leat_backoff_us(&random, 200 * LEAT_MS_US, 5 * LEAT_SECOND_US, attempt++)))
+            return leat_error_set(err, LEAT_E_CANCELLED, "stopped while starting");
+    }
+    running->is_registered = true;
+    return 0;
+}
+
+/* ---- while it runs ---------------------------------------------------------------------------- */
+
+/* An exit code, or -1 to go on. */
+static int
+look(struct running *running)
+{
+    struct leat_error why;
+
+    running->ticked_at_us = leat_clock_monotonic_us();
+    leat_log_flush_repeats(running->ticked_at_us);
+    if (!running->until_ended)
+        return -1;
+    if (leat_pipeline_stopped(running->parts.pipeline, &why)) {
+        leat_log_event(LEAT_LOG_ERROR, "a processor stopped: not all is done", "error", why.text,
+                       NULL);
+        return LEAT_EXIT_FAILED;
+    }
+    return leat_lease_manager_all_ended(running->parts.leases) ? LEAT_EXIT_OK : -1;
+}
+
+static int
+run(struct running *running)
+{
+    int64_t tick_us = running->until_ended ? ENDED_TICK_US : TICK_US;
+    int code;
+
+    while ((code = look(running)) < 0) {
+        if (wait_for_signal(running, tick_us))
+            return LEAT_EXIT_OK;
+    }
+    return code;
+}
+
+static void
+log_start(const struct running *running)
+{
+    const struct leat_config *config = running->parts.config;
+
+    leat_log_event(LEAT_LOG_INFO, "worker started", "application", config->application, "version",
+                   LEAT_VERSION, "config", config->file, NULL);
+}
+
+static void
+log_end(struct running *running)
+{
+    struct leat_pipeline_counts counts;
+    LEAT_AUTO_BUF records = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF rows = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF diverted = LEAT_BUF_INIT;
+
+    leat_pipeline_counts(running->parts.pipeline, &counts);
+    leat_buf_printf(&records, "%llu", (unsigned long long)counts.records);
+    leat_buf_printf(&rows, "%llu", (unsigned long long)counts.rows_written);
+    leat_buf_printf(&diverted, "%llu", (unsigned long long)counts.diverted);
+    leat_log_event(LEAT_LOG_INFO, "worker ended", "records", leat_buf_text(&records), "rows",
+                   leat_buf_text(&rows), "diverted", leat_buf_text(&diverted), NULL);
+}
+
+static void
+default_again(int number)
+{
+    sigset_t one;
+
+    signal(number, SIG_DFL);
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+}
+
+static void
+end(struct running *running)
+{
+    int64_t deadline_us = leat_clock_monotonic_us() +
+                          running->parts.config->shutdown_drain_timeout_us;
+
+    running->is_stopping = true;
+    /* From now on a signal ends the process at once: a crash is safe. */
+    default_again(SIGTERM);
+    default_again(SIGINT);
+    leat_lease_manager_stop(running->parts.leases, deadline_us);
+    log_end(running);
+    leat_health_stop(running->health);
+    leat_parts_close(&running->parts);
+    leat_log_flush_repeats(INT64_MAX);
+}
+
+/* LEAT_EXIT_OK, another exit code, or -1 when help was asked for. */
+static int
+parse(int argc, char **argv, struct leat_setup_arguments *arguments, bool *ret_until_ended)
+{
+    static const struct option options[] = {LEAT_SETUP_LONG,
+                                            {"until-ended", no_argument, NULL, 'u'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int letter;
+
+    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "h", options, NULL)) != -1) {
+        if (letter == 'u')
+            *ret_until_ended = true;
+        else if (letter == 'h')
+            return -1;
+        else if (!leat_setup_argument(arguments, letter, optarg))
+            return LEAT_EXIT_USAGE;
+    }
+    if (optind != argc) {
+        fprintf(stderr, "leat worker: what is \"%s\"? See leat worker --help\n", argv[optind]);
+        return LEAT_EXIT_USAGE;
+    }
+    return LEAT_EXIT_OK;
+}
+
+static int
+work(struct running *running, const struct leat_config *config)
+{
+    static const enum leat_log_format formats[] = {LEAT_LOG_AUTO, LEAT_LOG_JSON, LEAT_LOG_TEXT};
+    size_t format = strcmp(config->log_format, "json") == 0   ? 1
+                    : strcmp(config->log_format, "text") == 0 ? 2
+                                                              : 0;
+    struct leat_error err;
+    int code;
+
+    leat_log_setup(config->log_level, formats[format], STDERR_FILENO);
+    block_signals(running);
+    running->ticked_at_us = leat_clock_monotonic_us();
+    if (start(running, config, &err) != 0)
+        return leat_command_failed("worker", &err);
+    log_start(running);
+    code = run(running);
+    end(running);
+    return code;
+}
+
+int
+leat_command_worker(int argc, char **argv)
+{
+    struct leat_setup_arguments arguments = {0};
+    struct running running = {0};
+    struct leat_config *config;
+    int code = parse(argc, argv, &arguments, &running.until_ended);
+
+    if (code == -1)
+        help();
+    if (code == 0)
+        code = leat_setup_load(&arguments, "worker", &config);
+    if (code == LEAT_EXIT_OK) {
+        code = work(&running, config);
+        leat_config_free(config);
+    }
+    leat_setup_arguments_release(&arguments);
+    return code == -1 ? LEAT_EXIT_OK : code;
+}
