@@ -9,8 +9,9 @@
 #include "aws/cbor.h"
 #include "base/memory.h"
 
-#define SMALLEST_CHUNK_BYTES ((size_t)4 << 10)
-#define LARGEST_CHUNK_BYTES ((size_t)1 << 20)
+/* Capacities; with its head a chunk has a round size. */
+#define SMALLEST_CHUNK_BYTES (((size_t)4 << 10) - sizeof(struct leat_local_chunk))
+#define LARGEST_CHUNK_BYTES (((size_t)1 << 20) - sizeof(struct leat_local_chunk))
 #define RECORD_OVERHEAD_BYTES 256 /* keys, heads, sequence number, time; and the entry */
 
 /* ---- limits ---------------------------------------------------------------------------------- */
@@ -128,7 +129,7 @@ room_for(struct leat_local_store *store, struct leat_local_shard *shard, size_t 
         last->capacity - last->used >= bytes + (last->count + 1) * sizeof(struct leat_local_entry))
         return last;
     if (last != NULL)
-        capacity = last->capacity * 2 < LARGEST_CHUNK_BYTES ? last->capacity * 2
+        capacity = last->capacity * 2 < LARGEST_CHUNK_BYTES ? last->capacity * 2 + sizeof *last
                                                             : LARGEST_CHUNK_BYTES;
     if (capacity < bytes + sizeof(struct leat_local_entry))
         capacity = (bytes + sizeof(struct leat_local_entry) + 7) & ~(size_t)7;
