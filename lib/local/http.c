@@ -269,24 +269,30 @@ make_response(struct exchange *exchange, struct MHD_Connection *connection)
     return response;
 }
 
-static void
-add_headers(struct exchange *exchange, struct MHD_Response *response)
+void
+leat_local_http_date(int64_t us, char ret_text[LEAT_LOCAL_HTTP_DATE_BYTES])
 {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const struct leat_local_http_options *options = &exchange->http->options;
-    const struct leat_buf *headers = &exchange->answer.headers;
-    int64_t now_us = options->now_us != NULL ? options->now_us(options->context)
-                                             : leat_clock_wall_us();
-    time_t seconds = (time_t)(now_us / LEAT_SECOND_US);
+    time_t seconds = (time_t)(us / LEAT_SECOND_US);
     struct tm tm;
-    char date[64];
 
     gmtime_r(&seconds, &tm);
-    snprintf(date, sizeof date, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
-             tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-             tm.tm_sec);
+    snprintf(ret_text, LEAT_LOCAL_HTTP_DATE_BYTES, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+             days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900,
+             tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static void
+add_headers(struct exchange *exchange, struct MHD_Response *response)
+{
+    const struct leat_local_http_options *options = &exchange->http->options;
+    const struct leat_buf *headers = &exchange->answer.headers;
+    char date[LEAT_LOCAL_HTTP_DATE_BYTES];
+
+    leat_local_http_date(
+        options->now_us != NULL ? options->now_us(options->context) : leat_clock_wall_us(), date);
     MHD_add_response_header(response, MHD_HTTP_HEADER_DATE, date);
     for (const char *name = (const char *)headers->data, *end = name + headers->size;
          headers->size > 0 && name < end;) {

@@ -57,6 +57,10 @@ struct leat_local_answer {
 void leat_local_http_header(struct leat_local_answer *answer, const char *name, const char *format,
                             ...) LEAT_PRINTF(3, 4);
 
+#define LEAT_LOCAL_HTTP_DATE_BYTES 64
+/* Sun, 06 Nov 1994 08:49:37 GMT */
+void leat_local_http_date(int64_t us, char ret_text[LEAT_LOCAL_HTTP_DATE_BYTES]);
+
 typedef void (*leat_local_handler_fn)(void *context, const struct leat_local_request *request,
                                       struct leat_local_answer *answer);
 

@@ -225,11 +225,14 @@ get_object(struct leat_local_s3 *server, const struct leat_local_bucket *bucket,
            struct leat_local_s3_call *call) LEAT_REQUIRES(server->lock)
 {
     struct leat_local_blob *blob = leat_local_bucket_get(bucket, call->key);
+    char modified[LEAT_LOCAL_HTTP_DATE_BYTES];
 
     if (blob == NULL) {
         leat_local_s3_refuse(call, 404, "NoSuchKey", "The specified key does not exist.");
         return;
     }
+    leat_local_http_date(blob->modified_us, modified);
+    leat_local_http_header(call->answer, "Last-Modified", "%s", modified);
     leat_local_http_header(call->answer, "ETag", "%s", blob->etag);
     leat_buf_add_slice(&call->answer->headers, blob->headers);
     atomic_fetch_add(&blob->references, 1);

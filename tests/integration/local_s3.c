@@ -603,6 +603,7 @@ START_TEST(test_headers_come_back)
 {
     struct bare bare = {"PUT", "/box/m", "body", .header = "x-amz-meta-some: thing"};
     LEAT_AUTO_BUF answer = LEAT_BUF_INIT;
+    const char *text;
 
     ask(&bare, &answer);
     bare = (struct bare){"HEAD", "/box/m", ""};
@@ -613,6 +614,11 @@ START_TEST(test_headers_come_back)
     bare = (struct bare){"GET", "/box/m", ""};
     ck_assert_ptr_nonnull(strstr(ask(&bare, &answer), "text/x-leat\r\n"));
     ck_assert_ptr_null(strstr(leat_buf_text(&answer), "x-amz-meta-some"));
+    text = strstr(leat_buf_text(&answer), "Last-Modified: ");
+    ck_assert_ptr_nonnull(text);
+    ck_assert_int_lt(
+        llabs(leat_http_date_parse(leat_slice_make(text + 15, 29)) - leat_local_s3_now_us(server)),
+        60 * LEAT_SECOND_US);
 }
 END_TEST
 
