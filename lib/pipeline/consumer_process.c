@@ -20,6 +20,7 @@
 struct cut {
     size_t count;             /* good records, in consumer->records */
     size_t bad;               /* in consumer->bad */
+    size_t bytes;             /* data of the stream records they came from */
     struct leat_cursor after; /* where the next one begins */
     struct leat_position end;
     bool has_end;
@@ -127,16 +128,16 @@ cut_batch(struct leat_consumer *consumer)
 {
     const struct leat_chunk *chunk = consumer->chunks[0];
     struct cut cut = {.after = consumer->cursor, .end = consumer->position};
-    size_t limit = batch_limit(consumer), bytes = 0;
+    size_t limit = batch_limit(consumer);
 
     leat_deaggregator_reset(consumer->deaggregator);
     while (cut.after.raw < chunk->count) {
         const struct leat_raw_record *raw = &chunk->records[cut.after.raw];
 
-        if (cut.count + cut.bad >= limit || bytes >= consumer->runtime->config.batch_bytes ||
+        if (cut.count + cut.bad >= limit || cut.bytes >= consumer->runtime->config.batch_bytes ||
             !is_sequence_sane(raw))
             break;
-        bytes += raw->data.size;
+        cut.bytes += raw->data.size;
         if (!cut_record(consumer, &cut, raw, limit))
             break;
     }
@@ -204,6 +205,8 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
     consumer->bad_count = cut->bad;
     consumer->record_count += cut->count + cut->bad;
     consumer->runtime->counters.records += cut->count + cut->bad;
+    consumer->byte_count += cut->bytes;
+    consumer->runtime->counters.bytes += cut->bytes;
     consumer->runtime->counters.epochs++;
     consumer->attempts = consumer->outages = 0;
     consumer->first_failed_us = consumer->retry_at_us = 0;

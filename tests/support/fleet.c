@@ -1,0 +1,325 @@
+/* Short beats clever; but no sleep without a deadline. */
+#include "support/fleet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "local/postgres.h"
+
+#define LOOK_US 2000
+
+static struct test_fleet *only;
+static pid_t owner;
+
+_Noreturn static void give_up(const char *format, ...) LEAT_PRINTF(1, 2);
+
+_Noreturn static void
+give_up(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static const char *
+program(void)
+{
+    static char path[300];
+    const char *build = getenv("LEAT_BUILD");
+
+    snprintf(path, sizeof path, "%s/leat", build != NULL ? build : "build/test");
+    return path;
+}
+
+static void
+end_at_exit(void)
+{
+    if (only != NULL && getpid() == owner)
+        test_fleet_end(only);
+}
+
+/* ---- servers ---------------------------------------------------------------------------------- */
+
+static struct leat_pg_connection *
+connect_to(const char *url)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "oracle"};
+    struct leat_pg_connection *connection;
+    struct leat_error err;
+
+    if (leat_pg_connect(&options, &connection, &err) != 0)
+        give_up("%s", err.text);
+    return connection;
+}
+
+static void
+start_postgres(struct test_fleet *fleet)
+{
+    LEAT_AUTO_BUF url = LEAT_BUF_INIT;
+    struct leat_pg_connection *connection;
+    struct leat_error err;
+
+    if (leat_local_postgres_start(fleet->directory, &fleet->postgres, &err) != 0)
+        give_up("%s", err.text);
+    leat_buf_printf(&url, "%s dbname=postgres", leat_local_postgres_conninfo(fleet->postgres));
+    connection = connect_to(leat_buf_text(&url));
+    if (leat_pg_script(connection, "CREATE DATABASE leat", &err) != 0)
+        give_up("%s", err.text);
+    leat_pg_close(connection);
+    snprintf(fleet->url, sizeof fleet->url, "%s dbname=leat",
+             leat_local_postgres_conninfo(fleet->postgres));
+    fleet->connection = connect_to(fleet->url);
+}
+
+static void
+start_kinesis(struct test_fleet *fleet, const struct test_fleet_options *options)
+{
+    struct leat_local_kinesis_options kinesis = {.access_key_id = "leat",
+                                                 .secret_access_key = "leat",
+                                                 .maximum_bytes = options->stream_bytes};
+    struct leat_error err;
+
+    fleet->kinesis = leat_local_kinesis_new(&kinesis, &err);
+    if (fleet->kinesis == NULL ||
+        leat_local_kinesis_create_stream(fleet->kinesis, TEST_FLEET_STREAM, options->shards,
+                                         &err) != 0)
+        give_up("%s", err.text);
+}
+
+void
+test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options *options)
+{
+    const char *endpoint = options->endpoint;
+
+    *fleet = (struct test_fleet){.worker_cpu = -1};
+    snprintf(fleet->directory, sizeof fleet->directory, "/tmp/leat-fleet-XXXXXX");
+    if (mkdtemp(fleet->directory) == NULL || chmod(fleet->directory, 0755) != 0)
+        give_up("could not make %s: %s", fleet->directory, strerror(errno));
+    snprintf(fleet->config, sizeof fleet->config, "%s/leat.yaml", fleet->directory);
+    only = fleet;
+    owner = getpid();
+    atexit(end_at_exit);
+    signal(SIGPIPE, SIG_IGN);
+    start_postgres(fleet);
+    if (endpoint == NULL) {
+        start_kinesis(fleet, options);
+        endpoint = leat_local_kinesis_endpoint(fleet->kinesis);
+    }
+    setenv("AWS_ACCESS_KEY_ID", "leat", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "leat", 1);
+    setenv("AWS_REGION", "us-east-1", 1);
+    setenv("AWS_ENDPOINT_URL_KINESIS", endpoint, 1);
+    setenv("LEAT", program(), 1);
+    setenv("DIR", fleet->directory, 1);
+}
+
+void
+test_fleet_end(struct test_fleet *fleet)
+{
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+
+    only = NULL;
+    leat_pg_close(fleet->connection);
+    leat_local_postgres_stop(fleet->postgres);
+    leat_local_kinesis_free(fleet->kinesis);
+    leat_buf_printf(&command, "rm -rf %s", fleet->directory);
+    if (getenv("LEAT_TEST_KEEP") == NULL && system(leat_buf_text(&command)) != 0)
+        fprintf(stderr, "could not remove %s\n", fleet->directory);
+}
+
+/* ---- configuration ---------------------------------------------------------------------------- */
+
+char *
+test_fleet_shell(struct test_fleet *fleet, const char *command)
+{
+    LEAT_AUTO_BUF output = LEAT_BUF_INIT;
+    FILE *in = popen(command, "r");
+    char piece[4096];
+    size_t size;
+    int status;
+
+    if (in == NULL)
+        give_up("could not run %s: %s", command, strerror(errno));
+    while ((size = fread(piece, 1, sizeof piece, in)) > 0)
+        leat_buf_add(&output, piece, size);
+    status = pclose(in);
+    if (status != 0)
+        give_up("%s: exit status %d: %s", command, WEXITSTATUS(status), leat_buf_text(&output));
+    return leat_buf_take(&output);
+}
+
+void
+test_fleet_configure(struct test_fleet *fleet, const char *rest)
+{
+    FILE *out = fopen(fleet->config, "w");
+    struct leat_error err;
+    char *text;
+
+    if (out == NULL)
+        give_up("could not write %s: %s", fleet->config, strerror(errno));
+    fprintf(out,
+            "application: fleet\ndatabase: \"%s\"\nstreams: [%s]\narchive: { url: "
+            "\"file://%s/archive\" }\nhttp: { listen: \"127.0.0.1:0\" }\nlog: { format: json }\n%s",
+            fleet->url, TEST_FLEET_STREAM, fleet->directory, rest);
+    fclose(out);
+    free(test_fleet_shell(fleet, "$LEAT db migrate -c $DIR/leat.yaml"));
+    text = test_fleet_shell(fleet, "$LEAT db ddl -c $DIR/leat.yaml");
+    if (leat_pg_script(fleet->connection, text, &err) != 0)
+        give_up("%s", err.text);
+    free(text);
+}
+
+/* ---- workers ---------------------------------------------------------------------------------- */
+
+static void
+become_worker(const struct test_fleet *fleet, const struct test_worker *worker,
+              const char *const *arguments)
+{
+    const char *argv[32] = {program(), "worker", "-c", fleet->config, "--set"};
+    char id[64];
+    int count = 5, fd = open(worker->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    sigset_t none;
+    cpu_set_t cpus;
+
+    snprintf(id, sizeof id, "worker_id=%s", worker->id);
+    argv[count++] = id;
+    while (arguments != NULL && *arguments != NULL && count < 31)
+        argv[count++] = *arguments++;
+    if (fleet->worker_cpu >= 0) {
+        CPU_ZERO(&cpus);
+        CPU_SET((unsigned)fleet->worker_cpu, &cpus);
+        sched_setaffinity(0, sizeof cpus, &cpus);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    execv(argv[0], (char *const *)argv);
+}
+
+struct test_worker
+test_fleet_spawn(struct test_fleet *fleet, const char *id, const char *const *arguments)
+{
+    struct test_worker worker = {.spawned_at_us = leat_clock_monotonic_us()};
+
+    snprintf(worker.id, sizeof worker.id, "%s", id);
+    snprintf(worker.log, sizeof worker.log, "%s/%s.log", fleet->directory, worker.id);
+    worker.pid = fork();
+    if (worker.pid == 0) {
+        become_worker(fleet, &worker, arguments);
+        _exit(127);
+    }
+    if (worker.pid < 0)
+        give_up("could not fork: %s", strerror(errno));
+    return worker;
+}
+
+void
+test_worker_kill(const struct test_worker *worker, int signal_number)
+{
+    if (worker->pid > 0)
+        kill(worker->pid, signal_number);
+}
+
+int
+test_worker_wait(struct test_worker *worker, struct rusage *ret_usage)
+{
+    int status = 0;
+
+    if (worker->pid <= 0)
+        return 0;
+    while (wait4(worker->pid, &status, 0, ret_usage) < 0 && errno == EINTR)
+        ;
+    worker->pid = 0;
+    return status;
+}
+
+bool
+test_worker_says(const struct test_worker *worker, const char *text, int64_t deadline_us)
+{
+    do {
+        LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+        FILE *in = fopen(worker->log, "r");
+        char piece[4096];
+        size_t size;
+
+        while (in != NULL && (size = fread(piece, 1, sizeof piece, in)) > 0)
+            leat_buf_add(&log, piece, size);
+        if (in != NULL)
+            fclose(in);
+        if (strstr(leat_buf_text(&log), text) != NULL)
+            return true;
+        usleep(LOOK_US);
+    } while (leat_clock_monotonic_us() < deadline_us);
+    return false;
+}
+
+int64_t
+test_worker_rss_bytes(const struct test_worker *worker)
+{
+    char path[64], line[256];
+    long long kib = 0;
+    FILE *in;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)worker->pid);
+    in = fopen(path, "r");
+    while (in != NULL && fgets(line, sizeof line, in) != NULL) {
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtoll(line + 6, NULL, 10);
+    }
+    if (in != NULL)
+        fclose(in);
+    return kib * 1024;
+}
+
+/* ---- questions -------------------------------------------------------------------------------- */
+
+int64_t
+test_fleet_number(struct test_fleet *fleet, const char *sql)
+{
+    PGresult *result = PQexec(fleet->connection->conn, sql);
+    int64_t number;
+
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1)
+        give_up("%s: %s", sql, PQerrorMessage(fleet->connection->conn));
+    number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return number;
+}
+
+bool
+test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted, int64_t deadline_us)
+{
+    while (test_fleet_number(fleet, sql) < wanted) {
+        if (leat_clock_monotonic_us() >= deadline_us)
+            return false;
+        usleep(LOOK_US);
+    }
+    return true;
+}
+
+void
+test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key, struct leat_slice data)
+{
+    struct leat_error err;
+
+    if (leat_local_kinesis_put(fleet->kinesis, TEST_FLEET_STREAM, partition_key,
+                               leat_slice_from(""), data, NULL, &err) != 0)
+        give_up("%s", err.text);
+}

@@ -1,0 +1,66 @@
+/*
+ * Real workers against a private Postgres and our own Kinesis (in this process): for chaos, benchmarks and tests of the whole.
+ * What goes wrong ends the program with a line that says so; everything ends with this process, however that ends.
+ */
+#ifndef LEAT_TESTS_FLEET_H
+#define LEAT_TESTS_FLEET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <leat/slice.h>
+
+#include "local/kinesis.h"
+#include "postgres/connection.h"
+
+#define TEST_FLEET_STREAM "events"
+
+struct test_fleet {
+    char directory[64]; /* its own, under /tmp; removed at the end */
+    char config[96], url[160];
+    struct leat_local_postgres *postgres;
+    struct leat_local_kinesis *kinesis;    /* NULL: options.endpoint is somebody else's */
+    struct leat_pg_connection *connection; /* of this thread */
+    int worker_cpu;                        /* workers run there alone; -1: anywhere */
+};
+
+struct test_fleet_options {
+    unsigned shards;
+    size_t stream_bytes;  /* what the stream may keep; 0: 1 GiB */
+    const char *endpoint; /* a Kinesis that runs already; NULL: one is started */
+};
+
+struct test_worker {
+    char id[32], log[96];
+    pid_t pid;
+    int64_t spawned_at_us; /* monotonic */
+};
+
+void test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options *options);
+/* Writes the configuration: application, database, endpoints, stream and archive are given; `rest` is the YAML of processors
+   and what else is wanted. Migrates the database and makes the processors' tables. */
+void test_fleet_configure(struct test_fleet *fleet, const char *rest);
+void test_fleet_end(struct test_fleet *fleet);
+
+/* `leat worker -c … --set worker_id=ID` and more arguments (NULL-ended; NULL: none). */
+struct test_worker test_fleet_spawn(struct test_fleet *fleet, const char *id,
+                                    const char *const *arguments);
+void test_worker_kill(const struct test_worker *worker, int signal_number);
+/* Waits for its end; the exit status as of waitpid. ret_usage may be NULL. */
+int test_worker_wait(struct test_worker *worker, struct rusage *ret_usage);
+/* True when the log has this text by the deadline (monotonic µs). */
+bool test_worker_says(const struct test_worker *worker, const char *text, int64_t deadline_us);
+int64_t test_worker_rss_bytes(const struct test_worker *worker);
+
+int64_t test_fleet_number(struct test_fleet *fleet, const char *sql);
+/* Asks each 2 ms until the number is at least that; false: the deadline passed. */
+bool test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted,
+                         int64_t deadline_us);
+void test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key,
+                    struct leat_slice data);
+/* Runs a command line in a shell with $LEAT and $DIR set; its standard output is the caller's (free). */
+char *test_fleet_shell(struct test_fleet *fleet, const char *command);
+
+#endif
