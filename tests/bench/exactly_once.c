@@ -205,6 +205,7 @@ main(int argc, char **argv)
         test_worker_wait(&workers[i], NULL);
     }
     is_good = report(&fleet, &kills, started_us, seed) && is_good;
+    test_fleet_end(&fleet);
     free(cells);
     return is_good ? 0 : 1;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,7 +220,7 @@ test_fleet_spawn(struct test_fleet *fleet, const char *id, const char *const *ar
     struct test_worker worker = {.spawned_at_us = leat_clock_monotonic_us()};
 
     snprintf(worker.id, sizeof worker.id, "%s", id);
-    snprintf(worker.log, sizeof worker.log, "%s/%s.log", fleet->directory, worker.id);
+    snprintf(worker.log, sizeof worker.log, "%.60s/%.30s.log", fleet->directory, worker.id);
     worker.pid = fork();
     if (worker.pid == 0) {
         become_worker(fleet, &worker, arguments);

@@ -42,6 +42,7 @@ void test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options 
 /* Writes the configuration: application, database, endpoints, stream and archive are given; `rest` is the YAML of processors
    and what else is wanted. Migrates the database and makes the processors' tables. */
 void test_fleet_configure(struct test_fleet *fleet, const char *rest);
+/* Before its struct goes; at an exit() before that by itself. */
 void test_fleet_end(struct test_fleet *fleet);
 
 /* `leat worker -c … --set worker_id=ID` and more arguments (NULL-ended; NULL: none). */
