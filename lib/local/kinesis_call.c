@@ -274,7 +274,11 @@ leat_local_handle(void *context, const struct leat_local_request *request,
                   struct leat_local_answer *answer)
 {
     struct leat_local_kinesis *server = context;
-    struct leat_local_call call = {.server = server, .body = &answer->body};
+    struct leat_local_call call = {
+        .server = server,
+        .body = &answer->body,
+        .put = {.stream = leat_slice_from(""), .arn = leat_slice_from("")},
+    };
     bool is_unsigned = false;
 
     if (request->path.size >= 7 && memcmp(request->path.data, "/_leat/", 7) == 0) {

@@ -22,11 +22,17 @@ unreadable(struct leat_local_call *call)
                              "The request could not be read.");
 }
 
+static const struct leat_local_put_record nothing = {
+    .partition_key = {(const unsigned char *)"", 0},
+    .data = {(const unsigned char *)"", 0},
+    .explicit_hash_key = {(const unsigned char *)"", 0},
+};
+
 static struct leat_local_put_record *
 add_record(struct leat_local_put *put)
 {
     LEAT_GROW(put->records, put->count, put->capacity);
-    put->records[put->count] = (struct leat_local_put_record){0};
+    put->records[put->count] = nothing;
     return &put->records[put->count++];
 }
 
@@ -82,7 +88,7 @@ walk_record(struct leat_cbor *cbor, struct leat_local_put *put)
 static bool
 walk_request(struct leat_cbor *cbor, struct leat_local_put *put)
 {
-    struct leat_local_put_record single = {0};
+    struct leat_local_put_record single = nothing;
     struct leat_cbor_item map, item;
     struct leat_slice key;
 
