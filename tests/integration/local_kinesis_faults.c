@@ -352,6 +352,73 @@ START_TEST(a_server_that_is_gone_is_told)
 }
 END_TEST
 
+/* ---- started calls --------------------------------------------------------------------------- */
+
+static struct leat_kinesis_answer told;
+static int told_count;
+
+static void
+on_told(void *context, const struct leat_kinesis_answer *answer)
+{
+    told = *answer;
+    told_count++;
+}
+
+/* One started read into this region; its answer is in `told`. */
+static void
+run_started(struct leat_event_loop *loop, struct leat_kinesis_region *into)
+{
+    struct leat_kinesis_read read = {.stream = "orders", .iterator = iterator, .region = into};
+
+    told_count = 0;
+    ck_assert_ptr_nonnull(leat_kinesis_get_records_start(kinesis, loop, &read, on_told, NULL));
+    while (told_count == 0)
+        leat_event_loop_run_once(loop, leat_clock_monotonic_us() + LEAT_SECOND_US);
+    ck_assert_int_eq(told_count, 1);
+}
+
+START_TEST(started_reads_are_told_once)
+{
+    struct leat_event_loop *loop = leat_event_loop_new(NULL, &err);
+    unsigned char small[300];
+    struct leat_kinesis_region fixed = {.data = small, .capacity = sizeof small};
+
+    use_encoding(_i);
+    for (int i = 0; i < 20; i++)
+        put("0123456789012345678901234567890123456789");
+    OK(begin());
+    run_started(loop, &fixed);
+    ck_assert_int_eq(told.result, LEAT_E_LIMIT);
+    ck_assert(told.is_overrun);
+    ck_assert_uint_gt(told.needed_bytes, 20 * 40);
+    run_started(loop, &region);
+    ck_assert_int_eq(told.result, 0);
+    ck_assert_int_eq(
+        leat_kinesis_records_parse(region.data, region.size, told.encoding, &records, &err), 0);
+    ck_assert_uint_eq(records.count, 20);
+    /* One attempt: what is damaged is told, and the next one is whole again. */
+    fault(LEAT_LOCAL_FAULT_CUT, "GetRecords", 1);
+    run_started(loop, &region);
+    ck_assert_int_eq(told.result, LEAT_E_UNAVAILABLE);
+    ck_assert_int_eq(told.fault.kind, LEAT_FAULT_TRANSPORT);
+    fault(LEAT_LOCAL_FAULT_THROTTLE, "GetRecords", 1);
+    run_started(loop, &region);
+    ck_assert_int_eq(told.result, LEAT_E_THROTTLED);
+    ck_assert_int_eq(told.fault.kind, LEAT_FAULT_THROTTLED);
+    ck_assert_uint_eq(region.size, 0); /* a refusal does not touch it */
+    fault(LEAT_LOCAL_FAULT_STALE, "GetRecords", 1);
+    run_started(loop, &region);
+    ck_assert_int_eq(told.result, 0);
+    run_started(loop, &region); /* the dead connection is tried again silently */
+    ck_assert_int_eq(told.result, 0);
+    leat_local_kinesis_shift_clock(server, 301 * LEAT_SECOND_US);
+    run_started(loop, &region);
+    ck_assert_int_eq(told.result, LEAT_E_EXPIRED);
+    ck_assert_int_eq(told.fault.kind, LEAT_FAULT_EXPIRED_ITERATOR);
+    leat_event_loop_free(loop);
+}
+END_TEST
+
 /* ---- lies ------------------------------------------------------------------------------------ */
 
 START_TEST(iterators_expire)
@@ -537,6 +604,7 @@ main(void)
     tcase_add_loop_test(tests, reads_survive_any_damage, 0, 2 * HARMS);
     tcase_add_loop_test(tests, a_lost_answer_leaves_a_put_unknown, 0, 2);
     tcase_add_loop_test(tests, a_server_that_is_gone_is_told, 0, 2);
+    tcase_add_loop_test(tests, started_reads_are_told_once, 0, 2);
     tcase_add_loop_test(tests, iterators_expire, 0, 2);
     tcase_add_loop_test(tests, empty_and_repeated_answers, 0, 2);
     tcase_add_loop_test(tests, the_oldest_records_go_first, 0, 2);
