@@ -85,6 +85,20 @@ leat_local_write_null(struct leat_wire *wire, const char *key)
 }
 
 static void
+write_absent(struct leat_local_call *call, const char *key)
+{
+    if (call->plan.is_null)
+        leat_local_write_null(&call->wire, key);
+}
+
+/* A member that may be absent: how many it makes. */
+static size_t
+members(const struct leat_local_call *call, bool is_there)
+{
+    return is_there || call->plan.is_null ? 1 : 0;
+}
+
+static void
 write_hash_key(struct leat_wire *wire, const char *key, struct leat_hash_key hash_key)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
@@ -199,6 +213,8 @@ list_streams(struct leat_local_call *call)
     size_t begin = 0, count, end;
     int64_t limit = 100;
 
+    if (after.size == 0)
+        after = get_text(call->root, "NextToken"); /* a page's is its last name */
     leat_json_get_integer(call->root, "Limit", &limit);
     if (limit < 1 || limit > 10000)
         return leat_local_refuse(&call->refusal, "ValidationException",
@@ -206,37 +222,28 @@ list_streams(struct leat_local_call *call)
     leat_mutex_lock(&call->server->lock);
     count = server->store.stream_count;
     streams = server->store.streams;
-    qsort(streams, count, sizeof(struct leat_local_stream *), order_by_name);
+    if (count > 0)
+        qsort(streams, count, sizeof(struct leat_local_stream *), order_by_name);
     while (begin < count && after.size > 0 &&
            leat_slice_compare(leat_slice_from(streams[begin]->name), after) <= 0)
         begin++;
     end = count - begin > (size_t)limit ? begin + (size_t)limit : count;
-    leat_wire_object(&call->wire, NULL, 2);
+    leat_wire_object(&call->wire, NULL, 2 + members(call, end < count));
     leat_wire_array(&call->wire, "StreamNames", end - begin);
     for (size_t i = begin; i < end; i++)
         leat_wire_text(&call->wire, NULL, leat_slice_from(streams[i]->name));
     leat_wire_array_end(&call->wire);
     leat_wire_bool(&call->wire, "HasMoreStreams", end < count);
+    if (end < count)
+        leat_wire_text(&call->wire, "NextToken", leat_slice_from(streams[end - 1]->name));
+    else
+        write_absent(call, "NextToken");
     leat_wire_object_end(&call->wire);
     leat_mutex_unlock(&call->server->lock);
     return 0;
 }
 
 /* ---- shards ---------------------------------------------------------------------------------- */
-
-static void
-write_absent(struct leat_local_call *call, const char *key)
-{
-    if (call->plan.is_null)
-        leat_local_write_null(&call->wire, key);
-}
-
-/* A member that may be absent: how many it makes. */
-static size_t
-members(const struct leat_local_call *call, bool is_there)
-{
-    return is_there || call->plan.is_null ? 1 : 0;
-}
 
 static void
 write_sequence(struct leat_wire *wire, const char *key, const struct leat_local_shard *shard,

@@ -246,7 +246,6 @@ END_TEST
 
 START_TEST(a_server_stops_in_the_middle_of_waits)
 {
-    LEAT_AUTO_BUF heard = LEAT_BUF_INIT;
     int first = dial(), second = dial();
     int64_t began_us = leat_clock_monotonic_us();
 
