@@ -16,35 +16,55 @@ leat_aws_options_take(struct leat_aws_options *options, int letter, const char *
     case LEAT_AWS_PROFILE:
         options->profile = argument;
         return true;
+    case 'c':
+    case LEAT_AWS_CONFIG:
+        return leat_setup_argument(&options->setup, 'c', argument);
+    case LEAT_AWS_SET:
+        return leat_setup_argument(&options->setup, 's', argument);
     default:
         return false;
     }
 }
 
-void
-leat_aws_options_fill(struct leat_aws_options *options)
+static bool
+has_configuration(const struct leat_setup_arguments *setup)
 {
-    /* The region is looked up in this profile, too. No other thread runs yet. */
-    if (options->profile != NULL)
-        setenv("AWS_PROFILE", options->profile, 1);
-    options->aws = (struct leat_aws){
-        .region = options->region,
-        .endpoints = {[LEAT_SERVICE_KINESIS] = options->endpoint},
-        .credentials = options->profile != NULL ? leat_credentials_profile_new(options->profile)
-                                                : leat_credentials_default_new(),
-    };
+    const char *file = getenv("LEAT_CONFIG");
+
+    return setup->file != NULL || setup->override_count > 0 || (file != NULL && *file != '\0');
 }
 
-struct leat_kinesis *
-leat_aws_options_open(struct leat_aws_options *options, struct leat_error *err)
+int
+leat_aws_options_open(struct leat_aws_options *options, const char *command)
 {
-    leat_aws_options_fill(options);
-    return leat_kinesis_new(&options->aws, LEAT_KINESIS_AUTO, err);
+    static const struct leat_config nothing;
+    const char *profile = options->profile;
+
+    if (has_configuration(&options->setup)) {
+        int code = leat_setup_load(&options->setup, command, &options->config);
+
+        if (code != LEAT_EXIT_OK)
+            return code;
+    }
+    leat_setup_aws_init(&options->aws, options->config != NULL ? options->config : &nothing);
+    if (options->endpoint != NULL)
+        options->aws.endpoints[LEAT_SERVICE_KINESIS] = options->endpoint;
+    if (options->region != NULL)
+        options->aws.region = options->region;
+    if (profile != NULL) {
+        /* The region is looked up in this profile, too. No other thread runs yet. */
+        setenv("AWS_PROFILE", profile, 1);
+        leat_credentials_provider_free(options->aws.credentials);
+        options->aws.credentials = leat_credentials_profile_new(profile);
+    }
+    return LEAT_EXIT_OK;
 }
 
 void
 leat_aws_options_close(struct leat_aws_options *options)
 {
-    leat_credentials_provider_free(options->aws.credentials);
-    options->aws.credentials = NULL;
+    leat_setup_aws_release(&options->aws);
+    leat_config_free(options->config);
+    options->config = NULL;
+    leat_setup_arguments_release(&options->setup);
 }

@@ -17,7 +17,7 @@
 
 struct failures_arguments {
     struct leat_database_options database;
-    const char *action, *id, *application, *processor, *state;
+    const char *action, *id, *state;
     int64_t limit;
 };
 
@@ -30,8 +30,8 @@ help(void)
           "  leat failures show 5f0c9a11\n\n"
           "ls shows the latest first; show prints all of one letter and where its data is archived "
           "(an id's\nfirst letters do).\n\n"
-          "  --application NAME, --processor NAME, --state STATE   only these\n"
-          "  --limit N        at most so many (default: 100)\n" LEAT_DATABASE_HELP LEAT_OUTPUT_HELP,
+          "  --processor NAME, --state STATE   only these\n"
+          "  --limit N        at most so many (default: 100)\n" LEAT_DATABASE_HELP,
           stdout);
 }
 
@@ -53,25 +53,20 @@ static int
 parse_option(int letter, struct failures_arguments *arguments)
 {
     switch (letter) {
-    case 'd':
-        arguments->database.url = optarg;
-        return 0;
-    case 'a':
-        arguments->application = optarg;
-        return 0;
+    case 'h':
+        return -1;
     case 'p':
-        arguments->processor = optarg;
+        arguments->database.processor = optarg;
         return 0;
-    case 's':
+    case 't':
         arguments->state = optarg;
         return 0;
     case 'l':
         return parse_limit(optarg, &arguments->limit);
-    case 'o':
-        return leat_output_parse("failures", optarg, &arguments->database.output) ? 0
-                                                                                  : LEAT_EXIT_USAGE;
     default:
-        return letter == 'h' ? -1 : LEAT_EXIT_USAGE;
+        return leat_database_options_take(&arguments->database, letter, optarg) == 0
+                   ? 0
+                   : LEAT_EXIT_USAGE;
     }
 }
 
@@ -80,12 +75,10 @@ static int
 parse(int argc, char **argv, struct failures_arguments *arguments)
 {
     static const struct option options[] = {
-        {"database", required_argument, NULL, 'd'},
-        {"application", required_argument, NULL, 'a'},
+        LEAT_DATABASE_LONG_OPTIONS,
         {"processor", required_argument, NULL, 'p'},
-        {"state", required_argument, NULL, 's'},
+        {"state", required_argument, NULL, 't'},
         {"limit", required_argument, NULL, 'l'},
-        {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -93,22 +86,22 @@ parse(int argc, char **argv, struct failures_arguments *arguments)
 
     *arguments =
         (struct failures_arguments){.database.command = "failures", .limit = DEFAULT_LIMIT};
-    while ((letter = getopt_long(argc, argv, "d:a:p:s:l:o:h", options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, LEAT_DATABASE_LETTERS "h", options, NULL)) != -1) {
         if ((status = parse_option(letter, arguments)) != 0)
             return status;
     }
     arguments->action = optind < argc ? argv[optind] : "";
     arguments->id = optind + 1 < argc ? argv[optind + 1] : NULL;
-    if (strcmp(arguments->action, "ls") == 0 && optind + 1 == argc)
-        return 0;
-    if (strcmp(arguments->action, "show") == 0 && optind + 2 == argc)
-        return 0;
+    if (strcmp(arguments->action, "ls") == 0
+            ? optind + 1 == argc
+            : strcmp(arguments->action, "show") == 0 && optind + 2 == argc)
+        return leat_database_resolve(&arguments->database, LEAT_DATABASE_TARGET);
     fputs("leat failures: say ls, or show ID; see leat failures --help\n", stderr);
     return LEAT_EXIT_USAGE;
 }
 
 static int
-list(const struct failures_arguments *arguments)
+list(struct failures_arguments *arguments)
 {
     static const struct leat_sheet_column columns[] = {
         {"dead_letter_id"},
@@ -148,11 +141,12 @@ list(const struct failures_arguments *arguments)
     int code;
 
     leat_pg_parameters_init(&parameters);
-    leat_pg_add_text(&parameters, arguments->application);
-    leat_pg_add_text(&parameters, arguments->processor);
+    leat_pg_add_text(&parameters, arguments->database.application);
+    leat_pg_add_text(&parameters, arguments->database.processor);
     leat_pg_add_text(&parameters, arguments->state);
     leat_pg_add_int8(&parameters, arguments->limit);
-    code = leat_database_query(&arguments->database, "target", sql, &parameters, &result);
+    code =
+        leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
     if (code != LEAT_EXIT_OK)
         return code;
     if (arguments->database.output == LEAT_OUTPUT_TABLE && PQntuples(result) == arguments->limit)
@@ -238,7 +232,7 @@ is_id(const char *text)
 }
 
 static int
-show(const struct failures_arguments *arguments)
+show(struct failures_arguments *arguments)
 {
     static const char sql[] =
         "SELECT dead_letter_id::text, state::text, application::text, processor::text,"
@@ -264,7 +258,8 @@ show(const struct failures_arguments *arguments)
     }
     leat_pg_parameters_init(&parameters);
     leat_pg_add_text(&parameters, arguments->id);
-    code = leat_database_query(&arguments->database, "target", sql, &parameters, &result);
+    code =
+        leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
     if (code != LEAT_EXIT_OK)
         return code;
     if (PQntuples(result) != 1) {
@@ -287,9 +282,12 @@ leat_command_failures(int argc, char **argv)
     struct failures_arguments arguments;
     int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
+    if (status == -1) {
         help();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    return strcmp(arguments.action, "ls") == 0 ? list(&arguments) : show(&arguments);
+        status = LEAT_EXIT_OK;
+    } else if (status == LEAT_EXIT_OK) {
+        status = strcmp(arguments.action, "ls") == 0 ? list(&arguments) : show(&arguments);
+    }
+    leat_database_options_release(&arguments.database);
+    return status;
 }

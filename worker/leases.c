@@ -6,19 +6,13 @@
 #include "worker/command.h"
 #include "worker/database_options.h"
 
-struct lease_arguments {
-    struct leat_database_options database;
-    const char *application;
-};
-
 static void
 help_leases(void)
 {
     fputs("leat leases: who reads which shard\n\n"
           "  leat leases --database postgresql://leat@localhost/leat\n"
-          "  leat leases --application weather -o json | jq 'select(.owner == null)'\n\n"
-          "  --application NAME  one application's (default: all)\n" LEAT_DATABASE_HELP
-              LEAT_OUTPUT_HELP,
+          "  leat leases --application weather -o json | jq 'select(.owner == "
+          "null)'\n\n" LEAT_DATABASE_HELP,
           stdout);
 }
 
@@ -27,48 +21,41 @@ help_workers(void)
 {
     fputs("leat workers: the worker processes, their health and what they hold\n\n"
           "  leat workers --database postgresql://leat@localhost/leat\n"
-          "  leat workers --application weather -o json | jq 'select(.state == \"alive\")'\n\n"
-          "  --application NAME  one application's (default: all)\n" LEAT_DATABASE_HELP
-              LEAT_OUTPUT_HELP "\nstate `silent` is alive, but its time has run out: it is being "
+          "  leat workers --application weather -o json | jq 'select(.state == "
+          "\"alive\")'\n\n" LEAT_DATABASE_HELP
+          "\nstate `silent` is alive, but its time has run out: it is being "
           "judged, or nobody is there to judge it.\n",
           stdout);
 }
 
 /* 0, an exit code, or -1 when help was asked for. */
 static int
-parse(int argc, char **argv, struct lease_arguments *arguments)
+parse(int argc, char **argv, struct leat_database_options *options)
 {
-    static const struct option options[] = {
-        {"database", required_argument, NULL, 'd'},
-        {"application", required_argument, NULL, 'a'},
-        {"output", required_argument, NULL, 'o'},
+    static const struct option known[] = {
+        LEAT_DATABASE_LONG_OPTIONS,
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    int letter;
+    int letter, status;
 
-    *arguments = (struct lease_arguments){.database.command = argv[0]};
-    while ((letter = getopt_long(argc, argv, "d:a:o:h", options, NULL)) != -1) {
-        if (letter == 'd')
-            arguments->database.url = optarg;
-        else if (letter == 'a')
-            arguments->application = optarg;
-        else if (letter == 'o') {
-            if (!leat_output_parse(argv[0], optarg, &arguments->database.output))
-                return LEAT_EXIT_USAGE;
-        } else
-            return letter == 'h' ? -1 : LEAT_EXIT_USAGE;
+    *options = (struct leat_database_options){.command = argv[0]};
+    while ((letter = getopt_long(argc, argv, LEAT_DATABASE_LETTERS "h", known, NULL)) != -1) {
+        if (letter == 'h')
+            return -1;
+        if ((status = leat_database_options_take(options, letter, optarg)) != 0)
+            return LEAT_EXIT_USAGE;
     }
     if (optind != argc) {
         fprintf(stderr, "leat %s: what is \"%s\"? It takes options alone; see leat %s --help\n",
                 argv[0], argv[optind], argv[0]);
         return LEAT_EXIT_USAGE;
     }
-    return 0;
+    return leat_database_resolve(options, LEAT_DATABASE_LEASE);
 }
 
 static int
-show(const struct lease_arguments *arguments, const char *sql,
+show(struct leat_database_options *options, const char *sql,
      const struct leat_sheet_column *columns, size_t column_count)
 {
     struct leat_pg_parameters parameters;
@@ -76,11 +63,27 @@ show(const struct lease_arguments *arguments, const char *sql,
     int code;
 
     leat_pg_parameters_init(&parameters);
-    leat_pg_add_text(&parameters, arguments->application);
-    code = leat_database_query(&arguments->database, "lease", sql, &parameters, &result);
-    return code != LEAT_EXIT_OK
-               ? code
-               : leat_database_show(&arguments->database, columns, column_count, result);
+    leat_pg_add_text(&parameters, options->application);
+    code = leat_database_query(options, LEAT_DATABASE_LEASE, sql, &parameters, &result);
+    return code != LEAT_EXIT_OK ? code : leat_database_show(options, columns, column_count, result);
+}
+
+/* A whole command: its help, or its rows. */
+static int
+run(int argc, char **argv, void (*help)(void), const char *sql,
+    const struct leat_sheet_column *columns, size_t column_count)
+{
+    struct leat_database_options options;
+    int status = parse(argc, argv, &options);
+
+    if (status == -1) {
+        help();
+        status = LEAT_EXIT_OK;
+    } else if (status == LEAT_EXIT_OK) {
+        status = show(&options, sql, columns, column_count);
+    }
+    leat_database_options_release(&options);
+    return status;
 }
 
 int
@@ -123,14 +126,8 @@ leat_command_leases(int argc, char **argv)
         " AND n.incarnation = l.next_owner"
         " WHERE $1::text IS NULL OR l.application = $1"
         " ORDER BY l.application, l.stream_id, l.shard";
-    struct lease_arguments arguments;
-    int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
-        help_leases();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    return show(&arguments, sql, columns, LEAT_COUNT_OF(columns));
+    return run(argc, argv, help_leases, sql, columns, LEAT_COUNT_OF(columns));
 }
 
 int
@@ -166,12 +163,6 @@ leat_command_workers(int argc, char **argv)
         " AND l.lease_owner = w.incarnation"
         " WHERE $1::text IS NULL OR w.application = $1"
         " GROUP BY w.application, w.worker_id ORDER BY w.application, w.worker_id";
-    struct lease_arguments arguments;
-    int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
-        help_workers();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    return show(&arguments, sql, columns, LEAT_COUNT_OF(columns));
+    return run(argc, argv, help_workers, sql, columns, LEAT_COUNT_OF(columns));
 }

@@ -160,7 +160,7 @@ parse(int argc, char **argv, struct put_arguments *arguments)
     int letter, status;
 
     *arguments = (struct put_arguments){0};
-    while ((letter = getopt_long(argc, argv, "qh", options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, LEAT_AWS_LETTERS "qh", options, NULL)) != -1) {
         if ((status = parse_option(letter, arguments)) != 0)
             return status;
     }
@@ -362,13 +362,15 @@ leat_command_put(int argc, char **argv)
     struct put_arguments arguments;
     int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
+    if (status == -1) {
         help();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    leat_aws_options_fill(&arguments.aws);
-    arguments.producer.aws = &arguments.aws.aws;
-    status = put_stream(&arguments);
+        status = LEAT_EXIT_OK;
+    } else if (status == LEAT_EXIT_OK) {
+        status = leat_aws_options_open(&arguments.aws, "put");
+        arguments.producer.aws = &arguments.aws.aws;
+        if (status == LEAT_EXIT_OK)
+            status = put_stream(&arguments);
+    }
     leat_aws_options_close(&arguments.aws);
     return status;
 }

@@ -476,7 +476,7 @@ parse(int argc, char **argv, struct streams_arguments *arguments)
     int letter, status;
 
     *arguments = (struct streams_arguments){.shards = 1, .wait_us = DEFAULT_WAIT_US};
-    while ((letter = getopt_long(argc, argv, "qo:h", options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, LEAT_AWS_LETTERS "qo:h", options, NULL)) != -1) {
         if ((status = parse_option(letter, arguments)) != 0)
             return status;
     }
@@ -508,36 +508,55 @@ find_action(const struct streams_arguments *arguments, const char *name)
     return NULL;
 }
 
-int
-leat_command_streams(int argc, char **argv)
+static int
+act(struct streams_arguments *arguments, const struct action *action)
 {
-    struct streams_arguments arguments;
-    const struct action *action;
+    int code = leat_aws_options_open(&arguments->aws, "streams"), status;
     struct leat_error err;
-    int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
-        help();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    if (arguments.count < 0) {
+    if (code != LEAT_EXIT_OK)
+        return code;
+    arguments->kinesis = leat_kinesis_new(&arguments->aws.aws, LEAT_KINESIS_AUTO, &err);
+    status = arguments->kinesis == NULL ? err.code : action->run(arguments, &err);
+    leat_kinesis_free(arguments->kinesis);
+    return status < 0 ? leat_command_failed("streams", &err) : LEAT_EXIT_OK;
+}
+
+static int
+run(struct streams_arguments *arguments)
+{
+    const struct action *action;
+
+    if (arguments->count < 0) {
         fputs("leat streams: say create, ls, show, split, merge or delete; see leat streams "
               "--help\n",
               stderr);
         return LEAT_EXIT_USAGE;
     }
-    action = find_action(&arguments, arguments.operands[-1]);
+    action = find_action(arguments, arguments->operands[-1]);
     if (action == NULL)
         return LEAT_EXIT_USAGE;
-    if (action->run == delete_stream && !arguments.is_sure) {
+    if (action->run == delete_stream && !arguments->is_sure) {
         fprintf(stderr,
                 "leat streams: stream \"%s\" would be deleted with all its records: say --yes\n",
-                arguments.operands[0]);
+                arguments->operands[0]);
         return LEAT_EXIT_USAGE;
     }
-    arguments.kinesis = leat_aws_options_open(&arguments.aws, &err);
-    status = arguments.kinesis == NULL ? err.code : action->run(&arguments, &err);
-    leat_kinesis_free(arguments.kinesis);
+    return act(arguments, action);
+}
+
+int
+leat_command_streams(int argc, char **argv)
+{
+    struct streams_arguments arguments;
+    int status = parse(argc, argv, &arguments);
+
+    if (status == -1) {
+        help();
+        status = LEAT_EXIT_OK;
+    } else if (status == LEAT_EXIT_OK) {
+        status = run(&arguments);
+    }
     leat_aws_options_close(&arguments.aws);
-    return status < 0 ? leat_command_failed("streams", &err) : LEAT_EXIT_OK;
+    return status;
 }

@@ -130,7 +130,7 @@ parse(int argc, char **argv, struct tail_arguments *arguments)
     int letter, status;
 
     *arguments = (struct tail_arguments){0};
-    while ((letter = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, LEAT_AWS_LETTERS "n:h", options, NULL)) != -1) {
         if ((status = parse_option(letter, arguments)) != 0)
             return status;
     }
@@ -230,7 +230,7 @@ tail(struct tail_arguments *arguments, struct leat_error *err)
 
     if (status < 0)
         return status;
-    arguments->tail.kinesis = leat_aws_options_open(&arguments->aws, err);
+    arguments->tail.kinesis = leat_kinesis_new(&arguments->aws.aws, LEAT_KINESIS_AUTO, err);
     if (arguments->tail.kinesis == NULL)
         return err->code;
     leat_buf_init(&printer.lines, SIZE_MAX);
@@ -252,11 +252,14 @@ leat_command_tail(int argc, char **argv)
     struct leat_error err;
     int status = parse(argc, argv, &arguments);
 
-    if (status == -1)
+    if (status == -1) {
         help();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    status = tail(&arguments, &err);
+        status = LEAT_EXIT_OK;
+    } else if (status == LEAT_EXIT_OK) {
+        status = leat_aws_options_open(&arguments.aws, "tail");
+        if (status == LEAT_EXIT_OK && tail(&arguments, &err) < 0)
+            status = leat_command_failed("tail", &err);
+    }
     leat_aws_options_close(&arguments.aws);
-    return status < 0 ? leat_command_failed("tail", &err) : LEAT_EXIT_OK;
+    return status;
 }
