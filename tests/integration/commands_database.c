@@ -281,6 +281,48 @@ START_TEST(one_letter_is_shown)
 }
 END_TEST
 
+/* The configuration says which database, whose application, and which target. */
+START_TEST(configuration_says_where)
+{
+    char file_name[] = "/tmp/leat-commands-XXXXXX";
+    int fd = mkstemp(file_name);
+    FILE *file = fdopen(fd, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fprintf(
+        file,
+        "application: weather\ndatabase: { url: \"%s\" }\nstreams: [s]\nprocessors:\n"
+        "  - { name: rollup, plugin: print, target: { plugin: postgres } }\n"
+        "  - { name: copy, plugin: print, target: { plugin: postgres, url: \"host=/nowhere\" } }\n"
+        "archive: { url: \"file:///tmp/none\" }\n",
+        url);
+    fclose(file);
+    add_fleet();
+    add_letters();
+    unsetenv("LEAT_DATABASE__URL");
+    LEAT("leases", "-c", file_name, "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 2); /* the application's alone */
+    LEAT("leases", "-c", file_name, "-o", "json", "--application", "other");
+    ck_assert_uint_eq(program_run_lines(&run), 1);
+    LEAT("failures", "ls", "-c", file_name);
+    ck_assert_int_eq(run.code, 2);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "--processor"));
+    LEAT("failures", "ls", "-c", file_name, "--processor", "rollup", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 1);
+    LEAT("failures", "ls", "-c", file_name, "--processor", "copy");
+    ck_assert_int_eq(run.code, 3);
+    LEAT("failures", "ls", "-c", file_name, "--processor", "nobody");
+    ck_assert_int_eq(run.code, 2);
+    setenv("LEAT_CONFIG", file_name, 1);
+    LEAT("workers", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    unsetenv("LEAT_CONFIG");
+    unlink(file_name);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_said)
 {
     empty_database();
@@ -324,6 +366,7 @@ main(void)
     tcase_add_test(tests, workers_are_told);
     tcase_add_test(tests, failures_are_listed);
     tcase_add_test(tests, one_letter_is_shown);
+    tcase_add_test(tests, configuration_says_where);
     tcase_add_test(tests, what_is_wrong_is_said);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

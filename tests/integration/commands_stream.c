@@ -1,5 +1,7 @@
 /* put, tail and streams, as processes, against our own Kinesis. */
 #include <json-c/json.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -271,6 +273,49 @@ START_TEST(from_and_count)
 }
 END_TEST
 
+static void *
+reshard_later(void *context)
+{
+    int64_t until_us = leat_clock_monotonic_us() + 600 * LEAT_MS_US;
+    struct leat_error local;
+    char data[20];
+
+    while (leat_clock_monotonic_us() < until_us)
+        sched_yield();
+    for (int i = 0; i < 10; i++) {
+        snprintf(data, sizeof data, "parent %d", i);
+        leat_local_kinesis_put(server, "s", leat_slice_from(data), leat_slice_from("0"),
+                               leat_slice_from(data), NULL, &local);
+    }
+    leat_local_kinesis_split(server, "s", "shardId-000000000000", &local);
+    for (int i = 0; i < 10; i++) {
+        snprintf(data, sizeof data, "child %d", i);
+        leat_local_kinesis_put(server, "s", leat_slice_from(data), leat_slice_from("0"),
+                               leat_slice_from(data), NULL, &local);
+    }
+    return NULL;
+}
+
+/* Following from the tip: what was there is not shown, what comes is, through a split that comes meanwhile. */
+START_TEST(tail_follows_through_a_split)
+{
+    pthread_t thread;
+
+    put_local("old");
+    ck_assert_int_eq(pthread_create(&thread, NULL, reshard_later, NULL), 0);
+    LEAT("tail", "s", "-n", "20");
+    pthread_join(thread, NULL);
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 20);
+    for (size_t i = 0; i < 20; i++) {
+        char data[20];
+
+        snprintf(data, sizeof data, "%s %zu", i < 10 ? "parent" : "child", i % 10);
+        ck_assert_str_eq(member(i, "data"), data);
+    }
+}
+END_TEST
+
 /* Iterators that expire, throttles, empty answers: tail goes on where it was. */
 START_TEST(tail_survives_faults)
 {
@@ -454,6 +499,7 @@ main(void)
     tcase_add_test(tests, rate_is_kept);
     tcase_add_test(tests, children_come_after_parents);
     tcase_add_test(tests, from_and_count);
+    tcase_add_test(tests, tail_follows_through_a_split);
     tcase_add_test(tests, tail_survives_faults);
     tcase_add_test(tests, put_tells_what_failed);
     tcase_add_test(tests, streams_are_made_and_deleted);
