@@ -18,12 +18,15 @@ struct leat_command {
     int (*run)(int argc, char **argv);
 };
 
+int leat_command_config(int argc, char **argv);
 int leat_command_db(int argc, char **argv);
 int leat_command_failures(int argc, char **argv);
 int leat_command_leases(int argc, char **argv);
+int leat_command_plugin(int argc, char **argv);
 int leat_command_put(int argc, char **argv);
 int leat_command_streams(int argc, char **argv);
 int leat_command_tail(int argc, char **argv);
+int leat_command_validate(int argc, char **argv);
 int leat_command_worker(int argc, char **argv);
 int leat_command_version(int argc, char **argv);
 int leat_command_workers(int argc, char **argv);

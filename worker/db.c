@@ -1,15 +1,21 @@
-/* `leat db`: numbered migrations per database role, their status, and the GRANTs that a worker's user needs. */
+/*
+ * `leat db`: numbered migrations per database role, their status, the GRANTs that a worker's user needs, and the processors'
+ * own tables. With a configuration the databases are the configuration's.
+ */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "config/mask.h"
 #include "postgres/migrate.h"
-#include "worker/command.h"
+#include "worker/databases.h"
+#include "worker/setup.h"
 
 struct db_arguments {
-    const char *action, *database, *role, *user;
+    struct leat_setup_arguments setup;
+    const char *action, *database, *role, *user, *processor;
 };
 
 static void
@@ -17,13 +23,19 @@ help(void)
 {
     fputs("leat db: the databases' schemas\n\n"
           "  leat db migrate --database postgresql://leat@localhost/leat\n"
+          "  leat db migrate -c leat.yaml\n"
           "  leat db status  --database \"host=/run/postgresql dbname=leat\"\n"
-          "  leat db grants  --user leat_worker\n\n"
+          "  leat db grants  --user leat_worker\n"
+          "  leat db ddl     -c leat.yaml --processor rollup | psql\n\n"
+          "migrate and status with a configuration: the lease database and that of every postgres "
+          "target.\n"
+          "ddl prints what makes the tables that processors write to.\n\n"
           "  --database URL   URI or conninfo; default: $LEAT_DATABASE__URL. Passwords by libpq's "
           "own\n"
           "                   means (PGPASSFILE, service files), not on a command line\n"
           "  --role ROLE      lease | target (default: both)\n"
-          "  --user NAME      grants: the database user that workers connect as\n",
+          "  --user NAME      grants: the database user that workers connect as\n"
+          "  --processor NAME ddl: of this one (default: all)\n" LEAT_SETUP_HELP,
           stdout);
 }
 
@@ -32,6 +44,8 @@ static int
 parse(int argc, char **argv, struct db_arguments *arguments)
 {
     static const struct option options[] = {
+        LEAT_SETUP_LONG,
+        {"processor", required_argument, NULL, 'p'},
         {"database", required_argument, NULL, 'd'},
         {"role", required_argument, NULL, 'r'},
         {"user", required_argument, NULL, 'u'},
@@ -40,19 +54,26 @@ parse(int argc, char **argv, struct db_arguments *arguments)
     };
     int letter;
 
-    *arguments = (struct db_arguments){.database = getenv("LEAT_DATABASE__URL")};
-    while ((letter = getopt_long(argc, argv, "d:r:u:h", options, NULL)) != -1) {
+    *arguments = (struct db_arguments){0};
+    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "d:r:u:p:h", options, NULL)) !=
+           -1) {
         if (letter == 'd')
             arguments->database = optarg;
         else if (letter == 'r')
             arguments->role = optarg;
         else if (letter == 'u')
             arguments->user = optarg;
-        else
+        else if (letter == 'p')
+            arguments->processor = optarg;
+        else if (!leat_setup_argument(&arguments->setup, letter, optarg))
             return letter == 'h' ? -1 : LEAT_EXIT_USAGE;
     }
     if (optind + 1 != argc) {
-        fputs("leat db: say one of migrate, status, grants; see leat db --help\n", stderr);
+        fputs("leat db: say one of migrate, status, grants, ddl; see leat db --help\n", stderr);
+        return LEAT_EXIT_USAGE;
+    }
+    if (arguments->database != NULL && arguments->setup.file != NULL) {
+        fputs("leat db: --database and -c exclude each other\n", stderr);
         return LEAT_EXIT_USAGE;
     }
     arguments->action = argv[optind];
@@ -89,29 +110,88 @@ show_status(struct leat_pg_connection *connection, const char *role, struct leat
     return status;
 }
 
+typedef int (*role_fn)(struct leat_pg_connection *, const char *, struct leat_error *);
+
 static int
-for_each_role(const struct db_arguments *arguments,
-              int (*act)(struct leat_pg_connection *, const char *, struct leat_error *))
+for_each_role(const struct db_arguments *arguments, const struct leat_database *database,
+              role_fn act)
 {
     static const char *const roles[] = {"lease", "target"};
-    struct leat_pg_options options = {.url = arguments->database, .application_name = "leat db"};
+    struct leat_pg_options options = {.url = database->url, .application_name = "leat db"};
     struct leat_pg_connection *connection;
     struct leat_error err;
-    int status;
+    int status = leat_pg_connect(&options, &connection, &err);
 
-    if (arguments->database == NULL) {
-        fputs("leat db: no database given: --database URL, or LEAT_DATABASE__URL\n", stderr);
-        return LEAT_EXIT_USAGE;
-    }
-    status = leat_pg_connect(&options, &connection, &err);
     if (status != 0)
         return leat_command_failed("db", &err);
-    for (size_t i = 0; status == 0 && i < LEAT_COUNT_OF(roles); i++) {
+    for (size_t i = database->has_lease ? 0 : 1; status == 0 && i < LEAT_COUNT_OF(roles); i++) {
         if (is_wanted(arguments, roles[i]))
             status = act(connection, roles[i], &err);
     }
     leat_pg_close(connection);
     return status != 0 ? leat_command_failed("db", &err) : LEAT_EXIT_OK;
+}
+
+/* The configuration's where there is one; else the one that was named. */
+static int
+find_databases(const struct db_arguments *arguments, struct leat_databases *databases)
+{
+    const char *url = arguments->database != NULL ? arguments->database
+                                                  : getenv("LEAT_DATABASE__URL");
+    struct leat_config *config;
+    struct leat_error err;
+    int code, status;
+
+    if (arguments->setup.file == NULL) {
+        if (url != NULL)
+            leat_databases_add(databases, url, true);
+        else
+            fputs("leat db: no database given: --database URL, LEAT_DATABASE__URL, or -c FILE\n",
+                  stderr);
+        return url != NULL ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
+    }
+    code = leat_setup_load(&arguments->setup, "db", &config);
+    if (code != LEAT_EXIT_OK)
+        return code;
+    status = leat_databases_of(config, databases, &err);
+    leat_config_free(config);
+    return status != 0 ? leat_command_failed("db", &err) : LEAT_EXIT_OK;
+}
+
+/* Goes on after a failure: one database that is down is no reason to leave the others as they are. */
+static int
+for_each_database(const struct db_arguments *arguments, role_fn act)
+{
+    struct leat_databases databases = {0};
+    int code = find_databases(arguments, &databases);
+
+    for (size_t i = 0; i < databases.count && code != LEAT_EXIT_USAGE; i++) {
+        LEAT_AUTO_BUF url = LEAT_BUF_INIT;
+        int done;
+
+        leat_url_mask(databases.items[i].url, &url);
+        if (databases.count > 1) {
+            printf("%s\n", leat_buf_text(&url));
+            fflush(stdout);
+        }
+        done = for_each_role(arguments, &databases.items[i], act);
+        code = code == LEAT_EXIT_OK ? done : code;
+    }
+    leat_databases_release(&databases);
+    return code;
+}
+
+static int
+print_ddl(const struct db_arguments *arguments)
+{
+    struct leat_config *config;
+    int code = leat_setup_load(&arguments->setup, "db", &config);
+
+    if (code != LEAT_EXIT_OK)
+        return code;
+    code = leat_databases_print_ddl(config, arguments->processor);
+    leat_config_free(config);
+    return code;
 }
 
 static int
@@ -140,12 +220,14 @@ act(const struct db_arguments *arguments)
         return LEAT_EXIT_USAGE;
     }
     if (strcmp(arguments->action, "migrate") == 0)
-        return for_each_role(arguments, migrate);
+        return for_each_database(arguments, migrate);
     if (strcmp(arguments->action, "status") == 0)
-        return for_each_role(arguments, show_status);
+        return for_each_database(arguments, show_status);
     if (strcmp(arguments->action, "grants") == 0)
         return print_grants(arguments);
-    fprintf(stderr, "leat db: there is no action \"%s\": migrate, status or grants\n",
+    if (strcmp(arguments->action, "ddl") == 0)
+        return print_ddl(arguments);
+    fprintf(stderr, "leat db: there is no action \"%s\": migrate, status, grants or ddl\n",
             arguments->action);
     return LEAT_EXIT_USAGE;
 }
@@ -158,7 +240,8 @@ leat_command_db(int argc, char **argv)
 
     if (status == -1)
         help();
-    if (status != 0)
-        return status == -1 ? LEAT_EXIT_OK : status;
-    return act(&arguments);
+    else if (status == 0)
+        status = act(&arguments);
+    leat_setup_arguments_release(&arguments.setup);
+    return status == -1 ? LEAT_EXIT_OK : status;
 }

@@ -7,7 +7,11 @@
 #include "worker/command.h"
 
 static const struct leat_command commands[] = {
-    {"db", "migrate and inspect the databases (migrate | status | grants)", leat_command_db},
+    {"validate", "everything that is wrong with a configuration", leat_command_validate},
+    {"config", "the configuration as leat understands it (show | schema | reference)",
+     leat_command_config},
+    {"plugin", "what a plugin is and takes (info)", leat_command_plugin},
+    {"db", "migrate and inspect the databases (migrate | status | grants | ddl)", leat_command_db},
     {"streams", "streams and their shards (create | ls | show | split | merge | delete)",
      leat_command_streams},
     {"put", "put lines of standard input into a stream", leat_command_put},

@@ -260,6 +260,20 @@ leat_setup_tables_release(const struct leat_setup_processor *setup, void *instan
         setup->plugin->close(instance);
 }
 
+int
+leat_setup_target_open(const struct leat_setup_processor *setup, const struct leat_config *config,
+                       const char *url, void **ret_target, struct leat_error *err)
+{
+    struct leat_target_context context = {
+        .size = sizeof context,
+        .application = leat_slice_from(config->application),
+        .processor = leat_slice_from(setup->config->name),
+        .url = leat_slice_from(url),
+    };
+
+    return setup->target->open(&leat_setup_host, &context, &setup->target_options, ret_target, err);
+}
+
 /* ---- a host for plugins that are not run --------------------------------------------------- */
 
 static void

@@ -68,6 +68,11 @@ const struct leat_table *leat_setup_tables(const struct leat_setup_processor *se
                                            struct leat_error *err);
 void leat_setup_tables_release(const struct leat_setup_processor *setup, void *instance);
 
+/* Opens the configured target at this URL, which it may borrow until the target's close. Connects nowhere. */
+int leat_setup_target_open(const struct leat_setup_processor *setup,
+                           const struct leat_config *config, const char *url, void **ret_target,
+                           struct leat_error *err);
+
 /* A host for plugins that are asked, not run: logs go to standard error, metrics nowhere. */
 extern const struct leat_host leat_setup_host;
 

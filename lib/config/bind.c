@@ -4,7 +4,10 @@
  */
 #include "base/memory.h"
 #include "config/inside.h"
+#include "config/mask.h"
 #include "config/value.h"
+
+#define KEY_BYTES 200 /* of an option's name; YAML itself reads back no key above 1,024 */
 
 struct binding {
     struct leat_arena *arena;
@@ -121,6 +124,21 @@ bind_scalar(struct binding *binding, const struct leat_property *property, struc
     }
 }
 
+/* Names that a plugin decides about. The file's keys hold no variables; what comes from outside is as strict. */
+static bool
+is_good_key(struct binding *binding, struct leat_node *node, const char *path)
+{
+    if (strlen(node->key) <= KEY_BYTES && strstr(node->key, "${") == NULL)
+        return true;
+    if (!node->is_bad)
+        leat_problem_add(binding->problems, node->key_place,
+                         strlen(node->key) > KEY_BYTES ? "%.200s: a key has at most %d bytes"
+                                                       : "%.200s: a key cannot hold a variable",
+                         path, KEY_BYTES);
+    node->is_bad = true;
+    return false;
+}
+
 /* Slices of the children's texts; of maps keys and values by turns. */
 static const struct leat_slice *
 bind_texts(struct binding *binding, struct leat_node *node, const char *path, size_t *ret_count)
@@ -134,7 +152,8 @@ bind_texts(struct binding *binding, struct leat_node *node, const char *path, si
                                ? child->key
                                : leat_arena_printf(binding->arena, "%zu", count / per_child);
 
-        if (!has_kind(binding, child, LEAT_NODE_SCALAR, path_of(binding, path, name)))
+        if (!has_kind(binding, child, LEAT_NODE_SCALAR, path_of(binding, path, name)) ||
+            (per_child == 2 && !is_good_key(binding, child, path)))
             continue;
         if (per_child == 2)
             texts[count++] = leat_slice_from(child->key);
@@ -180,7 +199,7 @@ bind_options(struct binding *binding, const struct leat_property *property, stru
     for (struct leat_node *child = node->first; child != NULL; child = child->next) {
         struct leat_config_option *option = &options[count];
 
-        if (child->is_bad)
+        if (child->is_bad || !is_good_key(binding, child, path))
             continue;
         option->name = child->key;
         option->kind = (int)child->kind;

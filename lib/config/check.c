@@ -241,14 +241,14 @@ check_leases(struct checking *checking)
                      leat_buf_text(&least));
 }
 
+/* As the archive takes it: names of letters begin so in any case. */
 static bool
 has_known_places(const char *url)
 {
-    for (; (url = strpbrk(url, "{}")) != NULL; url += strcspn(url, "}") + 1) {
-        if (strncmp(url, "{application}", 13) != 0 && strncmp(url, "{stream}", 8) != 0)
-            return false;
-    }
-    return true;
+    const char *brace = strpbrk(url, "{}");
+
+    return brace == NULL || strcmp(brace, "{application}/{stream}/") == 0 ||
+           strcmp(brace, "{application}/{stream}") == 0;
 }
 
 static void
@@ -270,8 +270,8 @@ check_archive(struct checking *checking)
         leat_problem_add(checking->problems, place, "archive.url \"%.200s\" names no bucket", url);
     else if (!has_known_places(url))
         leat_problem_add(checking->problems, place,
-                         "archive.url \"%.200s\": {application} and {stream} are all that is "
-                         "replaced",
+                         "archive.url \"%.200s\": of names in braces it may only end with "
+                         "{application}/{stream}/",
                          url);
 }
 

@@ -20,6 +20,7 @@ struct leat_config_option {
     size_t item_count;
     int line, column;   /* of the value; 0: not from the file */
     const char *origin; /* "environment LEAT_…" or "--set …"; NULL: from the file */
+    bool is_hidden;     /* see leat_config_hide */
 };
 
 enum leat_start_kind {
@@ -125,8 +126,13 @@ int leat_config_parse(const char *name, struct leat_slice text, leat_config_repo
                       void *context, struct leat_config **ret_config);
 void leat_config_free(struct leat_config *config);
 
-/* `leat config show [--origin]`: every value as YAML, with where it came from; secrets masked. */
+/*
+ * `leat config show [--origin]`: every value as YAML, with where it came from; secrets masked. What is not set is a comment;
+ * the rest reads back as the same configuration (but for what was masked).
+ */
 void leat_config_show(const struct leat_config *config, bool with_origin, struct leat_buf *out);
+/* From now on show masks this option of the configuration's: which of its options are secrets, only a plugin knows. */
+void leat_config_hide(struct leat_config *config, const struct leat_config_option *option);
 /* schemas/config.schema.json, from the table. */
 void leat_config_schema(struct leat_buf *out);
 /* docs/configuration.md's table, from the table. */

@@ -44,9 +44,4 @@ void leat_config_bind(struct leat_node *root, struct leat_config *config,
 void leat_config_check(struct leat_node *root, struct leat_config *config,
                        struct leat_problems *problems);
 
-/* Is there a password in this URL or conninfo? */
-bool leat_url_has_password(const char *url);
-/* The text with *** for the passwords of URLs and conninfos in it. */
-void leat_url_mask(const char *url, struct leat_buf *out);
-
 #endif

@@ -2,12 +2,12 @@
  * Passwords in URLs (scheme://user:PASSWORD@host, ?password=…) and conninfos (password=…). What shows a text that may be one
  * shows it through here.
  */
+#include "config/mask.h"
+
 #include <ctype.h>
 #include <strings.h>
 
-#include "config/inside.h"
-
-static const char *const words[] = {"sslpassword=", "password="};
+static const char *const words[] = {"password", "passwd", "secret", "token"};
 
 /* The password of "scheme://user:password@": from after the colon up to the last '@' before the path. */
 static bool
@@ -34,22 +34,42 @@ find_user_password(const char *text, size_t *ret_begin, size_t *ret_end)
     return true;
 }
 
-/* Does a key=value with a password begin here? The size of the key, or 0. */
-static size_t
-password_key(const char *text, size_t at)
+bool
+leat_name_is_secret(struct leat_slice name)
 {
-    if (at > 0 && (isalnum((unsigned char)text[at - 1]) || text[at - 1] == '_'))
-        return 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t size = strlen(words[i]) - 1, blanks;
+        size_t size = strlen(words[i]);
 
-        if (strncasecmp(text + at, words[i], size) != 0)
-            continue;
-        blanks = strspn(text + at + size, " \t");
-        if (text[at + size + blanks] == '=')
-            return size + blanks + 1 + strspn(text + at + size + blanks + 1, " \t");
+        for (size_t at = 0; at + size <= name.size; at++) {
+            if (strncasecmp((const char *)name.data + at, words[i], size) == 0)
+                return true;
+        }
     }
-    return 0;
+    return false;
+}
+
+static bool
+is_name_byte(char byte)
+{
+    return isalnum((unsigned char)byte) || byte == '_' || byte == '-';
+}
+
+/* Does a key=value with a secret begin here? The size of the key with its '=', or 0. */
+static size_t
+secret_key(const char *text, size_t at)
+{
+    size_t size = 0;
+
+    if (at > 0 && is_name_byte(text[at - 1]))
+        return 0;
+    while (is_name_byte(text[at + size]))
+        size++;
+    if (size == 0 || !leat_name_is_secret(leat_slice_make(text + at, size)))
+        return 0;
+    size += strspn(text + at + size, " \t");
+    if (text[at + size] != '=')
+        return 0;
+    return size + 1 + strspn(text + at + size + 1, " \t");
 }
 
 /* Of a conninfo's value, quoted or not, or of a query's. */
@@ -80,7 +100,7 @@ scan(const char *url, struct leat_buf *out)
 
     find_user_password(url, &begin, &end);
     while (url[at] != '\0') {
-        size_t key = password_key(url, at), size = 0;
+        size_t key = secret_key(url, at), size = 0;
 
         if (at == begin) {
             size = end - begin;

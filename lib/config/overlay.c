@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "base/encoding.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "config/inside.h"
@@ -170,10 +171,10 @@ set_in_list(struct overlay *overlay, const struct leat_property *property, struc
     if (item == NULL)
         return;
     if (property->type == LEAT_PROPERTY_TEXTS) {
-        if (behind == NULL)
-            make_scalar(overlay, item);
-        else
+        if (behind != NULL)
             refuse_inside(overlay, path);
+        make_scalar(overlay, item);
+        item->is_bad = behind != NULL;
         return;
     }
     if (behind == NULL && property->shorthand != NULL) {
@@ -257,6 +258,17 @@ set_in_map(struct overlay *overlay, const struct leat_property *properties, stru
         make_scalar(overlay, get_or_add(overlay, map, key, LEAT_NODE_SCALAR));
 }
 
+/* What is shown has to read back. */
+static void
+set_at_top(struct overlay *overlay, struct leat_node *root, const char *path)
+{
+    if (leat_utf8_is_valid(leat_slice_from(path)) &&
+        leat_utf8_is_valid(leat_slice_from(overlay->value)))
+        set_in_map(overlay, leat_properties, root, "", path);
+    else
+        leat_problem_add(overlay->problems, overlay->place, "this is no UTF-8");
+}
+
 /* ---- where they come from ------------------------------------------------------------------ */
 
 static int
@@ -281,7 +293,7 @@ set_variable(struct overlay *overlay, struct leat_node *root, const char *variab
     if (strstr(path, "__") == NULL && leat_property_find(leat_properties, path) == NULL)
         return;
     overlay->value = variable + size + 1;
-    set_in_map(overlay, leat_properties, root, "", path);
+    set_at_top(overlay, root, path);
 }
 
 static void
@@ -319,7 +331,7 @@ set_assignment(struct overlay *overlay, struct leat_node *root, const char *assi
     }
     path = (const char *)leat_arena_copy(overlay->arena, leat_slice_make(assignment, size)).data;
     overlay->value = assignment + size + 1;
-    set_in_map(overlay, leat_properties, root, "", path);
+    set_at_top(overlay, root, path);
 }
 
 void

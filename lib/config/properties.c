@@ -465,8 +465,8 @@ static const struct leat_property archive[] = {
      AT(archive_url),
      .minimum = 1,
      .maximum = 4096,
-     .text = "`s3://bucket/prefix` or `file:///folder`; `{application}` and `{stream}` are "
-             "replaced"},
+     .text = "`s3://bucket/prefix` or `file:///folder`; it may end with "
+             "`{application}/{stream}/`, as the names of what is kept begin"},
     END,
 };
 

@@ -7,6 +7,7 @@
 
 #include <yaml.h>
 
+#include "base/encoding.h"
 #include "base/memory.h"
 
 struct builder {
@@ -128,6 +129,10 @@ variable_value(struct builder *builder, struct leat_place place, const char *tex
                 : NULL;
     if (value == NULL)
         leat_problem_add(builder->problems, place, "variable ${%.100s} is not defined", name);
+    if (value != NULL && !leat_utf8_is_valid(leat_slice_from(value))) {
+        leat_problem_add(builder->problems, place, "variable ${%.100s} is no UTF-8", name);
+        value = NULL;
+    }
     leat_cleanup_free(&name);
     *ret_size = size + 3;
     return value;

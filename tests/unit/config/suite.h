@@ -76,6 +76,22 @@ suite_parse(const char *text)
     return suite_make(text, NULL, NULL);
 }
 
+/* Texts of many lines: the first line that differs is told (Check's messages have a limit). */
+static inline void
+suite_expect(const char *actual, const char *expected)
+{
+    size_t same = 0;
+
+    while (actual[same] != '\0' && actual[same] == expected[same])
+        same++;
+    if (actual[same] == expected[same])
+        return;
+    while (same > 0 && actual[same - 1] != '\n')
+        same--;
+    ck_abort_msg("\"%.*s\" is not \"%.*s\"", (int)strcspn(actual + same, "\n"), actual + same,
+                 (int)strcspn(expected + same, "\n"), expected + same);
+}
+
 /* The smallest configuration with more lines behind it. */
 static inline const char *
 suite_add(const char *lines)
@@ -87,8 +103,10 @@ suite_add(const char *lines)
     return suite_parse(leat_buf_text(&text));
 }
 
+/* `loop` (NULL: none) is run once for each of its cases. */
 static inline int
-suite_run(const char *name, const TTest *const *tests, size_t count)
+suite_run_loop(const char *name, const TTest *const *tests, size_t count, const TTest *loop,
+               size_t cases)
 {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);
@@ -98,6 +116,8 @@ suite_run(const char *name, const TTest *const *tests, size_t count)
     tcase_add_checked_fixture(tcase, suite_setup, suite_teardown);
     for (size_t i = 0; i < count; i++)
         tcase_add_test(tcase, tests[i]);
+    if (loop != NULL)
+        tcase_add_loop_test(tcase, loop, 0, (int)cases);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
@@ -111,7 +131,7 @@ suite_run(const char *name, const TTest *const *tests, size_t count)
     {                                                                                              \
         const TTest *const tests[] = {__VA_ARGS__};                                                \
                                                                                                    \
-        return suite_run(name, tests, LEAT_COUNT_OF(tests));                                       \
+        return suite_run_loop(name, tests, LEAT_COUNT_OF(tests), NULL, 0);                         \
     }
 
 #endif

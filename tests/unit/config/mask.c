@@ -1,0 +1,60 @@
+/* Passwords do not get through, and nothing else is lost. */
+#include "suite.h"
+
+#include "config/mask.h"
+
+static const struct {
+    const char *url, *masked; /* NULL: nothing to mask */
+} cases[] = {
+    {"postgresql://user:secret@host/db", "postgresql://user:***@host/db"},
+    {"postgresql://user@host/db", NULL},
+    {"postgresql://host:5432/db", NULL},
+    {"postgresql://user:@host/db", NULL},
+    {"postgresql://:secret@host/db", "postgresql://:***@host/db"},
+    {"postgresql://user:a@b@host/db?x=c@d", "postgresql://user:***@host/db?x=c@d"},
+    {"postgresql://user:a/b@host/db", "postgresql://user:***@host/db"},
+    {"postgresql://u:p@h1:1,h2:2/db", "postgresql://u:***@h1:1,h2:2/db"},
+    {"postgresql://u@h/db?password=secret&sslmode=require",
+     "postgresql://u@h/db?password=***&sslmode=require"},
+    {"postgresql://u:p@h/db?sslpassword=q", "postgresql://u:***@h/db?sslpassword=***"},
+    {"host=h password=secret dbname=d", "host=h password=*** dbname=d"},
+    {"host=h password = 'se\\'cret x' dbname=d", "host=h password = *** dbname=d"},
+    {"host=h password='open", "host=h password=***"},
+    {"PASSWORD=a\\ b user=u", "PASSWORD=*** user=u"},
+    {"host=h passfile=/x password=", NULL},
+    {"host=h user=u", NULL},
+    {"https://x/y?access_token=abc&b=c", "https://x/y?access_token=***&b=c"},
+    {"https://x/y?X-Amz-Security-Token=abc#d", "https://x/y?X-Amz-Security-Token=***#d"},
+    {"file:///var/lib/leat", NULL},
+    {"", NULL},
+};
+
+START_TEST(test_a_case)
+{
+    const char *masked = cases[_i].masked != NULL ? cases[_i].masked : cases[_i].url;
+    LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+
+    leat_url_mask(cases[_i].url, &out);
+    ck_assert_str_eq(leat_buf_text(&out), masked);
+    ck_assert_int_eq(leat_url_has_password(cases[_i].url), cases[_i].masked != NULL);
+}
+END_TEST
+
+START_TEST(test_names)
+{
+    ck_assert(leat_name_is_secret(leat_slice_from("password")));
+    ck_assert(leat_name_is_secret(leat_slice_from("api_TOKEN")));
+    ck_assert(leat_name_is_secret(leat_slice_from("client_secret_file")));
+    ck_assert(!leat_name_is_secret(leat_slice_from("keys")));
+    ck_assert(!leat_name_is_secret(leat_slice_from("")));
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {test_names};
+
+    return suite_run_loop("config/mask", tests, LEAT_COUNT_OF(tests), test_a_case,
+                          LEAT_COUNT_OF(cases));
+}
