@@ -19,6 +19,7 @@ struct leat_command {
 };
 
 int leat_command_config(int argc, char **argv);
+int leat_command_dev(int argc, char **argv);
 int leat_command_db(int argc, char **argv);
 int leat_command_failures(int argc, char **argv);
 int leat_command_leases(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct leat_command commands[] = {
     {"workers", "the worker processes, their health and what they hold", leat_command_workers},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
     {"worker", "read streams, run processors, write targets", leat_command_worker},
+    {"dev", "a Kinesis, an S3 and a Postgres on this machine, to try leat with", leat_command_dev},
     {"version", "print the version", leat_command_version},
 };
 
