@@ -132,6 +132,18 @@ refuse_processor(const struct leat_config *config, const char *name)
 }
 
 int
+leat_databases_ddl(const struct leat_config *config, struct leat_buf *out)
+{
+    int code = LEAT_EXIT_OK;
+
+    for (size_t i = 0; i < config->processor_count; i++) {
+        if (add_ddl(config, i, out) != LEAT_EXIT_OK)
+            code = LEAT_EXIT_USAGE;
+    }
+    return code;
+}
+
+int
 leat_databases_print_ddl(const struct leat_config *config, const char *processor)
 {
     LEAT_AUTO_BUF out = LEAT_BUF_INIT;

@@ -21,6 +21,8 @@ int leat_databases_of(const struct leat_config *config, struct leat_databases *d
                       struct leat_error *err);
 void leat_databases_release(struct leat_databases *databases);
 
+/* What makes every processor's tables as its target would have them. What is wrong is said on standard error. An exit code. */
+int leat_databases_ddl(const struct leat_config *config, struct leat_buf *out);
 /* `leat db ddl`: every processor's tables as its target would have them made, or those of one (NULL: all). An exit code. */
 int leat_databases_print_ddl(const struct leat_config *config, const char *processor);
 

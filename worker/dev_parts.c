@@ -184,12 +184,6 @@ write_environment(struct leat_dev *dev, struct leat_error *err)
     return write_file(dev->environment, &text, err);
 }
 
-static void
-ignore(void *context, const char *line)
-{
-    fprintf(stderr, "%s\n", line);
-}
-
 /* The tables that the configured processors write to. */
 static int
 make_tables(struct leat_dev *dev, struct leat_error *err)
@@ -198,13 +192,13 @@ make_tables(struct leat_dev *dev, struct leat_error *err)
     struct leat_config *config;
     int status;
 
-    setenv("AWS_ACCESS_KEY_ID", LEAT_DEV_KEY, 0);
-    if (leat_config_load(dev->config, NULL, 0, ignore, NULL, &config) != 0)
+    if (leat_config_load(dev->config, NULL, 0, leat_setup_report, NULL, &config) != 0)
         return leat_error_set(err, LEAT_E_INVALID, "the configuration cannot be used");
-    status = leat_databases_ddl(config, NULL, &ddl, err);
+    status = leat_databases_ddl(config, &ddl);
     leat_config_free(config);
-    if (status == 0)
-        status = run_in(dev->database, leat_pg_script, leat_buf_text(&ddl), err);
+    if (status != LEAT_EXIT_OK)
+        return leat_error_set(err, LEAT_E_INVALID, "the processors' tables cannot be made");
+    status = run_in(dev->database, leat_pg_script, leat_buf_text(&ddl), err);
     /* 42P07: there from an earlier time in this directory. */
     return status != 0 && strcmp(err->sqlstate, "42P07") == 0 ? 0 : status;
 }

@@ -83,10 +83,10 @@ leat_local_s3_create_bucket(struct leat_local_s3 *server, const char *bucket,
     if (!leat_local_s3_is_bucket_name(leat_slice_from(bucket)))
         return leat_error_set(err, LEAT_E_INVALID, "\"%.80s\" is no bucket's name", bucket);
     leat_mutex_lock(&server->lock);
-    if (leat_local_store_find(&server->store, leat_slice_from(bucket)) != NULL)
+    if (leat_local_objects_find(&server->store, leat_slice_from(bucket)) != NULL)
         status = leat_error_set(err, LEAT_E_CONFLICT, "bucket \"%s\" is there already", bucket);
     else
-        leat_local_store_add(&server->store, leat_slice_from(bucket), leat_local_s3_time(server));
+        leat_local_objects_add(&server->store, leat_slice_from(bucket), leat_local_s3_time(server));
     leat_mutex_unlock(&server->lock);
     return status;
 }
@@ -103,7 +103,7 @@ leat_local_s3_put(struct leat_local_s3 *server, const char *bucket, struct leat_
                               LEAT_LOCAL_S3_KEY_BYTES);
     blob = leat_local_s3_blob(body);
     leat_mutex_lock(&server->lock);
-    found = leat_local_store_find(&server->store, leat_slice_from(bucket));
+    found = leat_local_objects_find(&server->store, leat_slice_from(bucket));
     if (found != NULL) {
         blob->modified_us = leat_local_s3_time(server);
         leat_local_bucket_put(&server->store, found, key, blob);
@@ -123,7 +123,7 @@ leat_local_s3_get(struct leat_local_s3 *server, const char *bucket, struct leat_
     struct leat_local_blob *blob;
 
     leat_mutex_lock(&server->lock);
-    found = leat_local_store_find(&server->store, leat_slice_from(bucket));
+    found = leat_local_objects_find(&server->store, leat_slice_from(bucket));
     blob = found != NULL ? leat_local_bucket_get(found, key) : NULL;
     if (blob != NULL)
         leat_buf_add_slice(ret_body, blob->bytes);
@@ -252,7 +252,7 @@ leat_local_s3_free(struct leat_local_s3 *server)
         return;
     leat_local_http_stop(server->http);
     leat_mutex_lock(&server->lock);
-    leat_local_store_release(&server->store);
+    leat_local_objects_release(&server->store);
     leat_local_s3_forget_faults(server);
     free(server->armed);
     leat_credentials_release(&server->credentials);

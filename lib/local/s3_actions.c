@@ -33,11 +33,11 @@ create_bucket(struct leat_local_s3 *server, struct leat_local_s3_call *call)
         leat_local_s3_refuse(call, 400, "InvalidBucketName", "The specified bucket is not valid");
         return;
     }
-    if (leat_local_store_find(&server->store, call->bucket) != NULL) {
+    if (leat_local_objects_find(&server->store, call->bucket) != NULL) {
         leat_local_s3_refuse(call, 409, "BucketAlreadyOwnedByYou", "the bucket is there already");
         return;
     }
-    leat_local_store_add(&server->store, call->bucket, leat_local_s3_time(server));
+    leat_local_objects_add(&server->store, call->bucket, leat_local_s3_time(server));
     leat_local_http_header(call->answer, "Location", "/%.*s", (int)call->bucket.size,
                            (const char *)call->bucket.data);
 }
@@ -68,7 +68,7 @@ delete_bucket(struct leat_local_s3 *server, struct leat_local_bucket *bucket,
         leat_local_s3_refuse(call, 409, "BucketNotEmpty", "The bucket is not empty");
         return;
     }
-    leat_local_store_remove(&server->store, bucket);
+    leat_local_objects_remove(&server->store, bucket);
     call->answer->status = 204;
 }
 
@@ -249,7 +249,7 @@ static void
 run_on_bucket(struct leat_local_s3 *server, struct leat_local_s3_call *call,
               struct leat_local_blob *blob) LEAT_REQUIRES(server->lock)
 {
-    struct leat_local_bucket *bucket = leat_local_store_find(&server->store, call->bucket);
+    struct leat_local_bucket *bucket = leat_local_objects_find(&server->store, call->bucket);
 
     if (bucket == NULL) {
         leat_local_s3_refuse(call, 404, "NoSuchBucket", "The specified bucket does not exist");

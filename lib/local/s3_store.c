@@ -55,7 +55,7 @@ bucket_place(const struct leat_local_store *store, struct leat_slice name, bool 
 }
 
 struct leat_local_bucket *
-leat_local_store_find(const struct leat_local_store *store, struct leat_slice name)
+leat_local_objects_find(const struct leat_local_store *store, struct leat_slice name)
 {
     bool is_there;
     size_t place = bucket_place(store, name, &is_there);
@@ -64,7 +64,7 @@ leat_local_store_find(const struct leat_local_store *store, struct leat_slice na
 }
 
 struct leat_local_bucket *
-leat_local_store_add(struct leat_local_store *store, struct leat_slice name, int64_t now_us)
+leat_local_objects_add(struct leat_local_store *store, struct leat_slice name, int64_t now_us)
 {
     struct leat_local_bucket *bucket = LEAT_NEW(struct leat_local_bucket);
     bool is_there;
@@ -101,7 +101,7 @@ free_bucket(struct leat_local_store *store, struct leat_local_bucket *bucket)
 }
 
 void
-leat_local_store_remove(struct leat_local_store *store, struct leat_local_bucket *bucket)
+leat_local_objects_remove(struct leat_local_store *store, struct leat_local_bucket *bucket)
 {
     bool is_there;
     size_t place = bucket_place(store, leat_slice_from(bucket->name), &is_there);
@@ -114,7 +114,7 @@ leat_local_store_remove(struct leat_local_store *store, struct leat_local_bucket
 }
 
 void
-leat_local_store_release(struct leat_local_store *store)
+leat_local_objects_release(struct leat_local_store *store)
 {
     for (size_t i = 0; i < store->count; i++)
         free_bucket(store, store->buckets[i]);

@@ -35,13 +35,13 @@ struct leat_local_store {
     uint64_t objects, bytes;
 };
 
-void leat_local_store_release(struct leat_local_store *store);
-struct leat_local_bucket *leat_local_store_find(const struct leat_local_store *store,
-                                                struct leat_slice name); /* NULL: none */
+void leat_local_objects_release(struct leat_local_store *store);
+struct leat_local_bucket *leat_local_objects_find(const struct leat_local_store *store,
+                                                  struct leat_slice name); /* NULL: none */
 /* The name must not be there yet. */
-struct leat_local_bucket *leat_local_store_add(struct leat_local_store *store,
-                                               struct leat_slice name, int64_t now_us);
-void leat_local_store_remove(struct leat_local_store *store, struct leat_local_bucket *bucket);
+struct leat_local_bucket *leat_local_objects_add(struct leat_local_store *store,
+                                                 struct leat_slice name, int64_t now_us);
+void leat_local_objects_remove(struct leat_local_store *store, struct leat_local_bucket *bucket);
 
 /* Where the key is, or would be put. */
 size_t leat_local_bucket_place(const struct leat_local_bucket *bucket, struct leat_slice key,
