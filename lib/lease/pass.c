@@ -14,15 +14,16 @@
 #define READ_US (10 * LEAT_SECOND_US)
 #define NEIGHBOURS 3
 
-static bool
-is_healthy(struct leat_lease_manager *manager, int64_t now_us)
+/* 0: not healthy now. */
+static int64_t
+healthy_since_us(struct leat_lease_manager *manager)
 {
     int64_t since_us;
 
     leat_mutex_lock(&manager->lock);
     since_us = manager->healthy_since_us;
     leat_mutex_unlock(&manager->lock);
-    return since_us > 0 && now_us - since_us >= manager->options.expiry_us;
+    return since_us;
 }
 
 /* When this heartbeat was first seen. */
@@ -68,15 +69,21 @@ forget_gone(struct leat_lease_manager *manager)
     }
 }
 
+/* What was seen while we were not healthy is no witness; what was seen since is, also before we may judge by it: so a
+   fleet that died is buried one lease time after the first worker of the next one came. */
 static int
 judge_one(struct leat_lease_manager *manager, const struct leat_worker_row *row, int64_t now_us,
           struct leat_error *err)
 {
     int64_t seen_us = first_seen_us(manager, row, now_us);
+    int64_t since_us = healthy_since_us(manager);
     bool died = false;
     int status;
 
-    if (now_us - seen_us < manager->options.heartbeat_us * 12 / 10)
+    if (since_us == 0 || now_us - since_us < manager->options.expiry_us)
+        return 0;
+    if (now_us - (seen_us > since_us ? seen_us : since_us) <
+        manager->options.heartbeat_us * 12 / 10)
         return 0;
     if (!row->is_expired && row->session_key == 0)
         return 0;
@@ -110,8 +117,8 @@ leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct le
     while (own < manager->workers.count &&
            manager->workers.rows[own].worker.incarnation != manager->incarnation)
         own++;
-    if (own == manager->workers.count || !is_healthy(manager, now_us)) {
-        manager->seen_count = 0; /* what was seen before is no witness */
+    if (own == manager->workers.count || healthy_since_us(manager) == 0) {
+        manager->seen_count = 0;
         return 0;
     }
     /* The next three in the ring of living incarnations. */
