@@ -226,6 +226,8 @@ leat_setup_processor_release(struct leat_setup_processor *setup)
     *setup = (struct leat_setup_processor){0};
 }
 
+static const struct leat_table no_tables[] = {LEAT_END};
+
 const struct leat_table *
 leat_setup_tables(const struct leat_setup_processor *setup, const struct leat_host *host,
                   void **ret_instance, struct leat_error *err)
@@ -242,10 +244,9 @@ leat_setup_tables(const struct leat_setup_processor *setup, const struct leat_ho
         tables = plugin->describe(instance);
     }
     if (tables == NULL)
-        leat_error_set(err, LEAT_E_INVALID, "processor \"%s\" has no tables", setup->config->name);
-    else if (leat_plugin_check_tables(tables, err) != 0)
-        leat_error_prefix(err, "processor \"%s\"", setup->config->name), tables = NULL;
-    if (tables == NULL) {
+        tables = no_tables;
+    if (leat_plugin_check_tables(tables, err) != 0) {
+        leat_error_prefix(err, "processor \"%s\"", setup->config->name);
         leat_setup_tables_release(setup, instance);
         return NULL;
     }
