@@ -235,22 +235,25 @@ START_TEST(what_is_not_there_is_told)
                "streams: [{ name: e, file: %s/no-file }]\n"
                "processors: [{ name: p, plugin: rollup, target: { plugin: jsonl, options: { path: "
                "%s/rows } } }]\narchive: { url: "
-               "'file:///proc/nowhere/archive/{application}/{stream}/' }\n",
-               folder, folder, folder);
+               "'file://%s/archive/{application}/{stream}/' }\n",
+               folder, folder, folder, file);
     LEAT("validate", "-c", file);
     ck_assert_int_eq(run.code, 0);
     LEAT("validate", "-c", file, "--connect");
     ck_assert_int_eq(run.code, 1);
     ck_assert_ptr_nonnull(strstr(said(), "lease database: url_file: could not read"));
     ck_assert_ptr_nonnull(strstr(said(), "stream \"e\": file "));
-    ck_assert_ptr_nonnull(strstr(said(), "archive: folder \"/proc\" cannot be written"));
+    ck_assert_ptr_nonnull(
+        strstr(said(), "archive: folder \"FILE/archive/\" cannot be written: Not a directory"));
 }
 END_TEST
 
 START_TEST(streams_and_bucket_are_asked)
 {
-    struct leat_local_kinesis *kinesis = leat_local_kinesis_new(NULL, &err);
-    struct leat_local_s3 *s3 = leat_local_s3_new(NULL, &err);
+    struct leat_local_kinesis_options kinesis_options = {0};
+    struct leat_local_s3_options s3_options = {0};
+    struct leat_local_kinesis *kinesis = leat_local_kinesis_new(&kinesis_options, &err);
+    struct leat_local_s3 *s3 = leat_local_s3_new(&s3_options, &err);
     char kinesis_set[120], s3_set[120];
 
     ck_assert_msg(kinesis != NULL && s3 != NULL, "%s", err.text);
@@ -459,7 +462,7 @@ main(void)
 
     test_postgres_url(); /* before the tests are forked */
     unsetenv("LEAT_DATABASE__URL");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    LEAT_ASSERT(mkdtemp(folder) != NULL);
     snprintf(file, sizeof file, "%s/leat.yaml", folder);
     snprintf(plugin, sizeof plugin, "%s/badplugins/secretive.so",
              build != NULL ? build : "build/test");
