@@ -153,7 +153,7 @@ bind_texts(struct binding *binding, struct leat_node *node, const char *path, si
                                : leat_arena_printf(binding->arena, "%zu", count / per_child);
 
         if (!has_kind(binding, child, LEAT_NODE_SCALAR, path_of(binding, path, name)) ||
-            (per_child == 2 && !is_good_key(binding, child, path)))
+            (child->key != NULL && !is_good_key(binding, child, path)))
             continue;
         if (per_child == 2)
             texts[count++] = leat_slice_from(child->key);

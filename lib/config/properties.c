@@ -199,7 +199,7 @@ static const struct leat_property target[] = {
      AT(target.url_file),
      .minimum = 0,
      .maximum = 4095,
-     .text = "a file whose first line is the URL, read again at each start of a connection"},
+     .text = "a file whose first line is the URL"},
     {.name = "options",
      .type = LEAT_PROPERTY_OPTIONS,
      AT(target.options),
@@ -287,7 +287,7 @@ static const struct leat_property database[] = {
      AT(database_url_file),
      .minimum = 0,
      .maximum = 4095,
-     .text = "a file whose first line is the URL, read again at each start of a connection"},
+     .text = "a file whose first line is the URL"},
     END,
 };
 

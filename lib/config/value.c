@@ -216,7 +216,7 @@ static int
 parse_floating(const struct leat_property *property, struct leat_slice text, double *ret_number,
                struct leat_error *err)
 {
-    double number;
+    double number = 0;
     int status = 0;
 
     if (property->type == LEAT_PROPERTY_REAL) {
