@@ -25,6 +25,7 @@ struct beating {
     struct leat_random random;
     int64_t session_key, next_us;
     unsigned failures;
+    bool is_told; /* of the outage */
 };
 
 static int
@@ -114,18 +115,41 @@ note_health(struct leat_lease_manager *manager, bool is_well)
 }
 
 static void
-lose_connection(struct beating *beating, const struct leat_error *err)
+lose_connection(struct beating *beating, struct leat_error *err)
 {
     struct leat_lease_manager *manager = beating->manager;
 
     leat_pg_close(beating->connection);
     beating->connection = NULL;
     note_health(manager, false);
-    if (beating->failures == 2)
-        leat_manager_trouble(manager, err);
+    if (beating->failures == 2) {
+        leat_error_prefix(err, "could not renew worker \"%s\"", manager->worker_id);
+        leat_manager_trouble(manager, &beating->is_told, err);
+    }
     beating->next_us =
         leat_clock_monotonic_us() +
         leat_backoff_us(&beating->random, RECONNECT_BASE_US, RECONNECT_CAP_US, beating->failures++);
+}
+
+static void
+say_declared_dead(struct beating *beating)
+{
+    struct leat_lease_manager *manager = beating->manager;
+    struct leat_error why;
+    int64_t last_us;
+
+    leat_mutex_lock(&manager->lock);
+    last_us = manager->counts.last_heartbeat_us;
+    leat_mutex_unlock(&manager->lock);
+    leat_error_set(&why, LEAT_E_FENCED,
+                   "worker \"%s\" was declared dead: its last heartbeat was %.1f s ago "
+                   "(leases.expiry is %.1f s), so it was frozen, overloaded or cut off from the "
+                   "lease database; its shards run elsewhere, nothing that it had not committed "
+                   "counts, and it comes back as a new incarnation",
+                   manager->worker_id, (double)(leat_clock_monotonic_us() - last_us) / 1e6,
+                   (double)manager->options.expiry_us / 1e6);
+    beating->is_told = false; /* an outage may have been told before */
+    leat_manager_trouble(manager, &beating->is_told, &why);
 }
 
 /* Declared dead: the manager drops everything; we come back under a new incarnation. */
@@ -140,6 +164,8 @@ come_back(struct beating *beating, struct leat_error *err)
     leat_mutex_unlock(&manager->lock);
     manager->valid_until_us = 0;
     leat_manager_wake(manager);
+    if (!manager->is_leaving)
+        say_declared_dead(beating);
     return manager->is_leaving
                ? 0
                : leat_heartbeat_register(manager, beating->connection, beating->session_key, err);
@@ -188,8 +214,7 @@ beat(struct beating *beating)
         lose_connection(beating, &err);
         return;
     }
-    if (beating->failures >= 3)
-        leat_manager_trouble(manager, NULL);
+    leat_manager_trouble(manager, &beating->is_told, NULL);
     beating->failures = 0;
     beating->next_us = leat_clock_monotonic_us() + manager->options.heartbeat_us;
 }

@@ -81,6 +81,7 @@ struct leat_lease_manager {
         counted_at_us;
     struct leat_random random;
     unsigned failures;
+    bool is_told; /* that its rounds fail */
     int64_t retry_at_us;
 };
 
@@ -93,7 +94,9 @@ int leat_heartbeat_connect(struct leat_lease_manager *manager,
                            struct leat_error *err);
 void leat_heartbeat_main(void *manager);
 void leat_manager_wake(struct leat_lease_manager *manager);
-void leat_manager_trouble(struct leat_lease_manager *manager, const struct leat_error *err);
+/* Told once when it begins and once (err NULL) when it is over; is_told is the calling thread's. */
+void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
+                          const struct leat_error *err);
 
 /* pass.c: the manager thread. 0, or the connection failed. */
 int leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);

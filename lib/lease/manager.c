@@ -28,11 +28,14 @@ leat_manager_wake(struct leat_lease_manager *manager)
     leat_mutex_unlock(&manager->lock);
 }
 
-/* err NULL: it is over. */
 void
-leat_manager_trouble(struct leat_lease_manager *manager, const struct leat_error *err)
+leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
+                     const struct leat_error *err)
 {
-    if (manager->options.events.trouble != NULL)
+    bool is_news = *is_told != (err != NULL);
+
+    *is_told = err != NULL;
+    if (is_news && manager->options.events.trouble != NULL)
         manager->options.events.trouble(manager->options.events.context, err);
 }
 
@@ -229,10 +232,11 @@ manager_main(void *context)
             wait_us = leat_backoff_us(&manager->random, RETRY_BASE_US, RETRY_CAP_US,
                                       manager->failures++) +
                       RETRY_BASE_US;
-            if (manager->failures == 3)
-                leat_manager_trouble(manager, &err);
+            if (manager->failures >= 3)
+                leat_manager_trouble(manager, &manager->is_told, &err);
         } else {
             manager->failures = 0;
+            leat_manager_trouble(manager, &manager->is_told, NULL);
         }
         wait_for_round(manager, leat_clock_monotonic_us() + wait_us);
     }

@@ -42,7 +42,8 @@ struct leat_lease_events {
     void (*lost)(void *context, struct leat_lease_key key, enum leat_lease_loss loss);
     /* A new incarnation (at start, and after this worker was declared dead): used by every take and commit from now. */
     void (*incarnation)(void *context, int64_t incarnation);
-    /* Something lasts that keeps leases from working (NULL: it is over); from any of its threads. May be NULL. */
+    /* Something lasts that keeps leases from working, or this worker was declared dead (NULL: it is over); from any of
+       its threads, each of which tells its own. May be NULL. */
     void (*trouble)(void *context, const struct leat_error *err);
 };
 

@@ -145,6 +145,7 @@ leat_sync_main(void *context)
     struct leat_lease_manager *manager = context;
     struct leat_random random;
     unsigned failures = 0;
+    bool is_told = false;
 
     leat_random_seed(&random, (uint64_t)leat_random_identity());
     while (!manager->is_stopping) {
@@ -152,13 +153,14 @@ leat_sync_main(void *context)
 
         if (sync_all(manager, &err) == 0) {
             failures = 0;
+            leat_manager_trouble(manager, &is_told, NULL);
             manager->has_synced = true;
             leat_manager_wake(manager);
             wait_until(manager, leat_clock_monotonic_us() + SYNC_US);
             continue;
         }
-        if (failures == 0)
-            leat_manager_trouble(manager, &err);
+        leat_error_prefix(&err, "could not look for new shards");
+        leat_manager_trouble(manager, &is_told, &err);
         wait_until(manager, leat_clock_monotonic_us() +
                                 leat_backoff_us(&random, RETRY_BASE_US, RETRY_CAP_US, failures++));
     }
