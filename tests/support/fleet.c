@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "local/postgres.h"
+#include "support/postgres.h"
 
 #define LOOK_US 2000
 
@@ -88,6 +89,13 @@ start_postgres(struct test_fleet *fleet)
 }
 
 static void
+share_postgres(struct test_fleet *fleet, const char *database)
+{
+    test_postgres_database(database, fleet->url, sizeof fleet->url);
+    fleet->connection = connect_to(fleet->url);
+}
+
+static void
 start_kinesis(struct test_fleet *fleet, const struct test_fleet_options *options)
 {
     struct leat_local_kinesis_options kinesis = {.access_key_id = "leat",
@@ -116,7 +124,10 @@ test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options *opti
     owner = getpid();
     atexit(end_at_exit);
     signal(SIGPIPE, SIG_IGN);
-    start_postgres(fleet);
+    if (options->database != NULL)
+        share_postgres(fleet, options->database);
+    else
+        start_postgres(fleet);
     if (endpoint == NULL) {
         start_kinesis(fleet, options);
         endpoint = leat_local_kinesis_endpoint(fleet->kinesis);
@@ -251,19 +262,26 @@ test_worker_wait(struct test_worker *worker, struct rusage *ret_usage)
     return status;
 }
 
+void
+test_worker_log(const struct test_worker *worker, struct leat_buf *out)
+{
+    FILE *in = fopen(worker->log, "r");
+    char piece[4096];
+    size_t size;
+
+    while (in != NULL && (size = fread(piece, 1, sizeof piece, in)) > 0)
+        leat_buf_add(out, piece, size);
+    if (in != NULL)
+        fclose(in);
+}
+
 bool
 test_worker_says(const struct test_worker *worker, const char *text, int64_t deadline_us)
 {
     do {
         LEAT_AUTO_BUF log = LEAT_BUF_INIT;
-        FILE *in = fopen(worker->log, "r");
-        char piece[4096];
-        size_t size;
 
-        while (in != NULL && (size = fread(piece, 1, sizeof piece, in)) > 0)
-            leat_buf_add(&log, piece, size);
-        if (in != NULL)
-            fclose(in);
+        test_worker_log(worker, &log);
         if (strstr(leat_buf_text(&log), text) != NULL)
             return true;
         usleep(LOOK_US);
@@ -291,6 +309,15 @@ test_worker_rss_bytes(const struct test_worker *worker)
 
 /* ---- questions -------------------------------------------------------------------------------- */
 
+void
+test_fleet_sql(struct test_fleet *fleet, const char *sql)
+{
+    struct leat_error err;
+
+    if (leat_pg_script(fleet->connection, sql, &err) != 0)
+        give_up("%s: %s", sql, err.text);
+}
+
 int64_t
 test_fleet_number(struct test_fleet *fleet, const char *sql)
 {
@@ -313,6 +340,33 @@ test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted, i
         usleep(LOOK_US);
     }
     return true;
+}
+
+static void
+dump(struct test_fleet *fleet, const char *sql)
+{
+    PGresult *result = PQexec(fleet->connection->conn, sql);
+
+    for (int row = -1; row < PQntuples(result); row++) {
+        for (int column = 0; column < PQnfields(result); column++)
+            fprintf(stderr, "%s%s",
+                    row < 0 ? PQfname(result, column) : PQgetvalue(result, row, column),
+                    column + 1 < PQnfields(result) ? " | " : "\n");
+    }
+    PQclear(result);
+}
+
+void
+test_fleet_dump(struct test_fleet *fleet)
+{
+    dump(fleet,
+         "SELECT worker_id, incarnation, state, clock_timestamp() - heartbeat_at AS age FROM "
+         "leat.workers ORDER BY 1");
+    dump(fleet, "SELECT shard, state, lease_owner, next_owner, lease_counter, ended_by FROM "
+                "leat.leases ORDER BY 1");
+    dump(fleet,
+         "SELECT processor, shard, lease_owner, lease_counter, commit_seq, takes, checkpoint "
+         "FROM leat.progress ORDER BY 2, 1");
 }
 
 void

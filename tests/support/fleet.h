@@ -12,6 +12,7 @@
 
 #include <leat/slice.h>
 
+#include "base/buf.h"
 #include "local/kinesis.h"
 #include "postgres/connection.h"
 
@@ -20,7 +21,7 @@
 struct test_fleet {
     char directory[64]; /* its own, under /tmp; removed at the end */
     char config[96], url[160];
-    struct leat_local_postgres *postgres;
+    struct leat_local_postgres *postgres;  /* NULL: options.database */
     struct leat_local_kinesis *kinesis;    /* NULL: options.endpoint is somebody else's */
     struct leat_pg_connection *connection; /* of this thread */
     int worker_cpu;                        /* workers run there alone; -1: anywhere */
@@ -30,6 +31,7 @@ struct test_fleet_options {
     unsigned shards;
     size_t stream_bytes;  /* what the stream may keep; 0: 1 GiB */
     const char *endpoint; /* a Kinesis that runs already; NULL: one is started */
+    const char *database; /* a new one of support/postgres.h's server; NULL: a server of its own */
 };
 
 struct test_worker {
@@ -53,12 +55,17 @@ void test_worker_kill(const struct test_worker *worker, int signal_number);
 int test_worker_wait(struct test_worker *worker, struct rusage *ret_usage);
 /* True when the log has this text by the deadline (monotonic µs). */
 bool test_worker_says(const struct test_worker *worker, const char *text, int64_t deadline_us);
+/* All that it wrote so far: appended. */
+void test_worker_log(const struct test_worker *worker, struct leat_buf *out);
 int64_t test_worker_rss_bytes(const struct test_worker *worker);
 
+void test_fleet_sql(struct test_fleet *fleet, const char *sql);
 int64_t test_fleet_number(struct test_fleet *fleet, const char *sql);
 /* Asks each 2 ms until the number is at least that; false: the deadline passed. */
 bool test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted,
                          int64_t deadline_us);
+/* Leases, workers and progress to standard error: what a test that failed shows. */
+void test_fleet_dump(struct test_fleet *fleet);
 void test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key,
                     struct leat_slice data);
 /* Runs a command line in a shell with $LEAT and $DIR set; its standard output is the caller's (free). */
