@@ -12,7 +12,9 @@
 #include "stream/kinesis_source.h"
 
 #define KEPT_REGION_BYTES ((size_t)4 << 20)
-#define ROWS_SHARE 4 /* of the budget, what merged rows may hold: a quarter */
+#define ROWS_SHARE 5 /* of the budget, what merged rows may hold: a fifth */
+/* What is held beside reads and rows: batches under way, libcurl's and libpq's buffers. */
+#define OTHER_BYTES ((size_t)4 << 20)
 
 /* A processor with everything that belongs to it. */
 struct leat_part_processor {
@@ -261,6 +263,18 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
+/* The budget as configured: for reads, for the one spare read, for rows, for the rest. */
+static struct leat_memory *
+make_memory(const struct leat_config *config)
+{
+    size_t budget = (size_t)config->memory_budget_bytes, rows = budget / ROWS_SHARE;
+    struct leat_memory *memory = leat_memory_new(
+        budget - rows - LEAT_MEMORY_SPARE_BYTES - OTHER_BYTES, (unsigned)config->processor_count);
+
+    leat_memory_set_rows_share(memory, rows);
+    return memory;
+}
+
 static int
 open_fetcher(struct leat_parts *parts, struct leat_error *err)
 {
@@ -271,8 +285,7 @@ open_fetcher(struct leat_parts *parts, struct leat_error *err)
         .idle_us = config->reading_target_latency_us,
     };
 
-    parts->memory =
-        leat_memory_new((size_t)config->memory_budget_bytes, (unsigned)config->processor_count);
+    parts->memory = make_memory(config);
     parts->regions = leat_region_pool_new(KEPT_REGION_BYTES);
     options.memory = parts->memory;
     parts->fetcher = leat_fetcher_new(&options, err);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -305,6 +306,17 @@ parse(int argc, char **argv, struct leat_setup_arguments *arguments, bool *ret_u
     return LEAT_EXIT_OK;
 }
 
+/* Buffers of rows come and go: large ones go back to the system at once, whatever their thread. */
+static void
+bound_malloc(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_ARENA_MAX, 4);
+#endif
+}
+
 static int
 work(struct running *running, const struct leat_config *config)
 {
@@ -315,6 +327,7 @@ work(struct running *running, const struct leat_config *config)
     struct leat_error err;
     int code;
 
+    bound_malloc();
     leat_log_setup(config->log_level, formats[format], STDERR_FILENO);
     block_signals(running);
     running->ticked_at_us = leat_clock_monotonic_us();

@@ -17,7 +17,6 @@
 #define LEAST_LINGER_US (20 * LEAT_MS_US)
 #define MOST_LINGER_US (1 * LEAT_SECOND_US)
 #define PARENTS_US (1 * LEAT_SECOND_US)
-#define FLIGHT_BYTES ((size_t)32 << 20)
 
 /* ---- queues: any thread ---------------------------------------------------------------------- */
 
@@ -147,14 +146,14 @@ lift(struct leat_consumer *consumer)
     return pending;
 }
 
-/* Everything that is dirty goes along once one is due; at most FLIGHT_BYTES. */
+/* Everything that is dirty goes along once one is due, as far as a flush may be large. */
 static struct leat_flight *
 make_flight(struct leat_committer *committer, struct leat_consumer_list *dirty)
 {
     struct leat_flight *flight = leat_flight_new(committer->runtime);
-    size_t bytes = 0;
+    size_t bytes = 0, most = leat_flush_bytes(committer->runtime);
 
-    for (size_t i = 0; i < dirty->count && bytes < FLIGHT_BYTES; i++) {
+    for (size_t i = 0; i < dirty->count && bytes < most; i++) {
         struct leat_pending *pending = lift(dirty->items[i]);
 
         if (pending == NULL)

@@ -18,14 +18,13 @@
 
 /* Rows may hold a quarter of the budget; somebody always moves: who has nothing waiting may go on when nobody has. */
 static bool
-rows_fit(const struct leat_consumer *consumer, bool has_nothing)
+rows_fit(const struct leat_consumer *consumer)
 {
     const struct leat_pipeline_options *options =
         leat_pipeline_options(consumer->runtime->pipeline);
-    size_t rows = leat_memory_used(options->memory, LEAT_MEMORY_ROWS);
+    size_t rows = leat_memory_rows_of(options->memory, consumer->runtime->index);
 
-    return rows == 0 || rows < options->rows_budget ||
-           (has_nothing && rows < options->rows_budget * 2);
+    return rows < options->rows_budget / options->processor_count;
 }
 
 bool
@@ -40,7 +39,7 @@ leat_consumer_has_room(struct leat_consumer *consumer)
     leat_mutex_lock(&consumer->flight_lock);
     has_nothing = !consumer->filling->has_end && !consumer->is_flying;
     has_room = leat_merge_rows(consumer->filling->merge) < most_rows &&
-               leat_pending_bytes(consumer->filling) < config->flush_bytes;
+               leat_pending_bytes(consumer->filling) < leat_flush_bytes(consumer->runtime);
     leat_mutex_unlock(&consumer->flight_lock);
     if (!has_room) {
         leat_consumer_hurry(consumer);
@@ -52,7 +51,7 @@ leat_consumer_has_room(struct leat_consumer *consumer)
         return false;
     }
     consumer->is_stalled = true;
-    if (!rows_fit(consumer, has_nothing)) /* whoever writes rows wakes us */
+    if (!rows_fit(consumer)) /* whoever writes rows wakes us */
         return false;
     consumer->is_stalled = false;
     return true;

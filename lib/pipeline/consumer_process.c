@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/runtime.h"
+#include "pipeline/scratch.h"
 
 #define UNAVAILABLE_BASE_US (100 * LEAT_MS_US)
 #define UNAVAILABLE_CAP_US (10 * LEAT_SECOND_US)
@@ -342,18 +343,12 @@ end_of_shard(struct leat_consumer *consumer)
     return INT64_MAX;
 }
 
-int64_t
-leat_consumer_process(struct leat_consumer *consumer)
+static int64_t
+process_batch(struct leat_consumer *consumer)
 {
     struct leat_error err = {0};
     struct cut cut;
 
-    if (consumer->is_at_end && consumer->chunk_count == 0)
-        return end_of_shard(consumer);
-    if (consumer->chunk_count == 0 || !leat_consumer_has_room(consumer))
-        return INT64_MAX;
-    if (consumer->retry_at_us > leat_clock_monotonic_us())
-        return consumer->retry_at_us;
     cut = cut_batch(consumer);
     if (cut.count == 0 && cut.bad == 0 && cut.after.raw == consumer->cursor.raw &&
         consumer->cursor.raw < consumer->chunks[0]->count) {
@@ -365,6 +360,24 @@ leat_consumer_process(struct leat_consumer *consumer)
     if (consumer->diverts_next && cut.count > 0)
         return divert_refused(consumer, &cut);
     return act_on(consumer, &cut, call(consumer, &cut, &err), &err);
+}
+
+int64_t
+leat_consumer_process(struct leat_consumer *consumer)
+{
+    struct leat_scratch_pool *scratch = leat_pipeline_scratch(consumer->runtime->pipeline);
+    int64_t next_us;
+
+    if (consumer->is_at_end && consumer->chunk_count == 0)
+        return end_of_shard(consumer);
+    if (consumer->chunk_count == 0 || !leat_consumer_has_room(consumer))
+        return INT64_MAX;
+    if (consumer->retry_at_us > leat_clock_monotonic_us())
+        return consumer->retry_at_us;
+    leat_scratch_lend(scratch, consumer);
+    next_us = process_batch(consumer);
+    leat_scratch_take_back(scratch, consumer);
+    return next_us;
 }
 
 void

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "pipeline/runtime.h"
+#include "pipeline/scratch.h"
 #include "plugin/loader.h"
 
 /* A lease that this worker owns, with one consumer for each processor of its stream. */
@@ -27,6 +28,7 @@ struct leat_pipeline {
     struct leat_pipeline_options options;
     struct leat_runtime *runtimes;
     struct leat_scheduler *scheduler;
+    struct leat_scratch_pool *scratch;
     struct leat_lease_manager *leases;
     _Atomic int64_t incarnation;
     struct leat_mutex lock;
@@ -40,6 +42,12 @@ struct leat_pipeline {
     struct leat_error why_stopped LEAT_FIELD_GUARDED_BY(lock);
 };
 
+struct leat_scratch_pool *
+leat_pipeline_scratch(struct leat_pipeline *pipeline)
+{
+    return pipeline->scratch;
+}
+
 struct leat_scheduler *
 leat_pipeline_scheduler(struct leat_pipeline *pipeline)
 {
@@ -50,6 +58,17 @@ const struct leat_pipeline_options *
 leat_pipeline_options(struct leat_pipeline *pipeline)
 {
     return &pipeline->options;
+}
+
+#define FLUSHES_IN_ROWS 4 /* per processor: copies of a flush are on their way to the target, too */
+
+size_t
+leat_flush_bytes(const struct leat_runtime *runtime)
+{
+    const struct leat_pipeline_options *options = &runtime->pipeline->options;
+    size_t most = options->rows_budget / options->processor_count / FLUSHES_IN_ROWS;
+
+    return runtime->config.flush_bytes < most ? runtime->config.flush_bytes : most;
 }
 
 struct leat_lease_manager *
@@ -449,6 +468,7 @@ leat_pipeline_new(const struct leat_pipeline_options *options, struct leat_error
     leat_condition_init(&pipeline->gone);
     leat_map_init(&pipeline->leased);
     pipeline->runtimes = LEAT_NEW_ARRAY(struct leat_runtime, options->processor_count);
+    pipeline->scratch = leat_scratch_pool_new();
     pipeline->scheduler = leat_scheduler_new(options->worker_threads, err);
     for (unsigned i = 0; pipeline->scheduler != NULL && i < options->processor_count; i++) {
         if (open_runtime(pipeline, i, err) != 0) {
@@ -511,6 +531,7 @@ leat_pipeline_free(struct leat_pipeline *pipeline)
     leat_is_unshared();
     for (size_t i = 0; i < pipeline->options.processor_count; i++)
         close_runtime(&pipeline->runtimes[i]);
+    leat_scratch_pool_free(pipeline->scratch);
     free(pipeline->runtimes);
     free(pipeline->consumers);
     leat_condition_release(&pipeline->gone);

@@ -233,6 +233,8 @@ void leat_committer_dirty(struct leat_committer *committer, struct leat_consumer
 void leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
 
 /* pipeline.c */
+/* What one transaction may hold: as configured, but never more than a part of what rows may hold at all. */
+size_t leat_flush_bytes(const struct leat_runtime *runtime);
 void leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
 /* Step 1 of a shard's end is done: every consumer of it hears. The lease manager's thread. */
 void leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key);
@@ -242,6 +244,7 @@ void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *
 void leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why);
 void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level,
                           const char *what, const struct leat_error *err);
+struct leat_scratch_pool *leat_pipeline_scratch(struct leat_pipeline *pipeline);
 struct leat_scheduler *leat_pipeline_scheduler(struct leat_pipeline *pipeline);
 const struct leat_pipeline_options *leat_pipeline_options(struct leat_pipeline *pipeline);
 struct leat_lease_manager *leat_pipeline_leases(struct leat_pipeline *pipeline);

@@ -11,6 +11,7 @@
 #include "postgres/sqlstate.h"
 
 #define ROWS_PER_STATEMENT 1000
+#define STATEMENT_BYTES ((size_t)1 << 20)
 
 static const char fence_sql[] = "SELECT leat.fence($1, $2, $3, $4, $5, $6, $7, $8)";
 
@@ -206,16 +207,36 @@ send_ledger(struct sender *sender, struct leat_error *err)
     return send(sender, ledger_sql, true, err);
 }
 
+/* How many rows from `first` on go into one statement: its bytes lie twice in our memory until they are sent. */
+static size_t
+rows_for_statement(const struct leat_flush_rows *rows, size_t first)
+{
+    const struct leat_value *value = &rows->values[first * rows->width];
+    size_t most = rows->count - first, bytes = 0;
+
+    if (most > ROWS_PER_STATEMENT)
+        most = ROWS_PER_STATEMENT;
+    for (size_t row = 0; row < most; row++) {
+        for (size_t c = 0; c < rows->width; c++, value++) {
+            if (value->type == LEAT_TEXT || value->type == LEAT_BYTES || value->type == LEAT_JSON)
+                bytes += value->as.bytes.size;
+        }
+        if (bytes > STATEMENT_BYTES)
+            return row > 0 ? row : 1;
+    }
+    return most;
+}
+
 static int
 send_part(struct sender *sender, const struct leat_flush_rows *rows, const char *sql,
           bool keys_only, struct leat_error *err)
 {
-    for (size_t first = 0; first < rows->count; first += ROWS_PER_STATEMENT) {
-        size_t count = rows->count - first;
+    size_t count;
+
+    for (size_t first = 0; first < rows->count; first += count) {
         int status;
 
-        if (count > ROWS_PER_STATEMENT)
-            count = ROWS_PER_STATEMENT;
+        count = rows_for_statement(rows, first);
         status = leat_pg_bind_rows(rows, first, count, keys_only, sender->arrays,
                                    &sender->parameters, err);
         if (status == 0)

@@ -16,10 +16,11 @@
 
 struct leat_memory {
     struct leat_mutex lock;
-    size_t budget;
+    size_t budget, rows_share;
     unsigned processor_count;
     size_t uses[LEAT_MEMORY_USES] LEAT_FIELD_GUARDED_BY(lock);
     size_t *held LEAT_FIELD_GUARDED_BY(lock); /* by processor, all uses; without the spare slot */
+    size_t *rows LEAT_FIELD_GUARDED_BY(lock); /* of it: rows */
     size_t total LEAT_FIELD_GUARDED_BY(lock); /* without the spare slot */
     bool is_spare_taken LEAT_FIELD_GUARDED_BY(lock);
     bool was_refused LEAT_FIELD_GUARDED_BY(lock);
@@ -34,10 +35,10 @@ leat_memory_new(size_t budget_bytes, unsigned processor_count) LEAT_NO_THREAD_SA
 
     LEAT_ASSERT(processor_count > 0);
     leat_mutex_init(&memory->lock);
-    memory->budget = budget_bytes < LEAT_MEMORY_MINIMUM_BYTES ? LEAT_MEMORY_MINIMUM_BYTES
-                                                              : budget_bytes;
+    memory->budget = budget_bytes;
     memory->processor_count = processor_count;
     memory->held = LEAT_NEW_ARRAY(size_t, processor_count);
+    memory->rows = LEAT_NEW_ARRAY(size_t, processor_count);
     return memory;
 }
 
@@ -48,7 +49,28 @@ leat_memory_free(struct leat_memory *memory) LEAT_NO_THREAD_SAFETY
         return;
     leat_mutex_release(&memory->lock);
     free(memory->held);
+    free(memory->rows);
     free(memory);
+}
+
+void
+leat_memory_set_rows_share(struct leat_memory *memory, size_t bytes)
+{
+    memory->rows_share = bytes;
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What a processor holds of the reads' budget: its rows only beyond their share. */
+static size_t
+held_by(const struct leat_memory *memory, unsigned processor) LEAT_REQUIRES(memory->lock)
+{
+    return memory->held[processor] -
+           smaller(memory->rows[processor], memory->rows_share / memory->processor_count);
 }
 
 /* What the other processors have not used of their shares: not to be borrowed. */
@@ -58,8 +80,8 @@ unused_shares(const struct leat_memory *memory, unsigned processor) LEAT_REQUIRE
     size_t share = memory->budget / memory->processor_count, unused = 0;
 
     for (unsigned i = 0; i < memory->processor_count; i++) {
-        if (i != processor && memory->held[i] < share)
-            unused += share - memory->held[i];
+        if (i != processor && held_by(memory, i) < share)
+            unused += share - held_by(memory, i);
     }
     return unused;
 }
@@ -68,13 +90,15 @@ static bool
 has_room(const struct leat_memory *memory, unsigned processor, size_t bytes)
     LEAT_REQUIRES(memory->lock)
 {
-    size_t share = memory->budget / memory->processor_count;
+    size_t share = memory->budget / memory->processor_count, total = 0;
 
-    if (memory->total > memory->budget || bytes > memory->budget - memory->total)
+    for (unsigned i = 0; i < memory->processor_count; i++)
+        total += held_by(memory, i);
+    if (total > memory->budget || bytes > memory->budget - total)
         return false;
-    if (memory->held[processor] + bytes <= share)
+    if (held_by(memory, processor) + bytes <= share)
         return true;
-    return memory->total + bytes + unused_shares(memory, processor) <= memory->budget;
+    return total + bytes + unused_shares(memory, processor) <= memory->budget;
 }
 
 bool
@@ -155,6 +179,8 @@ leat_memory_charge(struct leat_memory *memory, unsigned processor, enum leat_mem
     leat_mutex_lock(&memory->lock);
     memory->uses[use] += bytes;
     memory->held[processor] += bytes;
+    if (use == LEAT_MEMORY_ROWS)
+        memory->rows[processor] += bytes;
     memory->total += bytes;
     leat_mutex_unlock(&memory->lock);
 }
@@ -166,6 +192,8 @@ leat_memory_discharge(struct leat_memory *memory, unsigned processor, enum leat_
     leat_mutex_lock(&memory->lock);
     LEAT_ASSERT(memory->uses[use] >= bytes);
     memory->uses[use] -= bytes;
+    if (use == LEAT_MEMORY_ROWS)
+        memory->rows[processor] -= bytes;
     take_off(memory, processor, bytes);
     unlock_and_wake(memory);
 }
@@ -177,6 +205,17 @@ leat_memory_used(struct leat_memory *memory, enum leat_memory_use use)
 
     leat_mutex_lock(&memory->lock);
     bytes = memory->uses[use];
+    leat_mutex_unlock(&memory->lock);
+    return bytes;
+}
+
+size_t
+leat_memory_rows_of(struct leat_memory *memory, unsigned processor)
+{
+    size_t bytes;
+
+    leat_mutex_lock(&memory->lock);
+    bytes = memory->rows[processor];
     leat_mutex_unlock(&memory->lock);
     return bytes;
 }

@@ -24,7 +24,10 @@ enum leat_memory_use {
     LEAT_MEMORY_USES = 4
 };
 
+/* budget_bytes: what reads may hold, with what is charged beyond the rows' own share (0 at first). */
 struct leat_memory *leat_memory_new(size_t budget_bytes, unsigned processor_count);
+/* Rows up to this (evenly among the processors) do not take from the reads. Before any use. */
+void leat_memory_set_rows_share(struct leat_memory *memory, size_t bytes);
 void leat_memory_free(struct leat_memory *memory);
 
 /* A reservation for a read: false when neither the processor's share, the free budget nor the spare slot has room. */
@@ -47,6 +50,8 @@ void leat_memory_discharge(struct leat_memory *memory, unsigned processor, enum 
                            size_t bytes);
 size_t leat_memory_used(struct leat_memory *memory, enum leat_memory_use use);
 size_t leat_memory_total(struct leat_memory *memory);
+/* Charged as rows by this processor. */
+size_t leat_memory_rows_of(struct leat_memory *memory, unsigned processor);
 /* Called (any thread, must not block) when bytes came back after a refusal. */
 void leat_memory_on_room(struct leat_memory *memory, void (*wake)(void *), void *context);
 

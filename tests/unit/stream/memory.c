@@ -90,6 +90,30 @@ START_TEST(test_somebody_always_moves)
 }
 END_TEST
 
+START_TEST(test_rows_have_a_share_of_their_own)
+{
+    struct leat_memory *memory = leat_memory_new(BUDGET, 2);
+    struct leat_reservation first, second;
+
+    leat_memory_set_rows_share(memory, 16 * MIB);
+    leat_memory_charge(memory, 0, LEAT_MEMORY_ROWS, 8 * MIB);
+    leat_memory_charge(memory, 1, LEAT_MEMORY_ROWS, 8 * MIB);
+    ck_assert(leat_memory_reserve(memory, 0, BUDGET / 2, &first));
+    ck_assert(!first.is_spare);
+    leat_memory_give_back(memory, &first);
+    /* Beyond it they take from the reads of their processor. */
+    leat_memory_charge(memory, 0, LEAT_MEMORY_ROWS, 1 * MIB);
+    ck_assert(leat_memory_reserve(memory, 1, BUDGET / 2, &second));
+    ck_assert(!leat_memory_reserve(memory, 0, BUDGET / 2, &first));
+    ck_assert_uint_eq(leat_memory_rows_of(memory, 0), 9 * MIB);
+    leat_memory_give_back(memory, &second);
+    leat_memory_discharge(memory, 0, LEAT_MEMORY_ROWS, 9 * MIB);
+    leat_memory_discharge(memory, 1, LEAT_MEMORY_ROWS, 8 * MIB);
+    ck_assert_uint_eq(leat_memory_total(memory), 0);
+    leat_memory_free(memory);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -102,6 +126,7 @@ main(void)
     tcase_add_loop_test(tests, test_random_reads_stay_within_the_budget, 1, 6);
     tcase_add_test(tests, test_a_share_is_guaranteed);
     tcase_add_test(tests, test_somebody_always_moves);
+    tcase_add_test(tests, test_rows_have_a_share_of_their_own);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
