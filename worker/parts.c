@@ -134,7 +134,7 @@ open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
     processor->config = &config->processors[index];
     processor->start = position_of(&processor->config->start);
     if (leat_setup_processor_init(&processor->setup, config, index, leat_setup_report, NULL) != 0)
-        return leat_error_set(err, LEAT_E_INVALID, "processor \"%s\" cannot be set up",
+        return leat_error_set(err, LEAT_E_INVALID, "processor \"%s\" cannot be set up: see above",
                               processor->config->name);
     status = leat_setup_target_url(config, processor->config, &processor->url, err);
     if (status != 0)

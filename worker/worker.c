@@ -113,19 +113,13 @@ start_health(struct running *running)
         .context = running,
     };
     struct leat_error err;
-    LEAT_AUTO_BUF port = LEAT_BUF_INIT;
 
     if (config->http_listen == NULL || config->http_listen[0] == '\0' ||
         strcmp(config->http_listen, "off") == 0)
         return;
-    if (leat_health_start(&options, &running->health, &err) != 0) {
+    if (leat_health_start(&options, &running->health, &err) != 0)
         leat_log_event(LEAT_LOG_WARNING, "no metrics: set http.listen to a free port, or to off",
                        "error", err.text, NULL);
-        return;
-    }
-    leat_buf_printf(&port, "%u", leat_health_port(running->health));
-    leat_log_event(LEAT_LOG_INFO, "metrics are served", "listen", config->http_listen, "port",
-                   leat_buf_text(&port), NULL);
 }
 
 /* ---- begin ------------------------------------------------------------------------------------ */
@@ -173,11 +167,12 @@ try_start(struct running *running, const struct leat_config *config, struct leat
     return status;
 }
 
-/* What is down may come back: tried again for a while, each reason said once a minute. What is wrong ends it. */
+/* What is down may come back: tried again for a while, each reason said when it is new. What is wrong ends it. */
 static int
 start(struct running *running, const struct leat_config *config, struct leat_error *err)
 {
     int64_t give_up_us = leat_clock_monotonic_us() + START_PATIENCE_US;
+    char said[LEAT_ERROR_TEXT_BYTES] = "";
     struct leat_random random;
     unsigned attempt = 0;
     int status;
@@ -186,7 +181,10 @@ start(struct running *running, const struct leat_config *config, struct leat_err
     while ((status = try_start(running, config, err)) != 0) {
         if (!err->is_retryable || leat_clock_monotonic_us() >= give_up_us)
             return status;
-        leat_log_event(LEAT_LOG_WARNING, "could not start, trying again", "error", err->text, NULL);
+        if (strcmp(said, err->text) != 0)
+            leat_log_event(LEAT_LOG_WARNING, "could not start, trying again for a minute", "error",
+                           err->text, NULL);
+        snprintf(said, sizeof said, "%s", err->text);
         if (wait_for_signal(
                 running, leat_backoff_us(&random, 200 * LEAT_MS_US, 5 * LEAT_SECOND_US, attempt++)))
             return leat_error_set(err, LEAT_E_CANCELLED, "stopped while starting");
@@ -232,9 +230,13 @@ static void
 log_start(const struct running *running)
 {
     const struct leat_config *config = running->parts.config;
+    LEAT_AUTO_BUF port = LEAT_BUF_INIT;
 
+    if (running->health != NULL)
+        leat_buf_printf(&port, "%u", leat_health_port(running->health));
     leat_log_event(LEAT_LOG_INFO, "worker started", "application", config->application, "version",
-                   LEAT_VERSION, "config", config->file, NULL);
+                   LEAT_VERSION, "config", config->file, "http_port",
+                   running->health != NULL ? leat_buf_text(&port) : "off", NULL);
 }
 
 static void
@@ -331,7 +333,11 @@ work(struct running *running, const struct leat_config *config)
     leat_log_setup(config->log_level, formats[format], STDERR_FILENO);
     block_signals(running);
     running->ticked_at_us = leat_clock_monotonic_us();
-    if (start(running, config, &err) != 0)
+    if (start(running, config, &err) == LEAT_E_CANCELLED) {
+        leat_log_event(LEAT_LOG_INFO, "stopped while starting", NULL);
+        return LEAT_EXIT_OK;
+    }
+    if (!running->is_registered)
         return leat_command_failed("worker", &err);
     log_start(running);
     code = run(running);

@@ -318,7 +318,10 @@ transport_error(const struct leat_http_call *call, CURLcode code, struct leat_er
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
-        return leat_error_set(err, LEAT_E_UNAVAILABLE, "could not connect to %s: %s", peer, reason);
+        return leat_error_set(
+            err, LEAT_E_UNAVAILABLE,
+            "could not connect to %s: %s: check the region, the endpoint and the network", peer,
+            reason);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:

@@ -25,8 +25,9 @@ make_folders(char *path, struct leat_error *err)
         *slash = '\0';
         status = mkdir(path, 0755);
         if (status != 0 && errno != EEXIST)
-            leat_error_set(err, LEAT_E_UNAVAILABLE, "could not create archive folder \"%s\": %s",
-                           path, strerror(errno));
+            leat_error_set(err, LEAT_E_UNAVAILABLE,
+                           "could not create archive folder \"%s\": %s: check archive.url", path,
+                           strerror(errno));
         else
             status = 0;
         *slash = '/';
@@ -66,8 +67,9 @@ write_file(const char *path, struct leat_slice body, struct leat_error *err)
     if (status == 0)
         status = rename(leat_buf_text(&beside), path);
     if (status != 0)
-        leat_error_set(err, LEAT_E_UNAVAILABLE, "could not write archive file \"%s\": %s", path,
-                       strerror(errno));
+        leat_error_set(err, LEAT_E_UNAVAILABLE,
+                       "could not write archive file \"%s\": %s: check archive.url and its disk",
+                       path, strerror(errno));
     if (fd >= 0)
         close(fd);
     if (status != 0)

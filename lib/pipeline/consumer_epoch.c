@@ -334,6 +334,22 @@ move_emission(struct leat_consumer *consumer, struct leat_epoch *epoch)
     consumer->emission.context = epoch->emission.context;
 }
 
+/* Once a batch, and the log holds back what repeats: the ledger has each one. */
+static void
+say_diverted(struct leat_consumer *consumer, uint64_t records, size_t letters, const char *reason)
+{
+    const struct leat_emission *emission = &consumer->emission;
+    bool is_processors = emission->failure_count > 0;
+    struct leat_error err;
+
+    leat_error_set(&err, LEAT_E_INVALID, "%zu of %llu records, the first: %s: %s", letters,
+                   (unsigned long long)records,
+                   is_processors ? reason : reason_of(consumer->bad[0].status),
+                   is_processors ? emission->failures[0].reason : text_of(consumer->bad[0].status));
+    leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                         "records are diverted to the archive: see `leat failures ls`", &err);
+}
+
 void
 leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_position *end,
                           uint64_t records)
@@ -350,6 +366,8 @@ leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_posi
         return;
     }
     consumer->runtime->counters.diverted += letters;
+    if (letters > 0)
+        say_diverted(consumer, records, letters, reason);
     epoch = open_epoch(consumer, end, records, letters);
     /* Submitted while the records are there; answered through the mailbox, so never before this returns. */
     for (size_t i = 0; i < emission->failure_count; i++)

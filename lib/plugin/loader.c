@@ -96,8 +96,9 @@ leat_plugin_find(const struct leat_plugin_path *path, const char *name_or_file,
             return 0;
         }
     }
-    return leat_error_set(err, LEAT_E_NOT_FOUND, "could not find plugin \"%s\" in %s", name_or_file,
-                          leat_buf_text(&directories));
+    return leat_error_set(err, LEAT_E_NOT_FOUND,
+                          "could not find plugin \"%s\" in %s: check its name, or set plugins.path",
+                          name_or_file, leat_buf_text(&directories));
 }
 
 static int

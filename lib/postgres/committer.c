@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "postgres/committer_inside.h"
+#include "postgres/migrate.h"
 
 /* protocol §4: nothing that a stopped client can hold open for long. */
 #define COMMITTER_SETTINGS                                                                         \
@@ -36,11 +37,24 @@ leat_pg_committer_free(struct leat_pg_committer *committer)
 int
 leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err)
 {
+    struct leat_pg_connection *connection;
+    int status;
+
     if (!leat_pg_is_broken(committer->connection))
         return 0;
     leat_pg_close(committer->connection);
     committer->connection = NULL;
-    return leat_pg_connect(&committer->options.connection, &committer->connection, err);
+    status = leat_pg_connect(&committer->options.connection, &connection, err);
+    if (status != 0)
+        return status;
+    /* A target that was never migrated, or by a newer leat, is refused by name before anything is written. */
+    status = leat_schema_check(connection, "target", err);
+    if (status != 0) {
+        leat_pg_close(connection);
+        return status;
+    }
+    committer->connection = connection;
+    return 0;
 }
 
 void

@@ -60,7 +60,8 @@ connect_failed(PGconn *conn, bool is_late, struct leat_error *err)
     char line[300];
 
     first_line(line, sizeof line, is_late ? "no answer in time" : PQerrorMessage(conn));
-    leat_error_set(err, LEAT_E_UNAVAILABLE, "could not connect to postgres at %s:%s/%s: %s",
+    leat_error_set(err, LEAT_E_UNAVAILABLE,
+                   "could not connect to postgres at %s:%s/%s: %s: check its url, and that it runs",
                    host != NULL ? host : "?", port != NULL ? port : "?",
                    database != NULL ? database : "?", line);
     PQfinish(conn);
