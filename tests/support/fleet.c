@@ -100,7 +100,8 @@ start_kinesis(struct test_fleet *fleet, const struct test_fleet_options *options
 {
     struct leat_local_kinesis_options kinesis = {.access_key_id = "leat",
                                                  .secret_access_key = "leat",
-                                                 .maximum_bytes = options->stream_bytes};
+                                                 .maximum_bytes = options->stream_bytes,
+                                                 .record_bytes = (size_t)10 << 20};
     struct leat_error err;
 
     fleet->kinesis = leat_local_kinesis_new(&kinesis, &err);
