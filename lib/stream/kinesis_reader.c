@@ -2,7 +2,8 @@
  * Reads one shard of a Kinesis stream: iterator, GetRecords, chunk. Fetch thread only.
  *
  * The position moves only with an answer that was parsed, so an iterator that expired is asked for again behind the last
- * record that was handed over. How many records are asked for follows the answers: it doubles while they come full, and
+ * record that was handed over. What an answer repeats of the records before it is dropped here: the consumer counts on each
+ * record coming once between two takes. How many records are asked for follows the answers: it doubles while they come full, and
  * shrinks when one does not fit what could be reserved, down to a single record, which always fits the spare slot.
  */
 #include <stdlib.h>
@@ -88,15 +89,34 @@ shrink(struct leat_reader *reader, const struct leat_kinesis_answer *answer,
        struct leat_read_result *result)
 {
     size_t needed = answer->needed_bytes, fits = reader->reservation_bytes;
+    bool can_grow = fits < LEAT_MEMORY_SPARE_BYTES;
 
     result->outcome = LEAT_READ_TOO_LARGE;
-    if (needed > fits && needed <= LEAT_MEMORY_SPARE_BYTES) {
+    if (can_grow && needed > 0 && needed <= LEAT_MEMORY_SPARE_BYTES) {
         result->needed_bytes = needed;
         return;
     }
-    result->needed_bytes = fits < LEAT_MEMORY_SPARE_BYTES && needed == 0 ? fits * 2
-                                                                         : LEAT_MEMORY_SPARE_BYTES;
+    if (reader->limit == 1 && (!can_grow || needed > LEAT_MEMORY_SPARE_BYTES)) {
+        result->outcome = LEAT_READ_BLOCKED;
+        result->retry_at_us = leat_clock_monotonic_us() + BLOCKED_US;
+        leat_error_set(&result->err, LEAT_E_LIMIT,
+                       "cannot read stream \"%s\": the answer for a single record is larger than "
+                       "%zu bytes",
+                       reader->source->stream, LEAT_MEMORY_SPARE_BYTES);
+        return;
+    }
+    result->needed_bytes = can_grow && needed == 0 ? fits * 2 : LEAT_MEMORY_SPARE_BYTES;
     reader->limit = reader->limit > 1 ? reader->limit / 2 : 1;
+}
+
+/* Of GetRecords: an iterator that the server does not know any more. Of GetShardIterator: the stored position is not of this
+   stream, which was deleted and made again; or it is a time that the service's clock has not reached. */
+static enum leat_read_outcome
+meaning_of_invalid(const struct leat_reader *reader)
+{
+    return reader->iterator == NULL && reader->position.kind == LEAT_POSITION_SEQUENCE
+               ? LEAT_READ_INVALID
+               : LEAT_READ_AGAIN;
 }
 
 static void
@@ -105,6 +125,11 @@ tell_refusal(struct leat_reader *reader, const struct leat_kinesis_answer *answe
     struct leat_read_result result = {.outcome = LEAT_READ_AGAIN, .err = answer->err};
     int64_t now_us = leat_clock_monotonic_us();
 
+    if (answer->is_overrun) {
+        shrink(reader, answer, &result);
+        tell(reader, &result);
+        return;
+    }
     switch (answer->result) {
     case LEAT_E_EXPIRED:
         forget_iterator(reader);
@@ -115,9 +140,7 @@ tell_refusal(struct leat_reader *reader, const struct leat_kinesis_answer *answe
         result.outcome = LEAT_READ_GONE;
         break;
     case LEAT_E_INVALID:
-        /* Of GetRecords: an iterator that the server does not know any more. Of GetShardIterator: the stored position
-           is not of this stream, which was deleted and made again. */
-        result.outcome = reader->iterator != NULL ? LEAT_READ_AGAIN : LEAT_READ_INVALID;
+        result.outcome = meaning_of_invalid(reader);
         result.retry_at_us = now_us + backoff_us(reader, answer);
         forget_iterator(reader);
         break;
@@ -128,8 +151,6 @@ tell_refusal(struct leat_reader *reader, const struct leat_kinesis_answer *answe
     default:
         result.retry_at_us = now_us + backoff_us(reader, answer);
     }
-    if (answer->is_overrun)
-        shrink(reader, answer, &result);
     tell(reader, &result);
 }
 
@@ -196,14 +217,43 @@ chunk_new(struct leat_reader *reader)
     return chunk;
 }
 
+/*
+ * Records at or before the position stand at the head of an answer whose iterator went back (a service that repeats itself):
+ * told twice they would be committed twice. One comparison where all is well. Returns how many went.
+ */
+static size_t
+drop_repeated(struct leat_reader *reader)
+{
+    struct leat_kinesis_records *records = &reader->records;
+    /* Inside an aggregate the record itself is wanted again. */
+    int last_known = reader->position.sub_sequence >= 0 ? -1 : 0;
+    struct leat_slice known = leat_slice_from(reader->position.sequence);
+    size_t repeated = 0;
+
+    if (reader->position.kind != LEAT_POSITION_SEQUENCE)
+        return 0;
+    while (repeated < records->count &&
+           leat_sequence_order(records->records[repeated].sequence, known) <= last_known)
+        repeated++;
+    if (repeated > 0) {
+        records->count -= repeated;
+        memmove(records->records, records->records + repeated,
+                records->count * sizeof *records->records);
+    }
+    return repeated;
+}
+
 /* Behind the last record; the next iterator where there is one. */
 static void
 move_on(struct leat_reader *reader)
 {
     const struct leat_kinesis_records *records = &reader->records;
+    bool is_full = records->count >= reader->limit;
+    size_t repeated = drop_repeated(reader);
 
     forget_iterator(reader);
-    if (!records->is_end)
+    /* An iterator that led to nothing new is not followed: the next one is asked for by position. */
+    if (!records->is_end && (repeated == 0 || records->count > 0))
         reader->iterator = leat_slice_strdup(records->next_iterator);
     if (records->count > 0) {
         struct leat_slice last = records->records[records->count - 1].sequence;
@@ -214,7 +264,7 @@ move_on(struct leat_reader *reader)
     }
     if (records->is_end)
         reader->position = (struct leat_position){.kind = LEAT_POSITION_SHARD_END};
-    if (records->count >= reader->limit && reader->limit < LEAT_KINESIS_GET_RECORDS)
+    if (is_full && reader->limit < LEAT_KINESIS_GET_RECORDS)
         reader->limit = reader->limit * 2 < LEAT_KINESIS_GET_RECORDS ? reader->limit * 2
                                                                      : LEAT_KINESIS_GET_RECORDS;
 }
