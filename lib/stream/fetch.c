@@ -29,7 +29,8 @@ struct shard_limiter {
 
 struct leat_feed {
     struct leat_fetcher *fetcher;
-    struct leat_feed *next; /* of the fetcher's list */
+    struct leat_feed *next;                         /* of the fetcher's list */
+    struct leat_feed *next_waiting, **waiting_link; /* for room; link NULL: it does not wait */
     struct leat_source *source;
     struct leat_reader *reader;
     char *shard;
@@ -41,7 +42,7 @@ struct leat_feed {
     uint64_t generation;
     _Atomic unsigned queued;
     _Atomic unsigned is_paused; /* a word of its own: gcc loads neighbouring bools as one */
-    bool is_reading, waits_for_room, is_stopped;
+    bool is_reading, is_stopped;
     struct leat_reservation reservation;
     size_t last_bytes, needed_bytes;
     int64_t next_at_us, failing_since_us; /* 0: not failing */
@@ -54,11 +55,39 @@ struct leat_fetcher {
     struct leat_thread thread;
     _Atomic bool is_stopping;
     struct leat_feed *feeds;
+    struct leat_feed *waiting, **waiting_end; /* for room, in the order of their refusals */
     struct leat_map limiters;
     _Atomic uint64_t reads, throttles, errors, records, bytes;
 };
 
 static void try_read(struct leat_feed *feed);
+
+static void
+stop_waiting(struct leat_feed *feed)
+{
+    if (feed->waiting_link == NULL)
+        return;
+    *feed->waiting_link = feed->next_waiting;
+    if (feed->next_waiting != NULL)
+        feed->next_waiting->waiting_link = feed->waiting_link;
+    else
+        feed->fetcher->waiting_end = feed->waiting_link;
+    feed->next_waiting = NULL;
+    feed->waiting_link = NULL;
+}
+
+/* Behind all others, unless it stands there already. */
+static void
+wait_for_room(struct leat_feed *feed)
+{
+    struct leat_fetcher *fetcher = feed->fetcher;
+
+    if (feed->waiting_link != NULL)
+        return;
+    feed->waiting_link = fetcher->waiting_end;
+    *fetcher->waiting_end = feed;
+    fetcher->waiting_end = &feed->next_waiting;
+}
 
 static void
 timer_fired(void *context)
@@ -174,39 +203,55 @@ read_done(void *context, const struct leat_read_result *result)
     try_read(feed);
 }
 
+/* Begins a read if it may; otherwise the feed waits for exactly one thing. */
 static void
-try_read(struct leat_feed *feed)
+ask(struct leat_feed *feed)
 {
     int64_t now_us = leat_clock_monotonic_us();
     int64_t next_us = leat_limiter_next_us(&feed->limiter->limiter, now_us);
+    bool is_wanted = feed->reader != NULL && !feed->is_reading && !feed->is_stopped &&
+                     !feed->is_paused && feed->queued < WANTED_CHUNKS;
 
-    if (feed->reader == NULL || feed->is_reading || feed->is_stopped || feed->is_paused ||
-        feed->queued >= WANTED_CHUNKS)
-        return;
     if (next_us < feed->next_at_us)
         next_us = feed->next_at_us;
-    if (next_us > now_us) {
-        wait_until(feed, next_us);
+    if (!is_wanted || next_us > now_us) {
+        stop_waiting(feed);
+        if (is_wanted)
+            wait_until(feed, next_us);
         return;
     }
-    feed->waits_for_room = !leat_memory_reserve(feed->fetcher->options.memory, feed->processor,
-                                                reservation_for(feed), &feed->reservation);
-    if (feed->waits_for_room)
+    if (!leat_memory_reserve(feed->fetcher->options.memory, feed->processor, reservation_for(feed),
+                             &feed->reservation)) {
+        wait_for_room(feed);
         return;
+    }
+    stop_waiting(feed);
     feed->is_reading = true;
     leat_limiter_called(&feed->limiter->limiter, now_us);
     feed->source->ops->read(feed->reader, feed->reservation.bytes, read_done, feed);
 }
 
-/* Bytes came back: who waited longest is asked first, since feeds stand in the order of their last refusal. */
+/* Not before the one that has waited longest for room. */
+static void
+try_read(struct leat_feed *feed)
+{
+    struct leat_feed *first = feed->fetcher->waiting;
+
+    if (first != NULL && first != feed)
+        ask(first);
+    ask(feed);
+}
+
+/* Bytes came back: who waited longest is asked first, and keeps its place while it is refused. */
 static void
 room_came(void *context)
 {
     struct leat_fetcher *fetcher = context;
+    struct leat_feed *feed = fetcher->waiting, *next;
 
-    for (struct leat_feed *feed = fetcher->feeds; feed != NULL; feed = feed->next) {
-        if (feed->waits_for_room)
-            try_read(feed);
+    for (; feed != NULL; feed = next) {
+        next = feed->next_waiting;
+        ask(feed);
     }
 }
 
@@ -235,6 +280,7 @@ leat_fetcher_new(const struct leat_fetcher_options *options, struct leat_error *
     fetcher->options = *options;
     if (fetcher->options.idle_us <= 0)
         fetcher->options.idle_us = 200 * LEAT_MS_US;
+    fetcher->waiting_end = &fetcher->waiting;
     leat_map_init(&fetcher->limiters);
     fetcher->loop = leat_event_loop_new(NULL, err);
     if (fetcher->loop == NULL) {
@@ -353,7 +399,8 @@ end_reader(struct leat_feed *feed)
     feed->reader = NULL;
     if (feed->is_reading)
         leat_memory_give_back(feed->fetcher->options.memory, &feed->reservation);
-    feed->is_reading = feed->waits_for_room = false;
+    feed->is_reading = false;
+    stop_waiting(feed);
 }
 
 static void

@@ -11,7 +11,7 @@ struct leat_limiter {
     double bytes_at_us;
 };
 
-/* When the next call may be made; now or earlier: at once. A burst of one second's calls is allowed after a rest. */
+/* When the next call may be made; now or earlier: at once. After a rest a second's calls less one are allowed at once. */
 int64_t leat_limiter_next_us(const struct leat_limiter *limiter, int64_t now_us);
 void leat_limiter_called(struct leat_limiter *limiter, int64_t now_us);
 /* An answer of so many bytes came: the next call waits until they are paid. */
