@@ -11,7 +11,6 @@
 #include "stream/file_source.h"
 #include "stream/kinesis_source.h"
 
-#define KEPT_REGION_BYTES ((size_t)4 << 20)
 #define ROWS_SHARE 5 /* of the budget, what merged rows may hold: a fifth */
 /* What is held beside reads and rows: batches under way, libcurl's and libpq's buffers. */
 #define OTHER_BYTES ((size_t)4 << 20)
@@ -286,7 +285,7 @@ open_fetcher(struct leat_parts *parts, struct leat_error *err)
     };
 
     parts->memory = make_memory(config);
-    parts->regions = leat_region_pool_new(KEPT_REGION_BYTES);
+    parts->regions = leat_region_pool_new((size_t)config->memory_budget_bytes / 2);
     options.memory = parts->memory;
     parts->fetcher = leat_fetcher_new(&options, err);
     return parts->fetcher == NULL ? err->code : 0;

@@ -22,6 +22,7 @@
 
 #define TICK_US (500 * LEAT_MS_US)
 #define ENDED_TICK_US (50 * LEAT_MS_US)
+#define IDLE_MEMORY_US (2 * LEAT_SECOND_US)
 #define STUCK_US (30 * LEAT_SECOND_US)
 #define START_PATIENCE_US (60 * LEAT_SECOND_US)
 
@@ -203,6 +204,7 @@ look(struct running *running)
 
     running->ticked_at_us = leat_clock_monotonic_us();
     leat_log_flush_repeats(running->ticked_at_us);
+    leat_region_pool_trim(running->parts.regions, running->ticked_at_us - IDLE_MEMORY_US);
     if (!running->until_ended)
         return -1;
     if (leat_pipeline_stopped(running->parts.pipeline, &why)) {

@@ -16,6 +16,11 @@
 #include "stream/kinesis_inside.h"
 
 #define FIRST_LIMIT 1000u
+/*
+ * What an answer should be: longer ones leave the cache before they are parsed and hold more of the budget, shorter ones cost
+ * more calls. The service gives 2 MB a second and shard, however it is asked.
+ */
+#define GOOD_ANSWER_BYTES ((size_t)2 << 20)
 #define BACKOFF_BASE_US (100 * LEAT_MS_US)
 #define BACKOFF_CAP_US (5 * LEAT_SECOND_US)
 #define BLOCKED_US (5 * LEAT_SECOND_US)
@@ -243,12 +248,27 @@ drop_repeated(struct leat_reader *reader)
     return repeated;
 }
 
+/* Twice as many while they come full and short; so many as make a good answer once they are longer. */
+static void
+adapt_limit(struct leat_reader *reader, size_t count)
+{
+    size_t size = reader->answer.size, limit = reader->limit;
+
+    if (count >= limit)
+        limit *= 2;
+    if (count > 0 && size / count * limit > GOOD_ANSWER_BYTES)
+        limit = GOOD_ANSWER_BYTES / (size / count);
+    reader->limit = limit < 1                          ? 1
+                    : limit > LEAT_KINESIS_GET_RECORDS ? LEAT_KINESIS_GET_RECORDS
+                                                       : (unsigned)limit;
+}
+
 /* Behind the last record; the next iterator where there is one. */
 static void
 move_on(struct leat_reader *reader)
 {
     const struct leat_kinesis_records *records = &reader->records;
-    bool is_full = records->count >= reader->limit;
+    size_t answered = records->count;
     size_t repeated = drop_repeated(reader);
 
     forget_iterator(reader);
@@ -264,9 +284,7 @@ move_on(struct leat_reader *reader)
     }
     if (records->is_end)
         reader->position = (struct leat_position){.kind = LEAT_POSITION_SHARD_END};
-    if (is_full && reader->limit < LEAT_KINESIS_GET_RECORDS)
-        reader->limit = reader->limit * 2 < LEAT_KINESIS_GET_RECORDS ? reader->limit * 2
-                                                                     : LEAT_KINESIS_GET_RECORDS;
+    adapt_limit(reader, answered);
 }
 
 static void

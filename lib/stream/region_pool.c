@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
@@ -74,6 +75,48 @@ take_free(struct leat_region_pool *pool, size_t capacity, struct leat_region *re
     return is_found;
 }
 
+/* Takes out free regions until so many resident bytes are gone; those given back longest ago go first. */
+static size_t
+take_out(struct leat_region_pool *pool, size_t bytes, int64_t before_us,
+         struct leat_region ret_regions[FREE_REGIONS])
+{
+    size_t count = 0, gone = 0;
+
+    leat_mutex_lock(&pool->lock);
+    while (pool->free_count > 0 && gone < bytes) {
+        size_t oldest = 0;
+
+        for (size_t i = 1; i < pool->free_count; i++) {
+            if (pool->free[i].free_since_us < pool->free[oldest].free_since_us)
+                oldest = i;
+        }
+        if (pool->free[oldest].free_since_us >= before_us)
+            break;
+        ret_regions[count] = pool->free[oldest];
+        gone += ret_regions[count].touched_bytes;
+        pool->kept_bytes -= ret_regions[count++].touched_bytes;
+        pool->free[oldest] = pool->free[--pool->free_count];
+    }
+    leat_mutex_unlock(&pool->lock);
+    return count;
+}
+
+static void
+let_go(struct leat_region_pool *pool, size_t bytes, int64_t before_us)
+{
+    struct leat_region regions[FREE_REGIONS];
+    size_t count = take_out(pool, bytes, before_us, regions);
+
+    for (size_t i = 0; i < count; i++)
+        munmap(regions[i].data, regions[i].capacity);
+}
+
+void
+leat_region_pool_trim(struct leat_region_pool *pool, int64_t before_us)
+{
+    let_go(pool, SIZE_MAX, before_us);
+}
+
 struct leat_region
 leat_region_take(struct leat_region_pool *pool, size_t bytes)
 {
@@ -81,6 +124,7 @@ leat_region_take(struct leat_region_pool *pool, size_t bytes)
 
     if (take_free(pool, region.capacity, &region))
         return region;
+    let_go(pool, bytes, INT64_MAX);
     region.data =
         mmap(NULL, region.capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (region.data == MAP_FAILED)
@@ -104,6 +148,7 @@ leat_region_trim(struct leat_region *region, size_t used_bytes)
 void
 leat_region_give_back(struct leat_region_pool *pool, struct leat_region region)
 {
+    int64_t now_us = leat_clock_monotonic_us();
     bool is_kept = false;
 
     if (region.data == NULL)
@@ -112,6 +157,7 @@ leat_region_give_back(struct leat_region_pool *pool, struct leat_region region)
     if (pool->free_count < FREE_REGIONS &&
         pool->kept_bytes + region.touched_bytes <= pool->keep_bytes) {
         pool->kept_bytes += region.touched_bytes;
+        region.free_since_us = now_us;
         pool->free[pool->free_count++] = region;
         is_kept = true;
     }

@@ -122,7 +122,7 @@ read_shard(CURL *curl, int shard, int64_t records, struct leat_buf *answer)
 {
     LEAT_AUTO_BUF body = LEAT_BUF_INIT;
     LEAT_AUTO_BUF iterator = LEAT_BUF_INIT;
-    size_t bytes = 0, last = 1;
+    size_t bytes = 0, last = SIZE_MAX;
     char name[32];
 
     snprintf(name, sizeof name, "shardId-%012d", shard);
@@ -134,8 +134,10 @@ read_shard(CURL *curl, int shard, int64_t records, struct leat_buf *answer)
     leat_cbor_put_key(&body, "ShardIteratorType");
     leat_cbor_put_text(&body, leat_slice_from("TRIM_HORIZON"));
     call(curl, "GetShardIterator", &body, answer);
-    if (!find_iterator(answer, "ShardIterator", &iterator))
-        return 0;
+    if (!find_iterator(answer, "ShardIterator", &iterator)) {
+        fprintf(stderr, "no iterator of %s in %s\n", name, leat_buf_text(answer));
+        exit(1);
+    }
     while (last > DATA_BYTES / 2) {
         leat_buf_clear(&body);
         leat_cbor_put_map(&body, 2);
@@ -146,8 +148,10 @@ read_shard(CURL *curl, int shard, int64_t records, struct leat_buf *answer)
         call(curl, "GetRecords", &body, answer);
         last = answer->size;
         bytes += last > DATA_BYTES / 2 ? last : 0;
-        if (!find_iterator(answer, "NextShardIterator", &iterator))
-            break;
+        if (!find_iterator(answer, "NextShardIterator", &iterator)) {
+            fprintf(stderr, "no next iterator of %s in %s\n", name, leat_buf_text(answer));
+            exit(1);
+        }
     }
     return bytes;
 }

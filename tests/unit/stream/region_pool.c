@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
+
 #define MIB ((size_t)1 << 20)
 
 static size_t
@@ -73,6 +75,39 @@ START_TEST(test_what_is_kept_is_bounded)
 }
 END_TEST
 
+START_TEST(test_a_fresh_one_pushes_out_a_free_one)
+{
+    struct leat_region_pool *pool = leat_region_pool_new(16 * MIB);
+    struct leat_region small = leat_region_take(pool, MIB), large;
+    unsigned char pages[256];
+
+    memset(small.data, 1, MIB);
+    leat_region_trim(&small, MIB);
+    leat_region_give_back(pool, small);
+    ck_assert_int_eq(mincore(small.data, MIB, pages), 0);
+    large = leat_region_take(pool, 4 * MIB);
+    ck_assert_int_ne(mincore(small.data, MIB, pages), 0);
+    leat_region_give_back(pool, large);
+    leat_region_pool_free(pool);
+}
+END_TEST
+
+START_TEST(test_a_rest_costs_no_memory)
+{
+    struct leat_region_pool *pool = leat_region_pool_new(16 * MIB);
+    struct leat_region region = leat_region_take(pool, MIB);
+    unsigned char pages[256];
+    int64_t now_us = leat_clock_monotonic_us();
+
+    leat_region_give_back(pool, region);
+    leat_region_pool_trim(pool, now_us);
+    ck_assert_int_eq(mincore(region.data, MIB, pages), 0);
+    leat_region_pool_trim(pool, leat_clock_monotonic_us() + 1);
+    ck_assert_int_ne(mincore(region.data, MIB, pages), 0);
+    leat_region_pool_free(pool);
+}
+END_TEST
+
 START_TEST(test_larger_than_every_class)
 {
     struct leat_region_pool *pool = leat_region_pool_new(MIB);
@@ -96,6 +131,8 @@ main(void)
     tcase_add_test(tests, test_a_region_is_used_again);
     tcase_add_test(tests, test_a_short_answer_lets_pages_go);
     tcase_add_test(tests, test_what_is_kept_is_bounded);
+    tcase_add_test(tests, test_a_fresh_one_pushes_out_a_free_one);
+    tcase_add_test(tests, test_a_rest_costs_no_memory);
     tcase_add_test(tests, test_larger_than_every_class);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
