@@ -332,8 +332,10 @@ limiter_take(struct leat_feed *feed)
     limiter = leat_map_get(&feed->fetcher->limiters, leat_buf_slice(&key));
     if (limiter == NULL) {
         limiter = LEAT_NEW(struct shard_limiter);
-        limiter->limiter.calls_per_second = feed->fetcher->options.calls_per_second;
-        limiter->limiter.bytes_per_second = feed->fetcher->options.bytes_per_second;
+        if (feed->source->ops->has_limits) {
+            limiter->limiter.calls_per_second = feed->fetcher->options.calls_per_second;
+            limiter->limiter.bytes_per_second = feed->fetcher->options.bytes_per_second;
+        }
         leat_map_put(&feed->fetcher->limiters, leat_buf_slice(&key), limiter);
     }
     limiter->feeds++;

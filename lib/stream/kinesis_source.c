@@ -95,6 +95,7 @@ source_close(struct leat_source *source)
 
 static const struct leat_source_ops kinesis_ops = {
     .kind = "kinesis",
+    .has_limits = true,
     .describe = describe,
     .list_shards = list_shards,
     .now = now,

@@ -83,6 +83,8 @@ struct leat_source_facts {
 
 struct leat_source_ops {
     const char *kind; /* "kinesis", "file" */
+    bool
+        has_limits; /* a service that gives so many calls and bytes a second and shard (reading.max_…) */
     /* Blocking. Facts of the stream as it is now. */
     int (*describe)(struct leat_source *source, struct leat_source_facts *ret_facts,
                     struct leat_error *err);

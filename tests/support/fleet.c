@@ -188,7 +188,8 @@ test_fleet_configure(struct test_fleet *fleet, const char *rest)
     fprintf(out,
             "application: fleet\ndatabase: \"%s\"\nstreams: [%s]\narchive: { url: "
             "\"file://%s/archive\" }\nhttp: { listen: \"127.0.0.1:0\" }\nlog: { format: json }\n%s",
-            fleet->url, TEST_FLEET_STREAM, fleet->directory, rest);
+            fleet->url, fleet->streams != NULL ? fleet->streams : TEST_FLEET_STREAM,
+            fleet->directory, rest);
     fclose(out);
     free(test_fleet_shell(fleet, "$LEAT db migrate -c $DIR/leat.yaml"));
     text = test_fleet_shell(fleet, "$LEAT db ddl -c $DIR/leat.yaml");

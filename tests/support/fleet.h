@@ -24,7 +24,8 @@ struct test_fleet {
     struct leat_local_postgres *postgres;  /* NULL: options.database */
     struct leat_local_kinesis *kinesis;    /* NULL: options.endpoint is somebody else's */
     struct leat_pg_connection *connection; /* of this thread */
-    int worker_cpu;                        /* workers run there alone; -1: anywhere */
+    const char *streams; /* the YAML of the configuration's list; NULL: [events] */
+    int worker_cpu;      /* workers run there alone; -1: anywhere */
 };
 
 struct test_fleet_options {
