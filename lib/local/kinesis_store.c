@@ -392,9 +392,9 @@ check_open(const struct leat_local_stream *stream, const struct leat_local_shard
 {
     if (shard->closed_us == 0)
         return 0;
-    return leat_local_refuse(refusal, "ResourceNotFoundException",
+    return leat_local_refuse(refusal, "InvalidArgumentException",
                              "Shard %s in stream %s under account " LEAT_LOCAL_ACCOUNT
-                             " is closed.",
+                             " was merged or split already.",
                              shard->name, stream->name);
 }
 
@@ -407,19 +407,20 @@ leat_local_store_split(struct leat_local_store *store, struct leat_local_stream 
     struct leat_local_change change = {{shard->index}, 1, {0, 0}};
     unsigned __int128 start = (unsigned __int128)shard->start.high << 64 | shard->start.low;
     unsigned __int128 end = (unsigned __int128)shard->end.high << 64 | shard->end.low;
-    unsigned __int128 middle = start + (end - start) / 2 + 1;
+    unsigned __int128 key = start + (end - start) / 2 + 1; /* in the middle */
 
-    change.at = at != NULL ? *at
-                           : (struct leat_hash_key){(uint64_t)(middle >> 64), (uint64_t)middle};
+    if (at != NULL)
+        key = (unsigned __int128)at->high << 64 | at->low;
+    change.at = (struct leat_hash_key){(uint64_t)(key >> 64), (uint64_t)key};
     if (check_active(stream, refusal) < 0 || check_open(stream, shard, refusal) < 0)
         return LEAT_E_INVALID;
-    if (leat_hash_key_compare(change.at, shard->start) <= 0 ||
-        leat_hash_key_compare(change.at, shard->end) > 0)
+    /* As the service has it: more than one above the start, and below the end. */
+    if (key <= start || key - start <= 1 || key >= end)
         return leat_local_refuse(refusal, "InvalidArgumentException",
                                  "NewStartingHashKey used in SplitShard() on shard %s in stream "
                                  "%s under account " LEAT_LOCAL_ACCOUNT
-                                 " is not both greater than the shard's StartingHashKey and not "
-                                 "greater than the shard's EndingHashKey.",
+                                 " is not both greater than one plus the shard's StartingHashKey "
+                                 "and less than its EndingHashKey.",
                                  shard->name, stream->name);
     return begin_change(store, stream, &change, now_us);
 }

@@ -216,7 +216,7 @@ START_TEST(children_come_after_parents)
     LEAT_WITH(input, "put", "s", "--key-field", "device", "-q");
     LEAT("streams", "split", "s", "0");
     ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
-    LEAT("streams", "split", "s", "1", "--at", "170141183460469231731687303715884105729");
+    LEAT("streams", "split", "s", "1", "--at", "170141183460469231731687303715884105730");
     ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
     LEAT("streams", "merge", "s", "3", "4");
     ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));

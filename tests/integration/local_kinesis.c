@@ -414,7 +414,7 @@ START_TEST(reshards_end_parents_and_name_children)
     OK(leat_kinesis_split_shard(kinesis, "orders", SHARD_0,
                                 "170141183460469231731687303715884105728", &err));
     ck_assert_int_eq(leat_kinesis_split_shard(kinesis, "orders", SHARD_0, "1000", &err),
-                     LEAT_E_NOT_FOUND);
+                     LEAT_E_INVALID);
     OK(read_from("orders", 0));
     ck_assert_uint_eq(records.count, 1);
     ck_assert(records.is_end);
@@ -441,7 +441,7 @@ START_TEST(reshards_end_parents_and_name_children)
     OK(leat_local_kinesis_split(server, "orders", SHARD_3, &err));
     ck_assert_int_eq(
         leat_kinesis_merge_shards(kinesis, "orders", SHARD_0, "shardId-000000000004", &err),
-        LEAT_E_NOT_FOUND);
+        LEAT_E_INVALID);
 }
 END_TEST
 
