@@ -73,12 +73,15 @@ START_TEST(each_fault_costs_no_record_and_doubles_none)
     leat_local_kinesis_split(feeds.server, FEEDS_STREAM, feeds_shard(0), &err);
     feeds_fault(&feeds, &fault);
     watched_open(&watched, &feeds, 0, NULL);
-    do {
+    while (true) {
         end = watched_chunk(&watched);
         watched_check(&watched, end);
-        leat_chunk_unref(end->is_shard_end ? NULL : end);
+        if (end->is_shard_end)
+            break;
+        leat_chunk_unref(end);
         leat_feed_queued(watched.feed, 0);
-    } while (watched.next < MANY || !end->is_shard_end);
+    }
+    ck_assert_uint_eq(watched.next, MANY);
     ck_assert_uint_eq(end->child_count, 2);
     leat_chunk_unref(end);
     leat_local_kinesis_counts(feeds.server, &counts);
