@@ -76,7 +76,7 @@ analyze: need-packages ## clang's static analyzer
 	@echo 'analyzer: ok'
 
 # ---- running it --------------------------------------------------------------------------------
-.PHONY: demo bench fuzz fuzz-built kill-loop chaos
+.PHONY: demo bench fuzz fuzz-built kill-loop
 demo: ## a stream, workers and a database on this machine, and what they survive (KEEP=1 leaves it up)
 	@tools/deps --if-missing
 	+$(Q)$(MAKE) --no-print-directory MODE=$(MODE) all
@@ -96,9 +96,6 @@ fuzz-built: $(FUZZERS)
 
 kill-loop: tests ## workers killed again and again; the table must be exact
 	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/kill-loop
-
-chaos: tests ## faults of servers and networks
-	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/run
 
 # ---- for editors -------------------------------------------------------------------------------
 COMMAND_SOURCES = $(LIB_SOURCES) $(WORKER_SOURCES) $(wildcard plugins/*/*/*.c tests/support/*.c tests/unit/*/*.c \
