@@ -48,11 +48,12 @@ struct peer {
     enum leat_kinesis_encoding encoding;
     unsigned quirks;
     const char *endpoint; /* NULL: it is not there */
+    bool is_ours;
 };
 
 static struct peer peers[] = {
-    {"local, CBOR", LEAT_KINESIS_CBOR, 0, NULL},
-    {"local, JSON", LEAT_KINESIS_JSON, 0, NULL},
+    {"local, CBOR", LEAT_KINESIS_CBOR, 0, NULL, true},
+    {"local, JSON", LEAT_KINESIS_JSON, 0, NULL, true},
     {"kinesis-local, JSON", LEAT_KINESIS_JSON,
      FOREIGN_SEQUENCE_NOT_FOUND | GARBLED_ITERATOR_FAILS | ENDS_AT_2_63 | CLOSED_IS_IN_USE |
          SPLITS_AT_EDGES,
@@ -117,11 +118,27 @@ wait_for(const char *status)
     ck_abort_msg("%s: the stream stays %s", peer->name, summary.status);
 }
 
-/* In the test's own process: a client to the peer, and a stream of its own. */
+static struct leat_local_kinesis *local;
+
+/* Ours runs in the test's own process: its threads would not survive the fork. */
+static void
+start_local(struct peer *of)
+{
+    local = leat_local_kinesis_new(
+        &(struct leat_local_kinesis_options){
+            .access_key_id = KEY_ID, .secret_access_key = SECRET, .change_us = 10 * LEAT_MS_US},
+        &err);
+    ck_assert_msg(local != NULL, "%s", err.text);
+    of->endpoint = leat_local_kinesis_endpoint(local);
+}
+
+/* A client to the peer, and a stream of its own. */
 static void
 begin(size_t place, const char *name, unsigned shards)
 {
     peer = &peers[place];
+    if (peer->is_ours)
+        start_local(&peers[place]);
     aws = (struct leat_aws){
         .region = "us-east-1",
         .credentials = leat_credentials_static_new(KEY_ID, SECRET, NULL),
@@ -146,6 +163,7 @@ end(void)
     free(region.data);
     leat_kinesis_free(kinesis);
     leat_credentials_provider_free(aws.credentials);
+    leat_local_kinesis_free(local);
 }
 
 static struct leat_kinesis_put
@@ -597,12 +615,10 @@ END_TEST
 /* ---- the servers ------------------------------------------------------------------------------ */
 
 static struct foreign_server foreign[2];
-static struct leat_local_kinesis *local;
 
 static void
 stop_servers(void)
 {
-    leat_local_kinesis_free(local);
     for (size_t i = 0; i < LEAT_COUNT_OF(foreign); i++)
         foreign_server_stop(&foreign[i]);
 }
@@ -614,15 +630,6 @@ start_servers(void)
 
     for (size_t i = 0; i < LEAT_COUNT_OF(foreign); i++)
         foreign_server_start(&foreign[i], kinds[i]);
-    local = leat_local_kinesis_new(
-        &(struct leat_local_kinesis_options){
-            .access_key_id = KEY_ID, .secret_access_key = SECRET, .change_us = 10 * LEAT_MS_US},
-        &err);
-    if (local == NULL) {
-        fprintf(stderr, "%s\n", err.text);
-        exit(1);
-    }
-    peers[0].endpoint = peers[1].endpoint = leat_local_kinesis_endpoint(local);
     if (foreign_server_wait(&foreign[0]))
         peers[2].endpoint = peers[3].endpoint = foreign[0].endpoint;
     if (foreign_server_wait(&foreign[1]))
@@ -649,7 +656,8 @@ main(void)
         Suite *suite = suite_create(peers[i].name);
         TCase *tests = tcase_create(peers[i].name);
 
-        for (size_t j = 0; j < LEAT_COUNT_OF(scenarios) && peers[i].endpoint != NULL; j++)
+        for (size_t j = 0;
+             j < LEAT_COUNT_OF(scenarios) && (peers[i].endpoint != NULL || peers[i].is_ours); j++)
             tcase_add_loop_test(tests, scenarios[j], (int)i, (int)i + 1);
         suite_add_tcase(suite, tests);
         srunner_add_suite(runner, suite);

@@ -66,9 +66,11 @@ for filter in catch_errors gatekeeper healthcheck bulk listing_formats slo dlo; 
     printf '[filter:%s]\nuse = egg:swift#%s\n' $filter $filter >>proxy.conf
 done
 
-# tempauth refuses to work without a cache.
-if [ "$(id -u)" = 0 ]; then as="-u nobody"; else as=; fi
-setpriv --pdeathsig KILL memcached $as -l 127.0.0.1 -p "$memcached" -m 32 &
+# tempauth refuses to work without a cache. As root it would refuse to start, and if it changed its user itself the kernel
+# would forget that it dies with us.
+as_nobody=
+[ "$(id -u)" != 0 ] || as_nobody="--reuid=nobody --regid=nogroup --clear-groups"
+setpriv $as_nobody --pdeathsig KILL memcached -l 127.0.0.1 -p "$memcached" -m 32 &
 store account "$account"
 store container "$container"
 store object "$object"
