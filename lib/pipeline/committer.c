@@ -5,6 +5,8 @@
  * Stories. (1) A commit that is unknown is resolved before anything else of its shards is sent. (2) One that must wait (the
  * target is down, a row is locked, a table is missing) is parked with its rows and sent again as it is; the others go on.
  * (3) A flight whose consumer has rewound meanwhile is dropped: the take moved the commit number, it could not get in.
+ * (4) A flush is refused while the shard's next one is ready: that must not fly, since a refusal leaves the commit number as it
+ * was and the fence would let it pass. Nothing of a generation flies after one of its flushes did not get in.
  */
 #include <stdlib.h>
 
@@ -103,6 +105,13 @@ linger_us(const struct leat_committer *committer)
                                         : linger_us;
 }
 
+static bool
+is_liftable(const struct leat_consumer *consumer) LEAT_REQUIRES(consumer->flight_lock)
+{
+    return !consumer->is_flying && consumer->filling->has_end &&
+           consumer->filling->generation != consumer->refused_generation;
+}
+
 /* When this consumer's pending is due; INT64_MAX: nothing to flush, or it flies. */
 static int64_t
 due_us(struct leat_committer *committer, struct leat_consumer *consumer)
@@ -110,7 +119,7 @@ due_us(struct leat_committer *committer, struct leat_consumer *consumer)
     int64_t at_us = INT64_MAX;
 
     leat_mutex_lock(&consumer->flight_lock);
-    if (!consumer->is_flying && consumer->filling->has_end) {
+    if (is_liftable(consumer)) {
         if (consumer->is_urgent)
             at_us = 0;
         else
@@ -129,7 +138,7 @@ lift(struct leat_consumer *consumer)
     struct leat_pending *pending = NULL;
 
     leat_mutex_lock(&consumer->flight_lock);
-    if (!consumer->is_flying && consumer->filling->has_end) {
+    if (is_liftable(consumer)) {
         pending = consumer->filling;
         consumer->filling = consumer->spare != NULL ? consumer->spare
                                                     : leat_pending_new(consumer->runtime->schema);

@@ -292,7 +292,20 @@ on_refused(struct leat_consumer *consumer, const struct leat_message *message)
     consumer->refusal = message->result;
     consumer->diverts_next = message->records == 1;
     consumer->isolation = message->records > 8 ? message->records / 8 : 1;
+    consumer->suspects = message->records;
     leat_consumer_rewind(consumer);
+}
+
+/* In even steps up to the guilty one, and past it in growing ones. */
+static void
+isolate_less(struct leat_consumer *consumer, uint64_t committed)
+{
+    consumer->suspects = consumer->suspects > committed ? consumer->suspects - committed : 0;
+    if (consumer->isolation == 0 || consumer->suspects > 0)
+        return;
+    consumer->isolation = consumer->isolation * 8 < consumer->runtime->config.batch_records
+                              ? consumer->isolation * 8
+                              : 0;
 }
 
 static void
@@ -301,10 +314,7 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
     switch (message->result.outcome) {
     case LEAT_COMMITTED:
         consumer->commit_count++;
-        if (consumer->isolation > 0) /* past the guilty one in growing steps */
-            consumer->isolation = consumer->isolation * 8 < consumer->runtime->config.batch_records
-                                      ? consumer->isolation * 8
-                                      : 0;
+        isolate_less(consumer, message->records);
         if (message->is_end) {
             leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
             leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
@@ -530,6 +540,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->mailbox_end = &consumer->mailbox;
     consumer->filling = leat_pending_new(runtime->schema);
     consumer->epochs_end = &consumer->epochs;
+    consumer->refused_generation = UINT64_MAX;
     consumer->cancel_at_us = INT64_MAX;
     consumer->behind_ms = -1;
     leat_buf_init(&consumer->saved_state, SIZE_MAX);

@@ -50,6 +50,9 @@ land(struct leat_flight_part *part, bool is_committed)
     leat_mutex_lock(&consumer->flight_lock);
     if (is_committed && part->pending->generation == consumer->generation)
         consumer->commit_seq = part->pending->commit_seq + 1;
+    /* What was made behind a flush that did not get in must not overtake it: the fence would not stop it. */
+    if (!is_committed)
+        consumer->refused_generation = part->pending->generation;
     consumer->is_flying = false;
     spare = consumer->spare;
     consumer->spare = part->pending;

@@ -152,6 +152,7 @@ struct leat_consumer {
         *spare LEAT_FIELD_GUARDED_BY(flight_lock);
     bool is_flying LEAT_FIELD_GUARDED_BY(flight_lock), is_urgent LEAT_FIELD_GUARDED_BY(flight_lock);
     int64_t commit_seq LEAT_FIELD_GUARDED_BY(flight_lock);
+    uint64_t refused_generation LEAT_FIELD_GUARDED_BY(flight_lock); /* nothing more of it flies */
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
     _Atomic uint64_t generation;
@@ -182,6 +183,7 @@ struct leat_consumer {
     int64_t first_failed_us, retry_at_us;
     size_t batch_limit; /* bisection: 0: as configured */
     uint64_t isolation; /* records per commit while a refused row is looked for; 0: not isolating */
+    uint64_t suspects;  /* records from the checkpoint on of which one at least is refused */
     bool diverts_next;  /* the record at position is refused by the target */
     struct leat_commit_result refusal;
     bool is_at_end, has_children;
