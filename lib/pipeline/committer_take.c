@@ -72,10 +72,12 @@ all_again(struct leat_committer *committer, const struct leat_consumer_list *tak
 
     for (size_t i = 0; i < takes->count; i++) {
         queue(committer, &committer->takes, takes->items[i]);
-        if (is_lasting && takes->items[i]->state != LEAT_CONSUMER_UNAVAILABLE) {
-            takes->items[i]->state = LEAT_CONSUMER_UNAVAILABLE;
-            leat_pipeline_notice(takes->items[i], LEAT_LOG_WARNING, "could not take a shard", err);
-        }
+        if (!is_lasting)
+            continue;
+        takes->items[i]->target_trouble = LEAT_TARGET_AWAY;
+        if (!atomic_exchange(&takes->items[i]->is_target_told, true))
+            leat_pipeline_notice(takes->items[i], LEAT_LOG_WARNING,
+                                 "could not take a shard: trying again", err);
     }
     committer->take_at_us = leat_clock_monotonic_us() + leat_backoff_us(&committer->random,
                                                                         AGAIN_BASE_US, AGAIN_CAP_US,

@@ -87,6 +87,21 @@ leat_consumer_block(struct leat_consumer *consumer, const struct leat_error *why
     leat_pipeline_notice(consumer, LEAT_LOG_ERROR, "a shard is blocked", why);
 }
 
+void
+leat_consumer_go_on(struct leat_consumer *consumer)
+{
+    leat_consumer_set_state(consumer, consumer->isolation > 0 ? LEAT_CONSUMER_ISOLATING
+                                                              : LEAT_CONSUMER_RUNNING);
+}
+
+void
+leat_consumer_target_is_well(struct leat_consumer *consumer)
+{
+    consumer->target_trouble = LEAT_TARGET_WELL;
+    if (atomic_exchange(&consumer->is_target_told, false))
+        leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the target can be written again", NULL);
+}
+
 /* ---- the feed -------------------------------------------------------------------------------- */
 
 static void
@@ -221,8 +236,8 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
     leat_buf_clear(&consumer->saved_state);
     leat_buf_add_slice(&consumer->saved_state, progress->saved_state);
     consumer->is_filtering = consumer->position.kind == LEAT_POSITION_SEQUENCE;
-    leat_consumer_set_state(consumer, consumer->isolation > 0 ? LEAT_CONSUMER_ISOLATING
-                                                              : LEAT_CONSUMER_RUNNING);
+    consumer->is_stream_away = false;
+    leat_consumer_go_on(consumer);
     open_feed(consumer);
 }
 
@@ -232,6 +247,7 @@ on_taken(struct leat_consumer *consumer, const struct leat_message *message)
     if (consumer->is_draining)
         return; /* it will be let go */
     if (message->outcome == LEAT_TAKEN) {
+        leat_consumer_target_is_well(consumer);
         begin_running(consumer, &message->progress);
         return;
     }
@@ -254,26 +270,32 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     message->chunk = NULL;
 }
 
+/* A shard that stands still for a reason of its own is not moved by its stream. */
 static void
 on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result)
 {
-    switch (result->outcome) {
-    case LEAT_READ_OK:
+    bool is_well = result->outcome == LEAT_READ_OK, is_away = result->outcome == LEAT_READ_AGAIN;
+
+    if (is_well && consumer->is_stream_away &&
+        (consumer->state == LEAT_CONSUMER_UNAVAILABLE || consumer->state == LEAT_CONSUMER_BLOCKED))
+        leat_consumer_go_on(consumer);
+    if (is_well) {
+        consumer->is_stream_away = false;
         leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the stream can be read again", NULL);
-        if (consumer->state == LEAT_CONSUMER_UNAVAILABLE ||
-            consumer->state == LEAT_CONSUMER_BLOCKED)
-            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
-        break;
-    case LEAT_READ_GONE:
-    case LEAT_READ_INVALID:
-    case LEAT_READ_BLOCKED:
-        leat_consumer_block(consumer, &result->err);
-        break;
-    default:
-        leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
+        return;
+    }
+    if (is_away)
         leat_pipeline_notice(consumer, LEAT_LOG_WARNING, "the stream cannot be read: waiting",
                              &result->err);
-    }
+    if (!consumer->is_stream_away && (consumer->state == LEAT_CONSUMER_BLOCKED ||
+                                      (is_away && consumer->state != LEAT_CONSUMER_RUNNING &&
+                                       consumer->state != LEAT_CONSUMER_ISOLATING)))
+        return;
+    consumer->is_stream_away = is_away || result->outcome == LEAT_READ_BLOCKED;
+    if (is_away)
+        leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
+    else
+        leat_consumer_block(consumer, &result->err);
 }
 
 /* A refused row: a smaller and smaller commit is tried until it stands alone, then it is diverted. */
@@ -314,15 +336,12 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
     switch (message->result.outcome) {
     case LEAT_COMMITTED:
         consumer->commit_count++;
+        leat_consumer_target_is_well(consumer);
         isolate_less(consumer, message->records);
         if (message->is_end) {
             leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
             leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
                                        leat_consumer_key(consumer), consumer->runtime->config.name);
-        } else if (consumer->state == LEAT_CONSUMER_BLOCKED ||
-                   consumer->state == LEAT_CONSUMER_UNAVAILABLE) {
-            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
-            leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the target can be written again", NULL);
         } else if (consumer->state == LEAT_CONSUMER_ISOLATING && consumer->isolation == 0) {
             leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
         }
@@ -357,9 +376,10 @@ on_drain(struct leat_consumer *consumer, int64_t deadline_us)
 static void
 on_resume(struct leat_consumer *consumer)
 {
-    if (!consumer->is_draining || consumer->has_let_go)
+    /* One that has let go while another processor of the shard had not begins again, too. */
+    if (!consumer->is_draining)
         return;
-    consumer->is_draining = false;
+    consumer->is_draining = consumer->has_let_go = false;
     leat_consumer_rewind(consumer);
 }
 
@@ -482,7 +502,9 @@ run(struct leat_actor *actor)
     case LEAT_CONSUMER_RETRYING:
     case LEAT_CONSUMER_UNAVAILABLE:
     case LEAT_CONSUMER_ISOLATING:
-        return consumer->runtime->is_stopped ? INT64_MAX : leat_consumer_process(consumer);
+        return consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES
+                   ? INT64_MAX
+                   : leat_consumer_process(consumer);
     default:
         return INT64_MAX;
     }

@@ -301,7 +301,7 @@ count_for_breaker(struct leat_consumer *consumer, uint64_t records, uint64_t div
                        "that nothing more is "
                        "(see `leat failures ls`)",
                        (long long)percent);
-        leat_pipeline_stop_processor(runtime, &err);
+        leat_pipeline_stop_processor(consumer, &err);
     }
 }
 

@@ -237,6 +237,15 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
     leat_feed_queued(consumer->feed, (unsigned)consumer->chunk_count);
 }
 
+static int64_t
+stop(struct leat_consumer *consumer, const struct leat_error *why)
+{
+    consumer->blocked = *why;
+    leat_consumer_set_state(consumer, LEAT_CONSUMER_BLOCKED);
+    leat_pipeline_stop_processor(consumer, why);
+    return INT64_MAX;
+}
+
 /* Counted: backs off, is halved, and when it stands alone and its count or age is used up, diverted. */
 static int64_t
 on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct leat_error *err,
@@ -253,11 +262,8 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
     is_exhausted =
         is_final || consumer->attempts > policy->retries ||
         (policy->max_age_us > 0 && now_us - consumer->first_failed_us > policy->max_age_us);
-    if (is_exhausted && policy->is_stop) {
-        leat_pipeline_stop_processor(consumer->runtime, err);
-        leat_consumer_block(consumer, err);
-        return INT64_MAX;
-    }
+    if (is_exhausted && policy->is_stop)
+        return stop(consumer, err);
     if (cut->count > 1 && policy->bisect && (consumer->attempts >= 2 || is_exhausted)) {
         consumer->batch_limit = cut->count / 2;
         consumer->attempts = 0;
@@ -278,9 +284,10 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
 static int64_t
 on_unavailable(struct leat_consumer *consumer, const struct leat_error *err)
 {
-    if (consumer->state != LEAT_CONSUMER_UNAVAILABLE)
+    if (!consumer->is_outage_told)
         leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
                              "what the processor needs is not available: waiting", err);
+    consumer->is_outage_told = true;
     leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
     consumer->retry_at_us = leat_clock_monotonic_us() +
                             leat_backoff_us(&consumer->random, UNAVAILABLE_BASE_US,
@@ -296,9 +303,7 @@ on_stop(struct leat_consumer *consumer, enum leat_verdict verdict, struct leat_e
                        (int)verdict);
     else if (err->text[0] == '\0')
         leat_error_set(err, LEAT_E_INVALID, "the processor said stop and gave no reason");
-    leat_pipeline_stop_processor(consumer->runtime, err);
-    leat_consumer_block(consumer, err);
-    return INT64_MAX;
+    return stop(consumer, err);
 }
 
 static int64_t
@@ -309,8 +314,11 @@ act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict 
         return on_retry(consumer, cut, &consumer->emission.refusal, true);
     switch (verdict) {
     case LEAT_DONE:
-        if (consumer->state != LEAT_CONSUMER_ISOLATING)
-            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
+        leat_consumer_go_on(consumer);
+        if (consumer->is_outage_told)
+            leat_pipeline_notice(consumer, LEAT_LOG_INFO,
+                                 "what the processor needs is available again", NULL);
+        consumer->is_outage_told = false;
         finish_batch(consumer, cut);
         return 0;
     case LEAT_RETRY:

@@ -232,17 +232,20 @@ tell_waiting(struct leat_flight *flight, const struct leat_commit_result *result
     struct leat_error err = {.code = LEAT_E_UNAVAILABLE};
 
     for (size_t i = 0; i < flight->count; i++)
-        flight->parts[i].consumer->state = is_configuration ? LEAT_CONSUMER_BLOCKED
-                                                            : LEAT_CONSUMER_UNAVAILABLE;
+        flight->parts[i].consumer->target_trouble = is_configuration ? LEAT_TARGET_REFUSES
+                                                                     : LEAT_TARGET_AWAY;
     if (flight->is_told || (!is_configuration && flight->attempts < 3))
         return;
     flight->is_told = true;
+    flight->parts[0].consumer->is_target_told = true;
     snprintf(err.text, sizeof err.text, "%s", result->text);
     snprintf(err.sqlstate, sizeof err.sqlstate, "%s", result->sqlstate);
     leat_pipeline_notice(
         flight->parts[0].consumer, is_configuration ? LEAT_LOG_ERROR : LEAT_LOG_WARNING,
-        is_configuration ? "the target refuses to be written: this processor is blocked"
-                         : "the target is not available: waiting",
+        is_configuration
+            ? "the target refuses to be written: this processor waits; `leat validate --connect` "
+              "tells what to mend"
+            : "the target is not available: waiting",
         &err);
 }
 

@@ -309,12 +309,17 @@ leat_pipeline_wake_stalled(struct leat_pipeline *pipeline)
 }
 
 void
-leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why)
+leat_pipeline_stop_processor(struct leat_consumer *consumer, const struct leat_error *why)
 {
+    struct leat_runtime *runtime = consumer->runtime;
     struct leat_pipeline *pipeline = runtime->pipeline;
 
     if (atomic_exchange(&runtime->is_stopped, true))
         return;
+    leat_pipeline_notice(consumer, LEAT_LOG_ERROR,
+                         "the processor stopped on all shards of this worker: mend what is wrong, "
+                         "then start the worker again",
+                         why);
     leat_mutex_lock(&pipeline->lock);
     if (!pipeline->has_stopped) {
         pipeline->has_stopped = true;
@@ -339,18 +344,32 @@ leat_pipeline_stopped(struct leat_pipeline *pipeline, struct leat_error *ret_why
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
+/* Its own, but for what the processor as a whole or its target keep it from. */
+static enum leat_consumer_state
+state_of(const struct leat_consumer *consumer)
+{
+    enum leat_consumer_state state = (enum leat_consumer_state)consumer->state;
+
+    if (state == LEAT_CONSUMER_ENDED || state == LEAT_CONSUMER_LOST ||
+        state == LEAT_CONSUMER_DRAINING)
+        return state;
+    if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
+        return LEAT_CONSUMER_BLOCKED;
+    return consumer->target_trouble == LEAT_TARGET_AWAY ? LEAT_CONSUMER_UNAVAILABLE : state;
+}
+
 static struct leat_consumer_view
 view_of(struct leat_consumer *consumer)
 {
-    bool is_blocked = consumer->state == LEAT_CONSUMER_BLOCKED;
+    enum leat_consumer_state state = state_of(consumer);
 
     return (struct leat_consumer_view){
         .processor = consumer->runtime->config.name,
         .stream = consumer->shard.stream,
         .stream_id = consumer->shard.stream_id,
         .shard = consumer->shard.shard,
-        .state = leat_consumer_state_names[consumer->state],
-        .reason = is_blocked ? "see the log" : "",
+        .state = leat_consumer_state_names[state],
+        .reason = state == LEAT_CONSUMER_BLOCKED ? "see the log" : "",
         .behind_ms = consumer->behind_ms,
         .records = consumer->record_count,
         .bytes = consumer->byte_count,

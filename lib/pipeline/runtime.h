@@ -103,6 +103,13 @@ enum leat_consumer_state {
 };
 extern const char *const leat_consumer_state_names[];
 
+/* What the committer says of a consumer's target; the consumer's state is its own. */
+enum leat_target_trouble {
+    LEAT_TARGET_WELL,
+    LEAT_TARGET_AWAY,   /* down: wait */
+    LEAT_TARGET_REFUSES /* a table is missing, a right: wait, and process nothing more */
+};
+
 struct leat_epoch_letter {
     struct leat_epoch *epoch;
     size_t index;
@@ -156,7 +163,9 @@ struct leat_consumer {
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
     _Atomic uint64_t generation;
-    _Atomic int state;
+    _Atomic int state;          /* written by the worker thread alone */
+    _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
+    _Atomic bool is_target_told;
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
 
     /* The worker thread's. */
@@ -180,6 +189,8 @@ struct leat_consumer {
     struct leat_epoch *epochs, **epochs_end;
     size_t epoch_count;
     unsigned attempts, outages;
+    bool is_outage_told; /* that what the processor needs is not available */
+    bool is_stream_away; /* the state is the stream's doing */
     int64_t first_failed_us, retry_at_us;
     size_t batch_limit; /* bisection: 0: as configured */
     uint64_t isolation; /* records per commit while a refused row is looked for; 0: not isolating */
@@ -203,6 +214,10 @@ struct leat_consumer *leat_consumer_new(struct leat_runtime *runtime,
 void leat_consumer_free(struct leat_consumer *consumer);
 void leat_consumer_set_state(struct leat_consumer *consumer, enum leat_consumer_state state);
 void leat_consumer_block(struct leat_consumer *consumer, const struct leat_error *why);
+/* The target took something: whatever was wrong with it is over. */
+void leat_consumer_target_is_well(struct leat_consumer *consumer);
+/* Running, or isolating while a refused row is looked for. */
+void leat_consumer_go_on(struct leat_consumer *consumer);
 /* A take with the same counter: the one recovery path. */
 void leat_consumer_rewind(struct leat_consumer *consumer);
 struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
@@ -243,7 +258,8 @@ void leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lea
 /* Rows were written: who waits for room looks again. */
 void leat_pipeline_wake_stalled(struct leat_pipeline *pipeline);
 void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
-void leat_pipeline_stop_processor(struct leat_runtime *runtime, const struct leat_error *why);
+/* Loudly, once; every other shard of it stops, too. */
+void leat_pipeline_stop_processor(struct leat_consumer *consumer, const struct leat_error *why);
 void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level,
                           const char *what, const struct leat_error *err);
 struct leat_scratch_pool *leat_pipeline_scratch(struct leat_pipeline *pipeline);
