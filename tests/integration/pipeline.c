@@ -330,8 +330,8 @@ END_TEST
 
 static const char *const points[] = {
     "take.before=crash@1",     "take.after=crash@1",           "process.before=crash@7",
-    "process.after=crash@9",   "epoch.complete=crash@12",      "commit.before=crash@5",
-    "commit.sent=crash@6",     "commit.after=crash@4",         "flight.before=crash@8",
+    "process.after=crash@9",   "epoch.complete=crash@12",      "commit.before=crash@3",
+    "commit.sent=crash@3",     "commit.after=crash@3",         "flight.before=crash@4",
     "flight.after=crash@3",    "letter.archived=crash@4",      "letter.sent=crash@2",
     "archive.written=crash@3", "lease.registered=crash@1",     "lease.acquired=crash@1",
     "lease.heartbeat=crash@1", "lease.children.after=crash@1",

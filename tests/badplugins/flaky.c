@@ -1,0 +1,89 @@
+/*
+ * A processor that does on demand what processors should not: options name the devices whose records it chokes on. A record is
+ * "<device> <number>"; each gets a row, which counts how often it was written.
+ */
+#include <leat/processor.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct leat_option options[] = {
+    {"retry", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the whole call is answered with LEAT_RETRY"},
+    {"fail", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the record fails by name"},
+    {"stop", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "LEAT_STOP"},
+    {"crash", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the process is killed"},
+    {"unavailable", LEAT_OPTION_TEXT, 0, "", NULL, 0, 0, "LEAT_UNAVAILABLE while this file exists"},
+    LEAT_END,
+};
+
+static const struct leat_column columns[] = {
+    {"number", LEAT_INT64, LEAT_KEY},
+    {"device", LEAT_INT64},
+    {"times", LEAT_INT64, LEAT_SUM},
+    LEAT_END,
+};
+static const struct leat_table tables[] = {{"flaky", columns, "each record"}, LEAT_END};
+
+static int
+flaky_open(const struct leat_host *host, const struct leat_options *given, void **ret_instance,
+           struct leat_error *err)
+{
+    (void)host, (void)err;
+    *ret_instance = (void *)given;
+    return 0;
+}
+
+static int
+is_listed(const struct leat_options *given, const char *option, struct leat_slice device)
+{
+    const struct leat_option_value *value = leat_option_get(given, option);
+
+    for (size_t i = 0; i < value->list_count; i++) {
+        if (leat_slice_equals(value->list[i], device))
+            return 1;
+    }
+    return 0;
+}
+
+static enum leat_verdict
+process(void *state, const struct leat_batch *batch, struct leat_out *out, struct leat_error *err)
+{
+    const struct leat_options *given = state;
+    const char *file = (const char *)leat_option_get(given, "unavailable")->text.data;
+
+    if (*file != '\0' && access(file, F_OK) == 0) {
+        leat_error_set(err, LEAT_E_UNAVAILABLE, "the model server does not answer");
+        return LEAT_UNAVAILABLE;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct leat_record *record = batch->records[i];
+        const char *text = (const char *)record->data.data;
+        size_t size = 0;
+        struct leat_slice device;
+        char number[24];
+
+        while (size < record->data.size && text[size] != ' ')
+            size++;
+        device = leat_slice_make(text, size);
+        snprintf(number, sizeof number, "%.*s", (int)(record->data.size - size), text + size);
+        if (is_listed(given, "crash", device))
+            raise(SIGKILL);
+        if (is_listed(given, "stop", device)) {
+            leat_error_set(err, LEAT_E_INVALID, "the licence has expired");
+            return LEAT_STOP;
+        }
+        if (is_listed(given, "retry", device)) {
+            leat_error_set(err, LEAT_E_FORMAT, "it chokes on device %.*s", (int)size, text);
+            return LEAT_RETRY;
+        }
+        if (is_listed(given, "fail", device))
+            leat_fail(out, record, "device %.*s is unknown", (int)size, text);
+        else
+            leat_emit(out, record, 0, leat_int64(strtoll(number, NULL, 10)),
+                      leat_int64(strtoll(text, NULL, 10)), leat_int64(1));
+    }
+    return LEAT_DONE;
+}
+
+LEAT_PROCESSOR(.name = "flaky", .version = "1", .summary = "chokes on demand", .options = options,
+               .tables = tables, .open = flaky_open, .process = process);
