@@ -7,6 +7,19 @@
 #include "base/units.h"
 #include "failure/letters.h"
 
+const char *const leat_letter_reasons[] = {
+    "failed",
+    "exhausted",
+    "bad_row",
+    "rejected",
+    "rejected_row",
+    "outside_hash_range",
+    "bad_aggregate_index",
+    "bad_json_array",
+    "expansion_limit",
+    NULL,
+};
+
 static void
 add_part(struct leat_buf *out, struct leat_slice part)
 {
@@ -30,6 +43,8 @@ leat_dead_letter_id(const struct leat_letter *letter, char ret_hex[65])
     add_part(&bytes, letter->shard);
     add_part(&bytes, letter->sequence);
     add_part(&bytes, leat_slice_from(sub));
+    if (letter->is_row)
+        add_part(&bytes, letter->data);
     LEAT_ASSERT(EVP_Digest(bytes.data, bytes.size, digest, NULL, EVP_sha256(), NULL) == 1);
     leat_hex_encode(&hex, leat_slice_make(digest, 32));
     memcpy(ret_hex, leat_buf_text(&hex), 65);

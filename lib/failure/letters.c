@@ -298,12 +298,23 @@ make_text_safe(struct leat_letter *letter, struct leat_arena *arena)
     letter->text = leat_arena_copy(arena, leat_buf_slice(&text));
 }
 
+static bool
+is_reason(struct leat_slice word)
+{
+    for (const char *const *reason = leat_letter_reasons; *reason != NULL; reason++) {
+        if (leat_slice_is(word, *reason))
+            return true;
+    }
+    return false;
+}
+
 struct leat_letter_ticket *
 leat_letters_submit(struct leat_letters *letters, const struct leat_letter *letter,
                     leat_letter_done_fn done, void *context)
 {
     struct leat_letter_ticket *ticket = LEAT_NEW(struct leat_letter_ticket);
 
+    LEAT_ASSERT(is_reason(letter->reason));
     leat_arena_init(&ticket->arena);
     ticket->letters = letters;
     ticket->letter = copy_letter(letter, &ticket->arena);

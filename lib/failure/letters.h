@@ -27,12 +27,16 @@ struct leat_letter {
     struct leat_slice partition_key, explicit_hash_key;
     int64_t arrival_us;
     struct leat_slice data;
-    struct leat_slice reason; /* one word */
+    struct leat_slice reason; /* one word, of leat_letter_reasons */
     struct leat_slice text;
     struct leat_slice sqlstate;
     int32_t attempts;
-    bool is_row; /* a row letter: data is the row as JSON, of no record */
+    bool
+        is_row; /* a row letter: data is the row as JSON, of no record; sequence is the position it was made at */
 };
+
+/* Every reason there is, NULL-ended: docs/failures.md says what each means. Any other is a programming error. */
+extern const char *const leat_letter_reasons[];
 
 /* The ledger row that results; lives in `arena` given to submit. */
 typedef void (*leat_letter_done_fn)(void *context, const struct leat_failure *failure);
@@ -56,7 +60,8 @@ struct leat_letter_ticket *leat_letters_submit(struct leat_letters *letters,
                                                leat_letter_done_fn done, void *context);
 void leat_letter_cancel(struct leat_letter_ticket *ticket);
 
-/* hex SHA-256 over the length-prefixed (application, processor, tenant, stream_id, shard, sequence, sub-sequence). Pure. */
+/* hex SHA-256 over the length-prefixed (application, processor, tenant, stream_id, shard, sequence, sub-sequence); of a
+   row letter also the row: many may be made at one position. Pure. */
 void leat_dead_letter_id(const struct leat_letter *letter, char ret_hex[65]);
 /* The envelope as JSON (schemas/envelope.schema.json). Pure. */
 void leat_letter_envelope(const struct leat_letter *letter, struct leat_slice archive_url,
