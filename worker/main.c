@@ -7,11 +7,13 @@
 #include "worker/command.h"
 
 static const struct leat_command commands[] = {
+    {"worker", "read streams, run processors, write targets", leat_command_worker},
     {"validate", "everything that is wrong with a configuration", leat_command_validate},
+    {"dev", "a Kinesis, an S3 and a Postgres on this machine, to try leat with", leat_command_dev},
+    {"db", "migrate and inspect the databases (migrate | status | grants | ddl)", leat_command_db},
     {"config", "the configuration as leat understands it (show | schema | reference)",
      leat_command_config},
     {"plugin", "what a plugin is and takes (info)", leat_command_plugin},
-    {"db", "migrate and inspect the databases (migrate | status | grants | ddl)", leat_command_db},
     {"streams", "streams and their shards (create | ls | show | split | merge | delete)",
      leat_command_streams},
     {"put", "put lines of standard input into a stream", leat_command_put},
@@ -19,8 +21,6 @@ static const struct leat_command commands[] = {
     {"leases", "who reads which shard", leat_command_leases},
     {"workers", "the worker processes, their health and what they hold", leat_command_workers},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
-    {"worker", "read streams, run processors, write targets", leat_command_worker},
-    {"dev", "a Kinesis, an S3 and a Postgres on this machine, to try leat with", leat_command_dev},
     {"version", "print the version", leat_command_version},
 };
 
@@ -28,8 +28,10 @@ static void
 help(FILE *out)
 {
     fputs("leat: a stream's records, through your code, into your database, exactly once\n\n"
-          "  leat db migrate --database postgresql://leat@localhost/leat\n"
-          "  leat db status  --database postgresql://leat@localhost/leat\n\n"
+          "  leat dev                          # a stream, a bucket, a database to try it with\n"
+          "  leat validate -c leat.yaml --connect\n"
+          "  leat db migrate -c leat.yaml\n"
+          "  leat worker -c leat.yaml\n\n"
           "Commands (each has --help):\n",
           out);
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++)
