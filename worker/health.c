@@ -117,10 +117,10 @@ resolve(const char *listen_at, struct addrinfo **ret_address, struct leat_error 
 static int
 open_socket(const char *listen_at, int *ret_fd, struct leat_error *err)
 {
-    struct addrinfo *address;
+    struct addrinfo *address = NULL;
     int yes = 1, status = resolve(listen_at, &address, err), fd;
 
-    if (status != 0)
+    if (status != 0 || address == NULL)
         return status;
     fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
@@ -142,7 +142,7 @@ leat_health_start(const struct leat_health_options *options, struct leat_health 
                   struct leat_error *err)
 {
     struct leat_health *health;
-    int fd, status = open_socket(options->listen, &fd, err);
+    int fd = -1, status = open_socket(options->listen, &fd, err);
 
     if (status != 0)
         return status;
@@ -168,13 +168,16 @@ leat_health_port(const struct leat_health *health)
 {
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(health->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {.sin6_port = 0}};
     socklen_t size = sizeof address;
 
-    if (info == NULL || getsockname(info->listen_fd, (struct sockaddr *)&address, &size) != 0)
+    if (info == NULL || getsockname(info->listen_fd, &address.any, &size) != 0)
         return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 void

@@ -43,7 +43,7 @@ parse(int argc, char **argv, struct leat_database_options *options)
     while ((letter = getopt_long(argc, argv, LEAT_DATABASE_LETTERS "h", known, NULL)) != -1) {
         if (letter == 'h')
             return -1;
-        if ((status = leat_database_options_take(options, letter, optarg)) != 0)
+        if (leat_database_options_take(options, letter, optarg) != 0)
             return LEAT_EXIT_USAGE;
     }
     if (optind != argc) {

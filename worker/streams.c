@@ -158,8 +158,8 @@ middle_of(const struct streams_arguments *arguments, const char *stream, const c
     if (status == 0 && facts == NULL)
         status = leat_error_set(err, LEAT_E_NOT_FOUND, "stream \"%s\" has no shard \"%s\"", stream,
                                 shard);
-    if (status == 0 && (!leat_hash_key_parse(facts->starting_hash_key, &start) ||
-                        !leat_hash_key_parse(facts->ending_hash_key, &end)))
+    else if (status == 0 && (!leat_hash_key_parse(facts->starting_hash_key, &start) ||
+                             !leat_hash_key_parse(facts->ending_hash_key, &end)))
         status = leat_error_set(err, LEAT_E_FORMAT, "shard \"%s\" tells no hash range", shard);
     leat_shard_list_release(&list);
     if (status < 0)

@@ -1,7 +1,6 @@
 /* Endpoints and regions. The pure part takes the environment's values as arguments. */
 #include "aws/endpoint.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -17,13 +16,11 @@ leat_service_name(enum leat_service service)
 static bool
 is_region(const char *text)
 {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
     size_t size = strlen(text);
 
-    for (size_t i = 0; i < size; i++) {
-        if (!isalnum((unsigned char)text[i]) && text[i] != '-')
-            return false;
-    }
-    return size > 0 && size < 64 && text[0] != '-' && text[size - 1] != '-';
+    return size > 0 && size < 64 && strspn(text, allowed) == size && text[0] != '-' &&
+           text[size - 1] != '-';
 }
 
 /* scheme://host[:port][/path] into the endpoint's parts. */

@@ -134,6 +134,7 @@ leat_loop_timer_cancel(struct leat_event_loop *loop, struct leat_loop_timer *tim
     if (timer == NULL)
         return;
     heap_remove(loop, timer);
+    LEAT_ASSERT(loop->timer_count == 0 || loop->timers[0] != timer);
     free(timer);
 }
 
@@ -264,7 +265,7 @@ leat_event_loop_free(struct leat_event_loop *loop)
     while (loop->calls != NULL) /* a posted call may have started one */
         leat_http_cancel(loop->calls);
     while (loop->timer_count > 0)
-        leat_loop_timer_cancel(loop, loop->timers[0]);
+        free(loop->timers[--loop->timer_count]);
     for (size_t i = 0; i < loop->spare_count; i++)
         curl_easy_cleanup(loop->spare[i]);
     curl_multi_cleanup(loop->multi);

@@ -83,11 +83,12 @@ address_make(const struct leat_s3 *s3, const char *bucket, struct leat_slice key
 {
     const struct leat_endpoint *endpoint = leat_aws_client_endpoint(s3->client);
 
+    LEAT_ASSERT(bucket != NULL);
     leat_buf_init(&address->path, SIZE_MAX);
     address->host[0] = '\0';
     if (!is_bucket_name(bucket))
         return leat_error_set(err, LEAT_E_INVALID, "\"%.80s\" is no bucket's name", bucket);
-    if (key.size > KEY_MAXIMUM_BYTES || memchr(key.data, '\0', key.size) != NULL)
+    if (key.size > KEY_MAXIMUM_BYTES || (key.size > 0 && memchr(key.data, '\0', key.size) != NULL))
         return leat_error_set(err, LEAT_E_INVALID,
                               "a key of %zu bytes cannot be stored in bucket \"%s\": at most %d, "
                               "without zero bytes",

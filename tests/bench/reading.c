@@ -201,7 +201,10 @@ static int64_t
 records_seen(const struct test_worker *worker)
 {
     static const char find[] = "\"message\":\"metrics are served\"";
-    char line[1000], command[200];
+    LEAT_AUTO_BUF metrics = LEAT_BUF_INIT;
+    char line[1000], url[80];
+    const char *found = NULL;
+    CURL *curl;
     int64_t port = 0, records = 0;
     FILE *in = fopen(worker->log, "r");
 
@@ -215,14 +218,16 @@ records_seen(const struct test_worker *worker)
         fclose(in);
     if (port == 0)
         return 0;
-    snprintf(command, sizeof command, "curl -s http://127.0.0.1:%lld/metrics", (long long)port);
-    in = popen(command, "r");
-    while (in != NULL && fgets(line, sizeof line, in) != NULL) {
-        if (strncmp(line, "leat_records_total ", 19) == 0)
-            records = strtoll(line + 19, NULL, 10);
-    }
-    if (in != NULL)
-        pclose(in);
+    snprintf(url, sizeof url, "http://127.0.0.1:%lld/metrics", (long long)port);
+    curl = curl_easy_init();
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &metrics);
+    if (curl_easy_perform(curl) == CURLE_OK)
+        found = strstr(leat_buf_text(&metrics), "\nleat_records_total ");
+    if (found != NULL)
+        records = strtoll(found + strlen("\nleat_records_total "), NULL, 10);
+    curl_easy_cleanup(curl);
     return records;
 }
 

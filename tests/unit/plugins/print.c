@@ -92,7 +92,7 @@ START_TEST(test_the_rows_of_a_call_are_their_own)
 
     for (int i = 0; i < 3; i++)
         records[i] =
-            record_of("7", leat_slice_from("k"), leat_slice_make("\xff\x00\xfe\x00" + i, 2));
+            record_of("7", leat_slice_from("k"), leat_slice_make(&"\xff\x00\xfe\x00"[i], 2));
     ck_assert_int_eq(test_processor_open(&print, "print", NULL, &err), 0);
     ck_assert_int_eq(test_processor_call(&print, records, 3), LEAT_DONE);
     check_text(&print.rows[0].values[DATA_BASE64], "/wA=");
