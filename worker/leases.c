@@ -37,7 +37,7 @@ parse(int argc, char **argv, struct leat_database_options *options)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    int letter, status;
+    int letter;
 
     *options = (struct leat_database_options){.command = argv[0]};
     while ((letter = getopt_long(argc, argv, LEAT_DATABASE_LETTERS "h", known, NULL)) != -1) {

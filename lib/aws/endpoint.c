@@ -19,8 +19,8 @@ is_region(const char *text)
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
     size_t size = strlen(text);
 
-    return size > 0 && size < 64 && strspn(text, allowed) == size && text[0] != '-' &&
-           text[size - 1] != '-';
+    return size > 0 && size < 64 && strspn(text, allowed) == size && strncmp(text, "-", 1) != 0 &&
+           strcmp(text + size - 1, "-") != 0;
 }
 
 /* scheme://host[:port][/path] into the endpoint's parts. */
