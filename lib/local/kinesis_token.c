@@ -6,7 +6,8 @@
 #include "base/memory.h"
 
 #define FIELDS 9
-#define TOKEN_BYTES (8 * (FIELDS + 1))
+/* A zero at the end makes it a multiple of three: base64's padding has spare bits that could be changed unseen. */
+#define TOKEN_BYTES (8 * (FIELDS + 1) + 1)
 
 static uint64_t
 read_be64(const unsigned char *bytes)
@@ -37,6 +38,7 @@ leat_local_token_format(const struct leat_local_token *token, struct leat_buf *o
     for (size_t i = 0; i < FIELDS; i++)
         leat_buf_add_be64(&bytes, fields[i]);
     leat_buf_add_be64(&bytes, leat_hash(leat_buf_slice(&bytes)));
+    leat_buf_add_byte(&bytes, 0);
     leat_base64_encode(out, leat_buf_slice(&bytes));
 }
 
@@ -48,7 +50,7 @@ leat_local_token_parse(struct leat_slice text, enum leat_local_token_kind kind, 
     uint64_t fields[FIELDS];
 
     if (text.size != (TOKEN_BYTES + 2) / 3 * 4 || !leat_base64_decode(&bytes, text) ||
-        bytes.size != TOKEN_BYTES ||
+        bytes.size != TOKEN_BYTES || bytes.data[TOKEN_BYTES - 1] != 0 ||
         read_be64(bytes.data + 8 * FIELDS) != leat_hash(leat_slice_make(bytes.data, 8 * FIELDS)))
         return false;
     for (size_t i = 0; i < FIELDS; i++)
