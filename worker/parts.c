@@ -11,6 +11,8 @@
 #include "stream/file_source.h"
 #include "stream/kinesis_source.h"
 
+#define LETTER_ATTEMPTS 2
+#define LETTER_BUDGET_US (3 * LEAT_SECOND_US)
 #define ROWS_SHARE 5 /* of the budget, what merged rows may hold: a fifth */
 /* What is held beside reads and rows: batches under way, libcurl's and libpq's buffers. */
 #define OTHER_BYTES ((size_t)4 << 20)
@@ -87,14 +89,22 @@ position_of(const struct leat_start *start)
 /* ---- where failed records go ------------------------------------------------------------------ */
 
 static int
-open_letters(struct leat_parts *parts, struct leat_error *err)
+open_letters(struct leat_parts *parts, const struct leat_parts_events *events,
+             struct leat_error *err)
 {
     const struct leat_config *config = parts->config;
-    struct leat_letters_options options = {.worker_id = config->worker_id};
-    int status = leat_archive_open(config->archive_url, &parts->aws, &parts->archive, err);
+    struct leat_letters_options options = {.worker_id = config->worker_id,
+                                           .trouble = events->letters_trouble,
+                                           .context = events->context};
+    int status;
+
+    parts->letters_aws = parts->aws;
+    parts->letters_aws.retry.maximum_attempts = LETTER_ATTEMPTS;
+    parts->letters_aws.retry.budget_us = LETTER_BUDGET_US;
+    status = leat_archive_open(config->archive_url, &parts->letters_aws, &parts->archive, err);
 
     if (status == 0 && config->dead_letter_stream != NULL)
-        status = leat_dead_letter_kinesis_open(config->dead_letter_stream, &parts->aws,
+        status = leat_dead_letter_kinesis_open(config->dead_letter_stream, &parts->letters_aws,
                                                &parts->dead_letters, err);
     if (status != 0)
         return status;
@@ -323,7 +333,7 @@ leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
     if (status == 0)
         status = open_sources(parts, err);
     if (status == 0)
-        status = open_letters(parts, err);
+        status = open_letters(parts, events, err);
     if (status == 0)
         status = open_pipeline(parts, events, err);
     if (status == 0)

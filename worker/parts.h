@@ -16,6 +16,7 @@
 struct leat_parts {
     const struct leat_config *config;
     struct leat_aws aws;
+    struct leat_aws letters_aws; /* the same, but it gives up sooner: the letters try again */
     struct leat_memory *memory;
     struct leat_region_pool *regions;
     struct leat_fetcher *fetcher;
@@ -37,6 +38,7 @@ struct leat_parts_events {
     void (*notice)(void *context, enum leat_log_level level, const char *what,
                    const struct leat_consumer_view *view, const struct leat_error *err);
     void (*trouble)(void *context, const struct leat_error *err);
+    void (*letters_trouble)(void *context, const struct leat_error *err); /* see letters.h */
     void *context;
 };
 

@@ -74,6 +74,17 @@ trouble(void *context, const struct leat_error *err)
         leat_log_event(LEAT_LOG_INFO, "leases can be worked on again", NULL);
 }
 
+static void
+letters_trouble(void *context, const struct leat_error *err)
+{
+    if (err != NULL)
+        leat_log_event(LEAT_LOG_ERROR,
+                       "failed records cannot be put away: their shards wait, nothing is dropped",
+                       "error", err->text, NULL);
+    else
+        leat_log_event(LEAT_LOG_INFO, "failed records can be put away again", NULL);
+}
+
 /* ---- what others may ask ---------------------------------------------------------------------- */
 
 static void
@@ -153,7 +164,10 @@ wait_for_signal(struct running *running, int64_t wait_us)
 static int
 try_start(struct running *running, const struct leat_config *config, struct leat_error *err)
 {
-    struct leat_parts_events events = {.notice = notice, .trouble = trouble, .context = running};
+    struct leat_parts_events events = {.notice = notice,
+                                       .trouble = trouble,
+                                       .letters_trouble = letters_trouble,
+                                       .context = running};
     int status = leat_parts_open(&running->parts, config, &events, err);
 
     if (status != 0)

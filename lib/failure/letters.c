@@ -112,12 +112,17 @@ wait_for_retry(struct leat_letters *letters, struct leat_letter_ticket *ticket,
 {
     int64_t until_us = leat_clock_monotonic_us() +
                        leat_backoff_us(&letters->random, RETRY_BASE_US, RETRY_CAP_US, attempt);
-    bool goes_on;
+    bool goes_on, is_news;
 
     leat_mutex_lock(&letters->lock);
     letters->counts.failures++;
+    is_news = !letters->counts.is_blocked;
     letters->counts.is_blocked = true;
     snprintf(letters->counts.blocked_by, sizeof letters->counts.blocked_by, "%.250s", err->text);
+    leat_mutex_unlock(&letters->lock);
+    if (is_news && letters->options.trouble != NULL)
+        letters->options.trouble(letters->options.context, err);
+    leat_mutex_lock(&letters->lock);
     while (!letters->is_stopping && !ticket->is_cancelled && leat_clock_monotonic_us() < until_us)
         leat_condition_wait_until(&letters->condition, &letters->lock, until_us);
     goes_on = !letters->is_stopping && !ticket->is_cancelled;
@@ -148,11 +153,16 @@ ledger_row(const struct leat_letter *letter, struct leat_slice url, struct leat_
 static void
 unblock(struct leat_letters *letters)
 {
+    bool was_blocked;
+
     leat_mutex_lock(&letters->lock);
+    was_blocked = letters->counts.is_blocked;
     letters->counts.is_blocked = false;
     letters->counts.archived++;
     letters->counts.dead_lettered += letters->options.dead_letters != NULL;
     leat_mutex_unlock(&letters->lock);
+    if (was_blocked && letters->options.trouble != NULL)
+        letters->options.trouble(letters->options.context, NULL);
 }
 
 static bool

@@ -45,6 +45,9 @@ struct leat_letters_options {
     struct leat_archive *archive;                 /* mandatory */
     struct leat_dead_letter_stream *dead_letters; /* NULL: none */
     const char *worker_id;
+    /* Told once when a letter cannot be put, and once (err NULL) when one can again; the letters thread. May be NULL. */
+    void (*trouble)(void *context, const struct leat_error *err);
+    void *context;
 };
 
 struct leat_letters *leat_letters_new(const struct leat_letters_options *options,
