@@ -88,6 +88,25 @@ start_postgres(struct test_fleet *fleet)
     fleet->connection = connect_to(fleet->url);
 }
 
+void
+test_fleet_stop_postgres(struct test_fleet *fleet)
+{
+    leat_pg_close(fleet->connection);
+    fleet->connection = NULL;
+    leat_local_postgres_stop(fleet->postgres);
+    fleet->postgres = NULL;
+}
+
+void
+test_fleet_start_postgres(struct test_fleet *fleet)
+{
+    struct leat_error err;
+
+    if (leat_local_postgres_start(fleet->directory, &fleet->postgres, &err) != 0)
+        give_up("%s", err.text);
+    fleet->connection = connect_to(fleet->url);
+}
+
 static void
 share_postgres(struct test_fleet *fleet, const char *database)
 {

@@ -61,6 +61,9 @@ void test_worker_log(const struct test_worker *worker, struct leat_buf *out);
 int64_t test_worker_rss_bytes(const struct test_worker *worker);
 
 void test_fleet_sql(struct test_fleet *fleet, const char *sql);
+/* A server of its own alone: ends it, and starts it again with what it had. */
+void test_fleet_stop_postgres(struct test_fleet *fleet);
+void test_fleet_start_postgres(struct test_fleet *fleet);
 int64_t test_fleet_number(struct test_fleet *fleet, const char *sql);
 /* Asks each 2 ms until the number is at least that; false: the deadline passed. */
 bool test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted,
