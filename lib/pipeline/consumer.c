@@ -261,8 +261,8 @@ on_taken(struct leat_consumer *consumer, const struct leat_message *message)
 static void
 on_chunk(struct leat_consumer *consumer, struct leat_message *message)
 {
-    if (consumer->chunk_count == LEAT_COUNT_OF(consumer->chunks)) /* the feed keeps two */
-        return;
+    /* The feed keeps two, and is told of each that is gone: one dropped here would be a gap. */
+    LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
     consumer->behind_ms = message->chunk->behind_ms;
     if (message->chunk->count == 0 && !message->chunk->is_shard_end)
         return;

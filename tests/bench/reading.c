@@ -200,7 +200,6 @@ run_bare(const char *endpoint, int64_t records, size_t *ret_bytes)
 static int64_t
 records_seen(const struct test_worker *worker)
 {
-    static const char find[] = "\"message\":\"metrics are served\"";
     LEAT_AUTO_BUF metrics = LEAT_BUF_INIT;
     char line[1000], url[80];
     const char *found = NULL;
@@ -209,10 +208,10 @@ records_seen(const struct test_worker *worker)
     FILE *in = fopen(worker->log, "r");
 
     while (in != NULL && fgets(line, sizeof line, in) != NULL) {
-        const char *text = strstr(line, find) != NULL ? strstr(line, "\"port\":\"") : NULL;
+        const char *text = strstr(line, "\"http_port\":\"");
 
         if (text != NULL)
-            port = strtoll(text + 8, NULL, 10);
+            port = strtoll(text + strlen("\"http_port\":\""), NULL, 10);
     }
     if (in != NULL)
         fclose(in);
