@@ -263,6 +263,27 @@ START_TEST(the_breaker_stops_a_processor_that_diverts_most)
 }
 END_TEST
 
+/* Each take is counted until a commit; nothing is lost by it, and nothing written twice, when the plugin is mended. */
+START_TEST(a_processor_that_crashes_is_taken_again_and_counted)
+{
+    begin("crash: [13]", "retries: 1");
+    put(500);
+    for (int i = 0; i < 3; i++) {
+        char id[16];
+
+        snprintf(id, sizeof id, "w%d", i);
+        worker = test_fleet_spawn(&fleet, id, NULL);
+        ck_assert(WIFSIGNALED(test_worker_wait(&worker, NULL)));
+    }
+    ck_is("SELECT (max(takes) >= 3)::int FROM leat.progress WHERE processor = 'flaky'", 1);
+    ck_is("SELECT count(*) FROM flaky WHERE device = 13", 0);
+    worker = test_fleet_spawn(
+        &fleet, "w9", (const char *[]){"--set", "processors.flaky.options.crash=none", NULL});
+    ck_diverted(0, "");
+    end_worker();
+}
+END_TEST
+
 /* ---- the target ----------------------------------------------------------------------------------- */
 
 /* Others of the same shard are on their way while one is refused: none may get past it. */
@@ -310,6 +331,7 @@ main(void)
     tcase_add_test(tests, then_stop_stops);
     tcase_add_test(tests, a_processor_may_say_stop);
     tcase_add_test(tests, the_breaker_stops_a_processor_that_diverts_most);
+    tcase_add_test(tests, a_processor_that_crashes_is_taken_again_and_counted);
     tcase_add_test(tests, a_refused_row_takes_nothing_with_it);
     tcase_add_test(tests, nothing_overtakes_a_refused_row);
     suite_add_tcase(suite, tests);
