@@ -115,7 +115,7 @@ INTEGRATION_SCRIPTS := $(wildcard tests/integration/*.sh)
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 BAD_PLUGINS := $(patsubst tests/badplugins/%.c,$(B)/badplugins/%.so,$(wildcard tests/badplugins/*.c))
-TEST_LIBS := -lcheck -lsubunit -lrt $(LIBS)
+TEST_LIBS := -lcheck -lsubunit -lrt $(LIBS) -lssl
 
 $(B)/libsupport.a: $(SUPPORT_OBJECTS)
 	$(Q)rm -f $@ && ar rcs $@ $^
