@@ -101,7 +101,7 @@ leat_command_leases(int argc, char **argv)
         {"next_owner"},
         {"handoff_seconds", LEAT_CELL_RAW, true},
         {"last_worker_id", LEAT_CELL_TEXT, true},
-        {"start", LEAT_CELL_TEXT, true},
+        {"starts", LEAT_CELL_RAW, true}, /* by processor, of the stream */
         {"starting_hash_key", LEAT_CELL_TEXT, true},
         {"ending_hash_key", LEAT_CELL_TEXT, true},
         {"ended_by", LEAT_CELL_RAW, true},
@@ -115,7 +115,10 @@ leat_command_leases(int argc, char **argv)
         " coalesce(o.worker_id, '#' || l.lease_owner)::text, l.lease_owner::text,"
         " l.lease_counter::text, coalesce(n.worker_id, '#' || l.next_owner)::text,"
         " round(extract(epoch FROM clock_timestamp() - l.handoff_at)::numeric, 3)::text,"
-        " l.last_worker_id::text, l.start::text, l.starting_hash_key::text,"
+        " l.last_worker_id::text, (SELECT json_object_agg(b.processor, b.start ORDER BY "
+        "b.processor)"
+        " FROM leat.starts b WHERE b.application = l.application"
+        " AND b.stream_id = l.stream_id)::text, l.starting_hash_key::text,"
         " l.ending_hash_key::text, array_to_json(l.ended_by)::text,"
         " array_to_json(l.parents)::text, array_to_json(l.children)::text"
         " FROM leat.leases l"

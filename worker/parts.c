@@ -24,6 +24,7 @@ struct leat_part_processor {
     struct leat_buf url;
     struct leat_buf target_id;
     struct leat_position start;
+    const char **stream_names; /* as many as the configuration says: an ARN is a name by then */
     const struct leat_config_processor *config;
 };
 
@@ -221,6 +222,22 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
 
 /* ---- leases ----------------------------------------------------------------------------------- */
 
+/* The lease database knows streams by their names. */
+static const char **
+names_of_streams(const struct leat_parts *parts, const struct leat_config_processor *config)
+{
+    const char **names = LEAT_NEW_ARRAY(const char *, config->stream_count);
+
+    for (size_t i = 0; i < config->stream_count; i++) {
+        names[i] = config->streams[i];
+        for (size_t s = 0; s < parts->config->stream_count; s++) {
+            if (is_same_stream(parts->sources[s], config->streams[i]))
+                names[i] = parts->sources[s]->facts.name;
+        }
+    }
+    return names;
+}
+
 static int
 make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
             struct leat_error *err)
@@ -255,11 +272,12 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
     for (size_t i = 0; i < config->processor_count; i++) {
         struct leat_part_processor *processor = &parts->processors[i];
 
+        processor->stream_names = names_of_streams(parts, processor->config);
         processors[i] = (struct leat_lease_processor){
             .name = processor->config->name,
             .target_id = leat_buf_text(&processor->target_id),
             .start = processor->config->start.kind == LEAT_START_UNSET ? NULL : &processor->start,
-            .stream_names = processor->config->streams,
+            .stream_names = processor->stream_names,
             .stream_count = processor->config->stream_count,
         };
     }
@@ -364,6 +382,7 @@ leat_parts_close(struct leat_parts *parts)
         leat_plugin_host_free(processor->host);
         leat_buf_release(&processor->url);
         leat_buf_release(&processor->target_id);
+        free(processor->stream_names);
     }
     free(parts->processors);
     free(parts->pipeline_processors);

@@ -103,6 +103,13 @@ bare_name(const char *name)
     return behind != NULL ? behind + strlen(":stream/") : name;
 }
 
+/* A file knows no times, so it has no latest either. */
+static bool
+is_for_files(struct leat_start start)
+{
+    return start.kind == LEAT_START_TRIM_HORIZON || start.kind == LEAT_START_UNSET;
+}
+
 static void
 check_stream(struct checking *checking, size_t index)
 {
@@ -113,6 +120,10 @@ check_stream(struct checking *checking, size_t index)
     if (stream->follow && stream->file == NULL)
         leat_problem_add(checking->problems, place_of(node, "follow"),
                          "streams.%.100s.follow is for a file alone", stream->name);
+    if (stream->file != NULL && is_good(node, "start") && !is_for_files(stream->start))
+        leat_problem_add(checking->problems, place_of(node, "start"),
+                         "streams.%.100s.start: a file knows no times: trim_horizon alone",
+                         stream->name);
     if (stream->file == NULL && strpbrk(stream->name, "*?") != NULL)
         leat_problem_add(checking->problems, place,
                          "stream \"%.100s\" is a pattern, and patterns are not there yet: name "
@@ -168,6 +179,38 @@ check_processor_streams(struct checking *checking, size_t index)
 }
 
 static bool
+reads_stream(const struct leat_config_processor *processor, const char *name)
+{
+    for (size_t i = 0; i < processor->stream_count; i++) {
+        if (strcmp(processor->streams[i], name) == 0)
+            return true;
+    }
+    return processor->stream_count == 0;
+}
+
+static void
+check_processor_start(struct checking *checking, size_t index)
+{
+    const struct leat_config *config = checking->config;
+    const struct leat_config_processor *processor = &config->processors[index];
+    const struct leat_node *node = item_of(checking, "processors", index);
+
+    if (!is_good(node, "start") || is_for_files(processor->start))
+        return;
+    for (size_t i = 0; i < config->stream_count; i++) {
+        const struct leat_config_stream *stream = &config->streams[i];
+
+        if (stream->name == NULL || stream->file == NULL || !reads_stream(processor, stream->name))
+            continue;
+        leat_problem_add(checking->problems, place_of(node, "start"),
+                         "processors.%.100s.start: it reads \"%.100s\", a file, which knows no "
+                         "times: trim_horizon alone",
+                         processor->name != NULL ? processor->name : "?", stream->name);
+        return;
+    }
+}
+
+static bool
 is_processor_name(const char *name)
 {
     for (; *name != '\0'; name++) {
@@ -194,6 +237,7 @@ check_processor(struct checking *checking, size_t index)
     const char *name = processor->name;
 
     check_processor_streams(checking, index);
+    check_processor_start(checking, index);
     check_hash(checking, node, "sha256", processor->sha256);
     check_hash(checking, node, "target.sha256", processor->target.sha256);
     if (processor->lanes > 1)

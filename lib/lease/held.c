@@ -96,26 +96,105 @@ source_of(const struct leat_lease_manager *manager, struct leat_slice stream_id)
     return NULL;
 }
 
+/* ---- where processors begin --------------------------------------------------------------------- */
+
+bool
+leat_manager_takes(const struct leat_lease_processor *processor, const struct leat_source *source)
+{
+    for (size_t i = 0; i < processor->stream_count; i++) {
+        if (strcmp(processor->stream_names[i], source->facts.name) == 0)
+            return true;
+    }
+    return processor->stream_count == 0;
+}
+
+static const struct leat_beginning *
+beginning_of(const struct leat_lease_manager *manager, size_t processor,
+             const struct leat_source *source)
+{
+    return leat_beginnings_find(&manager->beginnings,
+                                leat_slice_from(manager->options.processors[processor].name),
+                                leat_slice_from(source->facts.stream_id));
+}
+
+/* All of this worker's processors that read the stream have met it; the sync thread sees to that. */
+static bool
+is_met(const struct leat_lease_manager *manager, const struct leat_source *source)
+{
+    for (size_t i = 0; i < manager->options.processor_count; i++) {
+        if (leat_manager_takes(&manager->options.processors[i], source) &&
+            beginning_of(manager, i, source) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static int
+read_beginnings(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    bool has_all = true;
+
+    for (size_t i = 0; i < manager->options.stream_count; i++)
+        has_all = has_all && is_met(manager, manager->options.streams[i].source);
+    if (has_all)
+        return 0;
+    leat_beginnings_release(&manager->beginnings);
+    return leat_rows_beginnings(manager->connection, &manager->rows, NULL, &manager->beginnings,
+                                err);
+}
+
+/* parents: room for the lease's. */
+static struct leat_shard_start
+start_in(const struct leat_beginning *beginning, const char *processor,
+         const struct leat_lease *lease, struct leat_slice *parents)
+{
+    struct leat_shard_start start = {
+        .processor = processor,
+        .start = leat_beginning_checkpoint(beginning, lease->key.shard),
+        .parents = parents,
+    };
+
+    for (size_t p = 0; p < lease->parent_count; p++) {
+        if (leat_beginning_role(beginning, lease->parents[p]) != LEAT_SHARD_PASSED)
+            parents[start.parent_count++] = lease->parents[p];
+    }
+    return start;
+}
+
+/* ---- what is ours -------------------------------------------------------------------------------- */
+
 static void
 tell_acquired(struct leat_lease_manager *manager, const struct leat_lease *lease,
               struct leat_source *source)
 {
+    size_t count = manager->options.processor_count;
+    struct leat_shard_start *starts = LEAT_NEW_ARRAY(struct leat_shard_start, count);
+    struct leat_slice *parents = LEAT_NEW_ARRAY(struct leat_slice, count * LEAT_SHARD_PARENTS);
     struct leat_owned_lease owned = {
         .key = lease->key,
         .lease_counter = lease->lease_counter,
-        .start = lease->start,
-        .parents = lease->parents,
-        .parent_count = lease->parent_count,
+        .starts = starts,
         .starting_hash_key = lease->starting_hash_key,
         .ending_hash_key = lease->ending_hash_key,
         .source = source,
     };
 
+    for (size_t i = 0; i < count; i++) {
+        const struct leat_lease_processor *processor = &manager->options.processors[i];
+        const struct leat_beginning *beginning = beginning_of(manager, i, source);
+
+        if (leat_manager_takes(processor, source) && beginning != NULL &&
+            leat_beginning_role(beginning, lease->key.shard) != LEAT_SHARD_PASSED)
+            starts[owned.start_count++] =
+                start_in(beginning, processor->name, lease, parents + i * LEAT_SHARD_PARENTS);
+    }
     LEAT_POINT("lease.acquired");
     leat_mutex_lock(&manager->lock);
     manager->counts.acquired++;
     leat_mutex_unlock(&manager->lock);
     manager->options.events.acquired(manager->options.events.context, &owned);
+    free(starts);
+    free(parents);
 }
 
 static void
@@ -139,6 +218,8 @@ meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
 
     if (source == NULL)
         return; /* a stream that this worker's configuration does not know */
+    if (held == NULL && !is_met(manager, source))
+        return; /* a new processor has yet to meet it; the version moves when it has */
     if (held == NULL) {
         LEAT_AUTO_BUF text = LEAT_BUF_INIT;
 
@@ -190,9 +271,12 @@ leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
 {
     struct leat_map_entry *entry;
     size_t position = 0;
-    int status = leat_rows_leases(manager->connection, &manager->rows, manager->incarnation,
-                                  &manager->leases, err);
+    int status = read_beginnings(manager, err);
 
+    /* Beginnings first: a lease that is read then has what was stored with it. */
+    if (status == 0)
+        status = leat_rows_leases(manager->connection, &manager->rows, manager->incarnation,
+                                  &manager->leases, err);
     if (status != 0)
         return status;
     while ((entry = leat_map_next(&manager->held, &position)) != NULL)

@@ -74,7 +74,8 @@ struct leat_lease_manager {
     struct leat_map held;
     struct leat_worker_rows workers;
     struct leat_lease_rows leases;
-    struct leat_worker_row *seen; /* heartbeats as first seen, by worker */
+    struct leat_beginnings beginnings; /* of all streams; read while one is missing */
+    struct leat_worker_row *seen;      /* heartbeats as first seen, by worker */
     int64_t *seen_at_us;
     size_t seen_count, seen_capacity;
     int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
@@ -106,6 +107,9 @@ int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct
 int leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err);
 void leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss loss);
 void leat_manager_drain_all(struct leat_lease_manager *manager, int64_t deadline_us);
+/* Does this processor read that stream? Any thread. */
+bool leat_manager_takes(const struct leat_lease_processor *processor,
+                        const struct leat_source *source);
 struct leat_held_lease *leat_manager_find(struct leat_lease_manager *manager,
                                           struct leat_lease_key key);
 void leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,

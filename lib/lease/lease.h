@@ -20,8 +20,7 @@ struct leat_lease {
     int64_t next_owner;  /* 0: none. Only a wish: a handoff under way */
     int64_t lease_counter;
     struct leat_slice last_worker_id;
-    int64_t handoff_at_us;   /* age of the handoff by the database clock; 0: none */
-    struct leat_slice start; /* initial checkpoint: TRIM_HORIZON | AT_TIMESTAMP:<µs> */
+    int64_t handoff_at_us; /* age of the handoff by the database clock; 0: none */
     struct leat_slice parents[LEAT_SHARD_PARENTS];
     size_t parent_count;
     struct leat_slice starting_hash_key, ending_hash_key;

@@ -76,6 +76,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_map_init(&manager->held);
     leat_worker_rows_init(&manager->workers);
     leat_lease_rows_init(&manager->leases);
+    leat_beginnings_init(&manager->beginnings);
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
     manager->read_version = manager->pass_version = -1;
@@ -137,6 +138,7 @@ static int
 count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
 {
     uint64_t all = 0, ended = 0, unowned = 0;
+    bool has_synced = manager->has_synced; /* before they are counted: a sync may open ended ones */
     int status;
 
     if (now_us < manager->counted_at_us + COUNT_US)
@@ -149,7 +151,7 @@ count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_err
     manager->counts.total = all;
     manager->counts.unowned = unowned;
     leat_mutex_unlock(&manager->lock);
-    manager->all_ended = manager->has_synced && all > 0 && ended == all;
+    manager->all_ended = has_synced && all > 0 && ended == all;
     return 0;
 }
 
@@ -347,6 +349,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_manager_free_held(manager);
     leat_worker_rows_release(&manager->workers);
     leat_lease_rows_release(&manager->leases);
+    leat_beginnings_release(&manager->beginnings);
     free(manager->seen);
     free(manager->seen_at_us);
     if (manager->heartbeat_waker.fd >= 0)

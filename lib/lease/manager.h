@@ -13,13 +13,20 @@
 
 struct leat_lease_manager;
 
+/* Where a processor begins in a shard that it needs: as it was stored when it first met the stream. */
+struct leat_shard_start {
+    const char *processor;
+    struct leat_slice start;          /* the checkpoint of a progress row that is not there yet */
+    const struct leat_slice *parents; /* those that it needs, too, and that have a lease */
+    size_t parent_count;
+};
+
 /* An owned lease, as handed to the pipeline. Slices live for the call. */
 struct leat_owned_lease {
     struct leat_lease_key key;
     int64_t lease_counter;
-    struct leat_slice start; /* checkpoint where a processor without a progress row begins */
-    const struct leat_slice *parents; /* parents that are still in ListShards (needed ones) */
-    size_t parent_count;
+    const struct leat_shard_start *starts; /* of this worker's processors that need the shard */
+    size_t start_count;
     struct leat_slice starting_hash_key, ending_hash_key;
     struct leat_source *source;
 };
@@ -51,14 +58,16 @@ struct leat_lease_events {
 struct leat_lease_processor {
     const char *name;
     const char *target_id; /* text that names the target (plugin and uuid or url without secrets) */
-    const struct leat_position *start; /* NULL: the stream's */
-    const char *const *stream_names;   /* as configured; count 0: all */
+    const struct leat_position *start; /* NULL: the stream's. Used once: see leat_lease_stream */
+    const char *const *stream_names;   /* names of sources' facts; count 0: all */
     size_t stream_count;
 };
 
 struct leat_lease_stream {
     struct leat_source *source;
-    struct leat_position start; /* LATEST and AT_TIMESTAMP resolved once, in the database */
+    /* Of processors that never were here: LATEST is resolved to a time, and stored, when a processor first meets the stream;
+       what is stored counts ever after. */
+    struct leat_position start;
 };
 
 struct leat_lease_options {

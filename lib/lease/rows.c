@@ -51,6 +51,19 @@ leat_rows_moved(struct leat_pg_connection *connection, const struct leat_rows_co
     return status;
 }
 
+int
+leat_rows_finish(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 int status, bool has_changed, struct leat_error *err)
+{
+    if (status == 0 && has_changed)
+        status = leat_rows_moved(connection, context, err);
+    if (status == 0)
+        status = leat_pg_script(connection, "COMMIT", err);
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    return status;
+}
+
 /* A change and its version in one transaction; nothing changed: nothing moves. */
 int
 leat_rows_change(struct leat_pg_connection *connection, const struct leat_rows_context *context,
@@ -62,12 +75,7 @@ leat_rows_change(struct leat_pg_connection *connection, const struct leat_rows_c
 
     if (status == 0)
         status = leat_rows_run(connection, sql, parameters, &rows, err);
-    if (status == 0 && rows > 0)
-        status = leat_rows_moved(connection, context, err);
-    if (status == 0)
-        status = leat_pg_script(connection, "COMMIT", err);
-    if (status != 0 && !leat_pg_is_broken(connection))
-        leat_pg_script(connection, "ROLLBACK", NULL);
+    status = leat_rows_finish(connection, context, status, rows > 0, err);
     if (status == 0 && ret_rows != NULL)
         *ret_rows = rows;
     return status;
@@ -332,34 +340,17 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
 
 int
 leat_rows_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 const struct leat_source_facts *facts, const char *start,
-                 struct leat_buf *ret_start, struct leat_error *err)
+                 const struct leat_source_facts *facts, struct leat_error *err)
 {
-    static const char sql[] =
-        "WITH made AS (INSERT INTO leat.streams (application, stream_id, name, arn, start, "
-        "retention_ms) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING start) "
-        "SELECT start FROM made UNION ALL SELECT start FROM leat.streams WHERE application = $1 "
-        "AND stream_id = $2";
     struct leat_pg_parameters parameters;
-    PGresult *result;
-    int status;
 
     leat_rows_begin(&parameters, context);
     leat_pg_add_text(&parameters, facts->stream_id);
     leat_pg_add_text(&parameters, facts->name);
     leat_pg_add_text(&parameters, facts->arn);
-    leat_pg_add_text(&parameters, start);
     leat_pg_add_int8(&parameters, facts->retention_ms);
-    status = leat_pg_execute(connection, sql, &parameters, &result, err);
-    if (status != 0)
-        return status;
-    if (PQntuples(result) > 0)
-        leat_buf_add(ret_start, PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0));
-    PQclear(result);
-    /* Two workers at the very same moment: the other's row is not visible to this statement yet. */
-    return ret_start->size > 0
-               ? 0
-               : leat_error_set(err, LEAT_E_UNAVAILABLE, "another worker is adding stream \"%s\"",
-                                facts->name);
+    return leat_rows_run(connection,
+                         "INSERT INTO leat.streams (application, stream_id, name, arn, "
+                         "retention_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                         &parameters, NULL, err);
 }

@@ -6,6 +6,7 @@
 #define LEAT_LEASE_ROWS_H
 
 #include "lease/assign.h"
+#include "lease/beginning.h"
 #include "lease/manager.h"
 #include "postgres/connection.h"
 
@@ -91,10 +92,7 @@ int leat_rows_set_leaving(struct leat_pg_connection *connection,
 int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
                     int64_t *ret_counter, struct leat_error *err);
-/* Inserts what is not there; children name their parents. more than five: a row's key and what it is compared with. */
-int leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     struct leat_slice stream_id, const struct leat_shard_facts *shards,
-                     size_t count, const struct leat_slice *starts, struct leat_error *err);
+/* Inserts what is not there, the children's names into the parent's row. more than five: a row's key and what it is compared with. */
 int leat_rows_children(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context, struct leat_lease_key parent,
                        const struct leat_shard_facts *children, size_t count,
@@ -112,13 +110,40 @@ int leat_rows_application(struct leat_pg_connection *connection,
 int leat_rows_processor(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context,
                         const struct leat_lease_processor *processor, struct leat_error *err);
-/* The stream's start as it was resolved when the application first met it; `start` is used if that is now. */
+/* The stream's row, if it is not there yet. */
 int leat_rows_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     const struct leat_source_facts *facts, const char *start,
-                     struct leat_buf *ret_start, struct leat_error *err);
+                     const struct leat_source_facts *facts, struct leat_error *err);
 /* Counts of leases of the application: all, ended, without an owner. */
 int leat_rows_count(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     uint64_t *ret_all, uint64_t *ret_ended, uint64_t *ret_unowned,
                     struct leat_error *err);
+
+/* ---- where processors begin (rows_start.c) ----------------------------------------------------- */
+
+/* Adds what is known of a stream; NULL: of all streams. */
+int leat_rows_beginnings(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, const char *stream_id,
+                         struct leat_beginnings *beginnings, struct leat_error *err);
+/*
+ * One transaction: begin, any of the next three, end (commits if status is 0, else rolls back and hands status on). Between
+ * them nobody else meets the stream, and no lease of it ends: "all who need it" is the same set for everybody.
+ */
+int leat_rows_sync_begin(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, const char *stream_id,
+                         struct leat_error *err);
+/* A processor meets the stream, unless it is known there already: then nothing changes. */
+int leat_rows_meet(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   const struct leat_beginning *beginning, size_t *changed, struct leat_error *err);
+/* Inserts what is not there. more than five: a statement, what goes in and what comes out. */
+int leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     struct leat_slice stream_id, const struct leat_shard_facts *shards,
+                     size_t count, size_t *changed, struct leat_error *err);
+/* Leases of listed shards that a processor still needs become active again; those that nobody needs any more end. */
+int leat_rows_settle(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     const char *stream_id, const struct leat_shard_list *shards, size_t *changed,
+                     struct leat_error *err);
+int leat_rows_sync_end(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context, int status, size_t changed,
+                       struct leat_error *err);
 
 #endif

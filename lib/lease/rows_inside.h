@@ -19,4 +19,18 @@ int leat_rows_change(struct leat_pg_connection *connection, const struct leat_ro
 struct leat_slice leat_rows_text(struct leat_arena *arena, const PGresult *result, int row,
                                  int column);
 
+/* 0: commits, and moves the version if something changed; else rolls back. Hands status on. */
+int leat_rows_finish(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     int status, bool has_changed, struct leat_error *err);
+
+/* Of a processor p that is asked about a lease l: has it to read that stream, does all of the shard lie before its start? */
+#define LEAT_IS_OF_STREAM                                                                          \
+    "p.application = l.application AND p.state <> 'retired' AND (p.streams IS NULL OR EXISTS "     \
+    "(SELECT FROM leat.streams s WHERE s.application = l.application AND s.stream_id = "           \
+    "l.stream_id AND s.name = ANY (p.streams)))"
+#define LEAT_HAS_PASSED                                                                            \
+    "EXISTS (SELECT FROM leat.start_shards b WHERE b.application = l.application AND "             \
+    "b.processor = p.processor AND b.stream_id = l.stream_id AND b.shard = l.shard AND "           \
+    "b.is_passed)"
+
 #endif

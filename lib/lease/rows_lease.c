@@ -45,14 +45,13 @@ lease_from(struct leat_arena *arena, const PGresult *result, int row)
         .next_owner = number_or_zero(result, row, 4),
         .lease_counter = number_or_zero(result, row, 5),
         .last_worker_id = leat_rows_text(arena, result, row, 6),
-        .start = leat_rows_text(arena, result, row, 7),
-        .starting_hash_key = leat_rows_text(arena, result, row, 8),
-        .ending_hash_key = leat_rows_text(arena, result, row, 9),
+        .starting_hash_key = leat_rows_text(arena, result, row, 7),
+        .ending_hash_key = leat_rows_text(arena, result, row, 8),
     };
 
     for (int p = 0; p < LEAT_SHARD_PARENTS; p++) {
-        if (!PQgetisnull(result, row, 10 + p))
-            lease.parents[lease.parent_count++] = leat_rows_text(arena, result, row, 10 + p);
+        if (!PQgetisnull(result, row, 9 + p))
+            lease.parents[lease.parent_count++] = leat_rows_text(arena, result, row, 9 + p);
     }
     return lease;
 }
@@ -65,7 +64,7 @@ leat_rows_leases(struct leat_pg_connection *connection, const struct leat_rows_c
     static const char sql[] =
         "SELECT l.stream_id, l.shard, l.state = 'ended', l.lease_owner, l.next_owner, "
         "l.lease_counter, "
-        "coalesce(l.last_worker_id, ''), l.start, l.starting_hash_key, l.ending_hash_key, "
+        "coalesce(l.last_worker_id, ''), l.starting_hash_key, l.ending_hash_key, "
         "(SELECT p.shard FROM leat.leases p WHERE p.application = l.application AND p.stream_id = "
         "l.stream_id "
         " AND p.shard = l.parents[1]), "
@@ -210,12 +209,7 @@ leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_con
         moved += rows;
         release_moves(&bound);
     }
-    if (status == 0 && moved > 0)
-        status = leat_rows_moved(connection, context, err);
-    if (status == 0)
-        status = leat_pg_script(connection, "COMMIT", err);
-    if (status != 0 && !leat_pg_is_broken(connection))
-        leat_pg_script(connection, "ROLLBACK", NULL);
+    status = leat_rows_finish(connection, context, status, moved > 0, err);
     if (status == 0)
         *ret_moved = moved;
     return status;
@@ -329,54 +323,62 @@ leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_co
     return 0;
 }
 
-static int
-create_one(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-           struct leat_slice stream_id, const struct leat_shard_facts *shard,
-           struct leat_slice start, size_t *ret_rows, struct leat_error *err)
+/* Of the n-th parents; NULL where there is none. */
+static void
+add_parents(struct leat_buf *column, const struct leat_shard_facts *shards, size_t count, size_t n)
 {
-    static const char sql[] = "INSERT INTO leat.leases (application, stream_id, shard, start, "
-                              "parents, starting_hash_key, ending_hash_key) "
-                              "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    struct leat_pg_parameters parameters;
-    struct leat_buf parents;
-    int status;
+    leat_pg_array_begin(column, LEAT_PG_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        if (n < shards[i].parent_count)
+            leat_pg_array_bytes(column, shards[i].parents[n]);
+        else
+            leat_pg_array_null(column);
+    }
+}
 
-    leat_buf_init(&parents, SIZE_MAX);
-    leat_pg_array_begin(&parents, LEAT_PG_TEXT, shard->parent_count);
-    for (size_t p = 0; p < shard->parent_count; p++)
-        leat_pg_array_bytes(&parents, shard->parents[p]);
-    begin_key(&parameters, context, (struct leat_lease_key){stream_id, shard->shard});
-    leat_pg_add_slice(&parameters, start);
-    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &parents);
-    leat_pg_add_slice(
-        &parameters, leat_slice_make(shard->starting_hash_key.data, shard->starting_hash_key.size));
-    leat_pg_add_slice(&parameters,
-                      leat_slice_make(shard->ending_hash_key.data, shard->ending_hash_key.size));
-    status = leat_rows_run(connection, sql, &parameters, ret_rows, err);
-    leat_buf_release(&parents);
-    return status;
+static void
+add_facts(struct leat_buf *columns, const struct leat_shard_facts *shards, size_t count)
+{
+    for (int c = 0; c < 3; c++)
+        leat_pg_array_begin(&columns[c], LEAT_PG_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        leat_pg_array_bytes(&columns[0], shards[i].shard);
+        leat_pg_array_bytes(&columns[1], shards[i].starting_hash_key);
+        leat_pg_array_bytes(&columns[2], shards[i].ending_hash_key);
+    }
+    for (size_t n = 0; n < LEAT_SHARD_PARENTS; n++)
+        add_parents(&columns[3 + n], shards, count, n);
 }
 
 int
 leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                  struct leat_slice stream_id, const struct leat_shard_facts *shards, size_t count,
-                 const struct leat_slice *starts, struct leat_error *err)
+                 size_t *changed, struct leat_error *err)
 {
+    static const char sql[] =
+        "INSERT INTO leat.leases (application, stream_id, shard, parents, starting_hash_key, "
+        "ending_hash_key) SELECT $1, $2, u.shard, array_remove(ARRAY[u.parent, u.adjacent], NULL), "
+        "u.first, u.last FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
+        "AS u (shard, first, last, parent, adjacent) ORDER BY u.shard ON CONFLICT DO NOTHING "
+        "RETURNING 1";
+    struct leat_buf columns[3 + LEAT_SHARD_PARENTS];
+    struct leat_pg_parameters parameters;
     size_t made = 0;
-    int status = leat_pg_script(connection, "BEGIN", err);
+    int status;
 
-    for (size_t i = 0; i < count && status == 0; i++) {
-        size_t rows = 0;
-
-        status = create_one(connection, context, stream_id, &shards[i], starts[i], &rows, err);
-        made += rows;
-    }
-    if (status == 0 && made > 0)
-        status = leat_rows_moved(connection, context, err);
-    if (status == 0)
-        status = leat_pg_script(connection, "COMMIT", err);
-    if (status != 0 && !leat_pg_is_broken(connection))
-        leat_pg_script(connection, "ROLLBACK", NULL);
+    if (count == 0)
+        return 0;
+    for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
+        leat_buf_init(&columns[c], SIZE_MAX);
+    add_facts(columns, shards, count);
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_slice(&parameters, stream_id);
+    for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &columns[c]);
+    status = leat_rows_run(connection, sql, &parameters, &made, err);
+    *changed += made;
+    for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
+        leat_buf_release(&columns[c]);
     return status;
 }
 
@@ -385,26 +387,40 @@ leat_rows_children(struct leat_pg_connection *connection, const struct leat_rows
                    struct leat_lease_key parent, const struct leat_shard_facts *children,
                    size_t count, struct leat_error *err)
 {
-    struct leat_slice *starts = LEAT_NEW_ARRAY(struct leat_slice, count);
     struct leat_pg_parameters parameters;
     struct leat_buf names;
-    int status;
+    size_t made = 0;
+    int status = leat_pg_script(connection, "BEGIN", err);
 
     leat_buf_init(&names, SIZE_MAX);
     leat_pg_array_begin(&names, LEAT_PG_TEXT, count);
-    for (size_t i = 0; i < count; i++) {
-        starts[i] = leat_slice_from("TRIM_HORIZON");
+    for (size_t i = 0; i < count; i++)
         leat_pg_array_bytes(&names, children[i].shard);
-    }
-    status = leat_rows_create(connection, context, parent.stream_id, children, count, starts, err);
+    if (status == 0)
+        status =
+            leat_rows_create(connection, context, parent.stream_id, children, count, &made, err);
     begin_key(&parameters, context, parent);
     leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &names);
     if (status == 0)
         status = leat_rows_run(connection, "UPDATE leat.leases l SET children = $4 WHERE " KEY,
                                &parameters, NULL, err);
     leat_buf_release(&names);
-    free(starts);
-    return status;
+    return leat_rows_finish(connection, context, status, made > 0, err);
+}
+
+/* Who has yet to end it is judged behind this lock, on a snapshot of its own: see leat_rows_sync_begin. */
+static int
+lock_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+            struct leat_slice stream_id, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_slice(&parameters, stream_id);
+    return leat_rows_run(connection,
+                         "SELECT 1 FROM leat.streams WHERE application = $1 AND stream_id = $2 "
+                         "FOR SHARE",
+                         &parameters, NULL, err);
 }
 
 int
@@ -412,22 +428,19 @@ leat_rows_processor_ended(struct leat_pg_connection *connection,
                           const struct leat_rows_context *context, struct leat_lease_key key,
                           const char *processor, bool *ret_is_ended, struct leat_error *err)
 {
-    /* All registered processors of the stream, also those that this worker does not know. */
+    /* All registered processors that need the shard, also those that this worker does not know. */
     static const char sql[] =
         "UPDATE leat.leases l SET ended_by = e.all_of, state = CASE WHEN e.is_all THEN 'ended' "
         "ELSE l.state END, "
         "lease_owner = CASE WHEN e.is_all THEN NULL ELSE l.lease_owner END, "
         "next_owner = CASE WHEN e.is_all THEN NULL ELSE l.next_owner END, "
         "lease_counter = l.lease_counter + CASE WHEN e.is_all THEN 1 ELSE 0 END "
-        "FROM (SELECT x.application, x.stream_id, x.shard, x.all_of, NOT EXISTS (SELECT FROM "
-        "leat.processors p "
-        " WHERE p.application = $1 AND p.state <> 'retired' AND (p.streams IS NULL OR EXISTS "
-        "(SELECT FROM leat.streams s "
-        " WHERE s.application = $1 AND s.stream_id = $2 AND s.name = ANY (p.streams))) AND "
-        "p.processor <> ALL (x.all_of)) AS is_all "
+        "FROM (SELECT l.application, l.stream_id, l.shard, l.all_of, NOT EXISTS (SELECT FROM "
+        "leat.processors p WHERE " LEAT_IS_OF_STREAM
+        " AND p.processor <> ALL (l.all_of) AND NOT " LEAT_HAS_PASSED ") AS is_all "
         " FROM (SELECT l.application, l.stream_id, l.shard, array_append(array_remove(l.ended_by, "
         "$4), $4) AS all_of "
-        "  FROM leat.leases l WHERE " KEY " FOR UPDATE) x) e "
+        "  FROM leat.leases l WHERE " KEY " FOR UPDATE) l) e "
         "WHERE l.application = e.application AND l.stream_id = e.stream_id AND l.shard = e.shard "
         "AND l.state = 'active' "
         "RETURNING l.state = 'ended'";
@@ -436,6 +449,8 @@ leat_rows_processor_ended(struct leat_pg_connection *connection,
     bool is_ended = false;
     int status = leat_pg_script(connection, "BEGIN", err);
 
+    if (status == 0)
+        status = lock_stream(connection, context, key.stream_id, err);
     begin_key(&parameters, context, key);
     leat_pg_add_text(&parameters, processor);
     if (status == 0)
@@ -443,13 +458,8 @@ leat_rows_processor_ended(struct leat_pg_connection *connection,
     if (status == 0) {
         is_ended = PQntuples(result) == 0 || PQgetvalue(result, 0, 0)[0] != 0;
         PQclear(result);
-        if (is_ended)
-            status = leat_rows_moved(connection, context, err);
     }
-    if (status == 0)
-        status = leat_pg_script(connection, "COMMIT", err);
-    if (status != 0 && !leat_pg_is_broken(connection))
-        leat_pg_script(connection, "ROLLBACK", NULL);
+    status = leat_rows_finish(connection, context, status, is_ended, err);
     if (status == 0)
         *ret_is_ended = is_ended;
     return status;

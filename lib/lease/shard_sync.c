@@ -22,10 +22,24 @@ struct syncing {
     unsigned char *created; /* 0 no; 1 at the stream's start; 2 at TRIM_HORIZON */
 };
 
+static void
+make_index(struct leat_map *index, const struct leat_shard_list *shards)
+{
+    leat_map_init(index);
+    for (size_t i = 0; i < shards->count; i++)
+        leat_map_put(index, shards->shards[i].shard, (void *)(uintptr_t)(i + 1));
+}
+
+static size_t
+look_up(const struct leat_map *index, struct leat_slice shard)
+{
+    return (size_t)(uintptr_t)leat_map_get(index, shard) - 1; /* SIZE_MAX: not listed */
+}
+
 static size_t
 index_of(const struct syncing *s, struct leat_slice shard)
 {
-    return (size_t)(uintptr_t)leat_map_get(&s->index, shard) - 1; /* SIZE_MAX: not listed */
+    return look_up(&s->index, shard);
 }
 
 static void
@@ -114,13 +128,11 @@ leat_shard_sync(const struct leat_shard_list *shards, const bool *has_lease,
     struct syncing s = {.shards = shards, .has_lease = has_lease, .position = position};
     size_t count = 0;
 
-    leat_map_init(&s.index);
+    make_index(&s.index, shards);
     s.marks = LEAT_NEW_ARRAY(enum mark, shards->count);
     s.is_descendant = LEAT_NEW_ARRAY(bool, shards->count);
     s.should_create = LEAT_NEW_ARRAY(bool, shards->count);
     s.created = LEAT_NEW_ARRAY(unsigned char, shards->count);
-    for (size_t i = 0; i < shards->count; i++)
-        leat_map_put(&s.index, shards->shards[i].shard, (void *)(uintptr_t)(i + 1));
     check_open_shards(&s);
     for (size_t i = 0; i < shards->count; i++) {
         if (s.created[i] != 0 && !has_lease[i])
@@ -131,5 +143,135 @@ leat_shard_sync(const struct leat_shard_list *shards, const bool *has_lease,
     free(s.is_descendant);
     free(s.should_create);
     free(s.created);
+    return count;
+}
+
+/* ---- roles ------------------------------------------------------------------------------------- */
+
+static bool
+has_listed_parent(const struct leat_map *index, const struct leat_shard_facts *shard)
+{
+    for (size_t p = 0; p < shard->parent_count; p++) {
+        if (look_up(index, shard->parents[p]) != SIZE_MAX)
+            return true;
+    }
+    return false;
+}
+
+/* Descendants of start shards are later ones. Lists name parents first, so one round and one more is the rule. */
+static void
+spread(const struct leat_shard_list *shards, const struct leat_map *index,
+       enum leat_shard_role *roles)
+{
+    bool has_changed = true;
+
+    while (has_changed) {
+        has_changed = false;
+        for (size_t i = 0; i < shards->count; i++) {
+            const struct leat_shard_facts *shard = &shards->shards[i];
+
+            for (size_t p = 0; p < shard->parent_count && roles[i] == LEAT_SHARD_PASSED; p++) {
+                size_t parent = look_up(index, shard->parents[p]);
+
+                if (parent == SIZE_MAX || roles[parent] == LEAT_SHARD_PASSED)
+                    continue;
+                roles[i] = LEAT_SHARD_LATER;
+                has_changed = true;
+            }
+        }
+    }
+}
+
+void
+leat_shard_roles(const struct leat_shard_list *shards, enum leat_sync_position position,
+                 enum leat_shard_role *ret_roles)
+{
+    struct leat_new_lease *starts = LEAT_NEW_ARRAY(struct leat_new_lease, shards->count);
+    bool *none = LEAT_NEW_ARRAY(bool, shards->count);
+    size_t count = leat_shard_sync(shards, none, position, starts);
+    struct leat_map index;
+
+    make_index(&index, shards);
+    for (size_t i = 0; i < shards->count; i++) {
+        bool is_root = !has_listed_parent(&index, &shards->shards[i]);
+
+        /* A closed shard whose children the list does not show yet is no ancestor of an open one: the KCL leaves it out. */
+        ret_roles[i] = position == LEAT_SYNC_AT_TIMESTAMP ||
+                               (position == LEAT_SYNC_TRIM_HORIZON && is_root)
+                           ? LEAT_SHARD_START
+                           : LEAT_SHARD_PASSED;
+    }
+    for (size_t i = 0; i < count; i++)
+        ret_roles[starts[i].shard] = LEAT_SHARD_START;
+    spread(shards, &index, ret_roles);
+    leat_map_release(&index, NULL);
+    free(starts);
+    free(none);
+}
+
+/* ---- leases that are missing --------------------------------------------------------------------- */
+
+/* Everything above a shard that has a lease, parents of parents too. */
+static void
+mark_above(const struct leat_shard_list *shards, const struct leat_map *index,
+           const struct leat_shard_mark *marks, bool *above)
+{
+    size_t *stack = LEAT_NEW_ARRAY(size_t, shards->count);
+    size_t depth = 0;
+
+    for (size_t i = 0; i < shards->count; i++) {
+        if (marks[i].has_lease)
+            stack[depth++] = i;
+        while (depth > 0) {
+            const struct leat_shard_facts *shard = &shards->shards[stack[--depth]];
+
+            for (size_t p = 0; p < shard->parent_count; p++) {
+                size_t parent = look_up(index, shard->parents[p]);
+
+                if (parent == SIZE_MAX || above[parent])
+                    continue;
+                above[parent] = true;
+                stack[depth++] = parent; /* once each: there is room */
+            }
+        }
+    }
+    free(stack);
+}
+
+static bool
+is_left_to_a_parent(const struct leat_map *index, const struct leat_shard_facts *shard,
+                    const struct leat_shard_mark *marks)
+{
+    bool has_needed = false;
+
+    for (size_t p = 0; p < shard->parent_count; p++) {
+        size_t parent = look_up(index, shard->parents[p]);
+
+        if (parent == SIZE_MAX)
+            continue;
+        if (marks[parent].has_ended)
+            return false;
+        has_needed = has_needed || marks[parent].is_needed;
+    }
+    return has_needed;
+}
+
+size_t
+leat_shard_missing(const struct leat_shard_list *shards, const struct leat_shard_mark *marks,
+                   size_t *ret_missing)
+{
+    bool *above = LEAT_NEW_ARRAY(bool, shards->count);
+    struct leat_map index;
+    size_t count = 0;
+
+    make_index(&index, shards);
+    mark_above(shards, &index, marks, above);
+    for (size_t i = 0; i < shards->count; i++) {
+        if (!marks[i].has_lease && marks[i].is_needed &&
+            (above[i] || !is_left_to_a_parent(&index, &shards->shards[i], marks)))
+            ret_missing[count++] = i;
+    }
+    leat_map_release(&index, NULL);
+    free(above);
     return count;
 }

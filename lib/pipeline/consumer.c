@@ -535,7 +535,7 @@ make_deaggregator(struct leat_consumer *consumer, const struct leat_owned_lease 
 
 struct leat_consumer *
 leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *lease,
-                  int64_t incarnation)
+                  const struct leat_shard_start *start, int64_t incarnation)
 {
     struct leat_consumer *consumer = LEAT_NEW(struct leat_consumer);
 
@@ -545,11 +545,11 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->stream = leat_strdup(lease->source->facts.name);
     consumer->stream_id = leat_slice_strdup(lease->key.stream_id);
     consumer->shard_id = leat_slice_strdup(lease->key.shard);
-    consumer->start = leat_slice_strdup(lease->start);
+    consumer->start = leat_slice_strdup(start->start);
     consumer->source = lease->source;
-    consumer->parents = LEAT_NEW_ARRAY(struct leat_slice, lease->parent_count);
-    for (size_t i = 0; i < lease->parent_count; i++)
-        consumer->parents[consumer->parent_count++] = leat_slice_copy(lease->parents[i]);
+    consumer->parents = LEAT_NEW_ARRAY(struct leat_slice, start->parent_count);
+    for (size_t i = 0; i < start->parent_count; i++)
+        consumer->parents[consumer->parent_count++] = leat_slice_copy(start->parents[i]);
     consumer->shard = (struct leat_shard){sizeof consumer->shard,
                                           leat_slice_from(consumer->stream),
                                           leat_slice_from(consumer->stream_id),

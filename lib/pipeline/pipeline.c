@@ -120,19 +120,30 @@ remove_leased(struct leat_pipeline *pipeline, struct leat_lease_key key)
 
 /* ---- the lease manager's events -------------------------------------------------------------- */
 
-static bool
-is_for(const struct leat_runtime *runtime, const struct leat_owned_lease *lease)
+/* NULL: it does not read that stream, or needs nothing of that shard. */
+static const struct leat_shard_start *
+start_of(const struct leat_runtime *runtime, const struct leat_owned_lease *lease)
 {
-    return runtime->config.takes_source == NULL ||
-           runtime->config.takes_source(runtime->config.takes_context, lease->source);
+    if (runtime->config.takes_source != NULL &&
+        !runtime->config.takes_source(runtime->config.takes_context, lease->source))
+        return NULL;
+    for (size_t i = 0; i < lease->start_count; i++) {
+        if (strcmp(lease->starts[i].processor, runtime->config.name) == 0)
+            return &lease->starts[i];
+    }
+    return NULL;
 }
 
 static void
 start_consumer(struct leat_pipeline *pipeline, struct leased *leased, struct leat_runtime *runtime,
                const struct leat_owned_lease *lease) LEAT_REQUIRES(pipeline->lock)
 {
-    struct leat_consumer *consumer = leat_consumer_new(runtime, lease, pipeline->incarnation);
+    const struct leat_shard_start *start = start_of(runtime, lease);
+    struct leat_consumer *consumer;
 
+    if (start == NULL)
+        return;
+    consumer = leat_consumer_new(runtime, lease, start, pipeline->incarnation);
     LEAT_GROW(leased->consumers, leased->count, leased->capacity);
     leased->consumers[leased->count++] = consumer;
     LEAT_GROW(pipeline->consumers, pipeline->consumer_count, pipeline->consumer_capacity);
@@ -165,10 +176,8 @@ on_acquired(void *context, const struct leat_owned_lease *lease)
     leased->stream_id = leat_slice_strdup(lease->key.stream_id);
     leased->shard = leat_slice_strdup(lease->key.shard);
     leat_map_put(&pipeline->leased, leat_buf_slice(&key), leased);
-    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
-        if (is_for(&pipeline->runtimes[i], lease))
-            start_consumer(pipeline, leased, &pipeline->runtimes[i], lease);
-    }
+    for (size_t i = 0; i < pipeline->options.processor_count; i++)
+        start_consumer(pipeline, leased, &pipeline->runtimes[i], lease);
     leat_mutex_unlock(&pipeline->lock);
 }
 

@@ -210,7 +210,8 @@ void leat_consumer_post(struct leat_consumer *consumer, struct leat_message *mes
 
 /* consumer.c; everything below: the worker thread that runs it. */
 struct leat_consumer *leat_consumer_new(struct leat_runtime *runtime,
-                                        const struct leat_owned_lease *lease, int64_t incarnation);
+                                        const struct leat_owned_lease *lease,
+                                        const struct leat_shard_start *start, int64_t incarnation);
 void leat_consumer_free(struct leat_consumer *consumer);
 void leat_consumer_set_state(struct leat_consumer *consumer, enum leat_consumer_state state);
 void leat_consumer_block(struct leat_consumer *consumer, const struct leat_error *why);

@@ -258,7 +258,7 @@ reader_reposition(struct leat_reader *reader, const struct leat_position *positi
     reader->skips_line = false;
     reader->result.needed_bytes = 0;
     if (position->kind != LEAT_POSITION_SEQUENCE)
-        return; /* a file knows no times: any other position is its begin */
+        return; /* a file knows no times: the configuration refuses any other start than its begin */
     if (leat_parse_integer(leat_slice_from(position->sequence), &reader->offset, NULL) != 0)
         reader->offset = INT64_MAX; /* not a file's sequence number: told as invalid by the read */
     reader->skips_line = position->sub_sequence < 0;

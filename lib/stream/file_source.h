@@ -4,6 +4,7 @@
  * A line is a record, without its end (LF or CR LF); empty lines are none. The sequence number is the line's byte offset,
  * the partition key the same text. The end of the file is SHARD_END, unless `follow`: then it is read on as it grows, and a
  * last line without an end waits for it. The stream is named file:PATH#INODE: a file that was replaced is another stream.
+ * It knows no times: a start other than TRIM_HORIZON is refused in the configuration, and is its begin here.
  * A file that became shorter than what was read is LEAT_READ_INVALID; a line above 10 MiB blocks, by name and offset.
  */
 #ifndef LEAT_STREAM_FILE_SOURCE_H

@@ -45,7 +45,6 @@ CREATE TABLE leat.leases (
     lease_counter bigint NOT NULL DEFAULT 0,
     last_worker_id text COLLATE "C",
     handoff_at timestamptz,
-    start text COLLATE "C" NOT NULL,
     parents text[] COLLATE "C" NOT NULL DEFAULT '{}',
     children text[] COLLATE "C" NOT NULL DEFAULT '{}',
     starting_hash_key text NOT NULL DEFAULT '',
@@ -69,9 +68,28 @@ CREATE TABLE leat.streams (
     stream_id text COLLATE "C" NOT NULL,
     name text NOT NULL,
     arn text NOT NULL,
-    start text COLLATE "C" NOT NULL, -- resolved once: TRIM_HORIZON | AT_TIMESTAMP:<µs>
     retention_ms bigint NOT NULL DEFAULT 0,
     synced_at timestamptz,
     PRIMARY KEY (application, stream_id)
 );
-COMMENT ON COLUMN leat.streams.start IS 'LATEST is resolved to a time when the application first meets the stream, and never again';
+
+-- Where a processor begins in a stream: written once, when it first meets the stream, and never changed.
+CREATE TABLE leat.starts (
+    application text COLLATE "C" NOT NULL,
+    processor text COLLATE "C" NOT NULL,
+    stream_id text COLLATE "C" NOT NULL,
+    start text COLLATE "C" NOT NULL, -- TRIM_HORIZON | AT_TIMESTAMP:<µs>; LATEST is a time by the service's clock
+    met_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (application, processor, stream_id)
+);
+
+-- The shards of that moment: those where it begins at its start, and those that lie before it. All others, also those that come
+-- later, are descendants: from TRIM_HORIZON, behind their parents.
+CREATE TABLE leat.start_shards (
+    application text COLLATE "C" NOT NULL,
+    processor text COLLATE "C" NOT NULL,
+    stream_id text COLLATE "C" NOT NULL,
+    shard text COLLATE "C" NOT NULL,
+    is_passed boolean NOT NULL, -- before its start: it neither reads this shard nor waits for it
+    PRIMARY KEY (application, processor, stream_id, shard)
+);

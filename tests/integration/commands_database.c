@@ -105,15 +105,17 @@ add_fleet(void)
         " ('weather', 'w2', 2, 'alive', clock_timestamp() - interval '1 h',"
         "  clock_timestamp() - interval '50 min', 'host-2', 42, '0.1.0', 1),"
         " ('other', 'w3', 3, 'dead', clock_timestamp(), clock_timestamp(), 'host-3', 43, '', 1);"
-        "INSERT INTO leat.streams (application, stream_id, name, arn, start) VALUES"
-        " ('weather', 'arn:s@1', 'observations', 'arn:s', 'TRIM_HORIZON');"
+        "INSERT INTO leat.streams (application, stream_id, name, arn) VALUES"
+        " ('weather', 'arn:s@1', 'observations', 'arn:s');"
+        "INSERT INTO leat.starts (application, processor, stream_id, start) VALUES"
+        " ('weather', 'rollup', 'arn:s@1', 'TRIM_HORIZON');"
         "INSERT INTO leat.leases (application, stream_id, shard, state, lease_owner, next_owner,"
-        " lease_counter, last_worker_id, handoff_at, start, parents, ended_by) VALUES"
-        " ('weather', 'arn:s@1', 'shard-0', 'ended', NULL, NULL, 7, 'w1', NULL, 'TRIM_HORIZON',"
+        " lease_counter, last_worker_id, handoff_at, parents, ended_by) VALUES"
+        " ('weather', 'arn:s@1', 'shard-0', 'ended', NULL, NULL, 7, 'w1', NULL,"
         "  '{}', '{rollup}'),"
         " ('weather', 'arn:s@1', 'shard-1', 'active', " IDENTITY ", 2, 9, 'w1',"
-        "  clock_timestamp() - interval '3 s', 'TRIM_HORIZON', '{shard-0}', '{}'),"
-        " ('other', 'arn:t@1', 'shard-0', 'active', 99, NULL, 1, 'gone', NULL, 'TRIM_HORIZON',"
+        "  clock_timestamp() - interval '3 s', '{shard-0}', '{}'),"
+        " ('other', 'arn:t@1', 'shard-0', 'active', 99, NULL, 1, 'gone', NULL,"
         "  '{}', '{}');");
 }
 
@@ -142,6 +144,7 @@ START_TEST(leases_are_told)
     ck_assert(leat_json_get_real(row, "handoff_seconds", &seconds));
     ck_assert_double_ge(seconds, 3);
     ck_assert_str_eq(json_object_get_string(leat_json_get(row, "parents")), "[ \"shard-0\" ]");
+    ck_text(leat_json_get(row, "starts"), "rollup", "TRIM_HORIZON");
     json_object_put(row);
     LEAT("leases", "-o", "json");
     ck_assert_uint_eq(program_run_lines(&run), 3);
