@@ -196,11 +196,9 @@ test_fleet_shell(struct test_fleet *fleet, const char *command)
 }
 
 void
-test_fleet_configure(struct test_fleet *fleet, const char *rest)
+test_fleet_reconfigure(struct test_fleet *fleet, const char *rest)
 {
     FILE *out = fopen(fleet->config, "w");
-    struct leat_error err;
-    char *text;
 
     if (out == NULL)
         give_up("could not write %s: %s", fleet->config, strerror(errno));
@@ -210,6 +208,15 @@ test_fleet_configure(struct test_fleet *fleet, const char *rest)
             fleet->url, fleet->streams != NULL ? fleet->streams : TEST_FLEET_STREAM,
             fleet->directory, rest);
     fclose(out);
+}
+
+void
+test_fleet_configure(struct test_fleet *fleet, const char *rest)
+{
+    struct leat_error err;
+    char *text;
+
+    test_fleet_reconfigure(fleet, rest);
     free(test_fleet_shell(fleet, "$LEAT db migrate -c $DIR/leat.yaml"));
     text = test_fleet_shell(fleet, "$LEAT db ddl -c $DIR/leat.yaml");
     if (leat_pg_script(fleet->connection, text, &err) != 0)

@@ -45,6 +45,8 @@ void test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options 
 /* Writes the configuration: application, database, endpoints, stream and archive are given; `rest` is the YAML of processors
    and what else is wanted. Migrates the database and makes the processors' tables. */
 void test_fleet_configure(struct test_fleet *fleet, const char *rest);
+/* The configuration alone, again: the next worker's. */
+void test_fleet_reconfigure(struct test_fleet *fleet, const char *rest);
 /* Before its struct goes; at an exit() before that by itself. */
 void test_fleet_end(struct test_fleet *fleet);
 
