@@ -126,7 +126,9 @@ $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(B)
 
 $(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(LIBLEAT)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(LIBLEAT) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) $(LIBLEAT) $(LIBS)
+# A plugin's parsers are not in libleat: its target is linked with all of the plugin.
+$(B)/tests/fuzz/rollup: $(patsubst %.c,$(B)/%.o,$(wildcard plugins/processors/rollup/*.c))
 
 $(BAD_PLUGINS): $(B)/badplugins/%.so: $(B)/tests/badplugins/%.o
 	@mkdir -p $(@D)
@@ -139,7 +141,9 @@ RUN_TESTS = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && 
 SAN_ENV_address = ASAN_OPTIONS=detect_stack_use_after_return=1:$$ASAN_OPTIONS \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:$$UBSAN_OPTIONS \
 	LSAN_OPTIONS=$(if $(wildcard tests/support/lsan.supp),suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0:)$$LSAN_OPTIONS
-SAN_ENV_thread = TSAN_OPTIONS=second_deadlock_stack=1:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
+# Workers are killed and their logs removed: what they report goes to files, and fails the test.
+SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
+	TSAN_OPTIONS=second_deadlock_stack=1:log_path=$(CURDIR)/$(B)/reports/report:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind

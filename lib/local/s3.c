@@ -55,8 +55,9 @@ answer_call(struct leat_local_s3 *server, struct leat_local_s3_call *call)
     leat_local_blob_unref(blob);
 }
 
-static void
-handle(void *context, const struct leat_local_request *request, struct leat_local_answer *answer)
+void
+leat_local_s3_handle(void *context, const struct leat_local_request *request,
+                     struct leat_local_answer *answer)
 {
     struct leat_local_s3 *server = context;
     struct leat_local_s3_call call = {.request = request, .answer = answer};
@@ -220,7 +221,7 @@ leat_local_s3_new(const struct leat_local_s3_options *options, struct leat_error
     struct leat_local_http_options http = {.port = options->port,
                                            .threads = options->threads,
                                            .now_us = http_now,
-                                           .handle = handle,
+                                           .handle = leat_local_s3_handle,
                                            .context = server};
 
     server->magic = S3_MAGIC;

@@ -47,6 +47,10 @@ struct leat_local_s3 {
     struct leat_local_s3_counts counts LEAT_FIELD_GUARDED_BY(lock);
 };
 
+/* One request, from its parsed head on: what the HTTP server calls. context: the server. */
+void leat_local_s3_handle(void *context, const struct leat_local_request *request,
+                          struct leat_local_answer *answer);
+
 /* A parameter of the query, unescaped. */
 struct leat_local_s3_parameter {
     struct leat_slice name, value;

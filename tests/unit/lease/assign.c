@@ -67,7 +67,7 @@ generate(struct fleet *fleet, struct leat_random *random)
     fleet->lease_count = 1 + leat_random_below(random, LEASES);
     fleet->worker_count = 1 + leat_random_below(random, WORKERS);
     for (size_t w = 0; w < fleet->worker_count; w++) {
-        snprintf(fleet->ids[w], sizeof fleet->ids[w], "w%zu", w);
+        snprintf(fleet->ids[w], sizeof fleet->ids[w], "w%u", (unsigned)w);
         fleet->workers[w] = (struct leat_worker){
             .worker_id = leat_slice_from(fleet->ids[w]),
             .incarnation = (int64_t)w + 1,
