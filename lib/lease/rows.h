@@ -92,7 +92,7 @@ int leat_rows_set_leaving(struct leat_pg_connection *connection,
 int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
                     int64_t *ret_counter, struct leat_error *err);
-/* Inserts what is not there, the children's names into the parent's row. more than five: a row's key and what it is compared with. */
+/* Inserts what is not there and whose parents are all there; the children's names into the parent's row. more than five: a row's key and what it is compared with. */
 int leat_rows_children(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context, struct leat_lease_key parent,
                        const struct leat_shard_facts *children, size_t count,

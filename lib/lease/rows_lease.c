@@ -350,17 +350,19 @@ add_facts(struct leat_buf *columns, const struct leat_shard_facts *shards, size_
         add_parents(&columns[3 + n], shards, count, n);
 }
 
-int
-leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 struct leat_slice stream_id, const struct leat_shard_facts *shards, size_t count,
-                 size_t *changed, struct leat_error *err)
+#define INSERT_LEASES                                                                              \
+    "INSERT INTO leat.leases (application, stream_id, shard, parents, starting_hash_key, "         \
+    "ending_hash_key) SELECT $1, $2, u.shard, array_remove(ARRAY[u.parent, u.adjacent], NULL), "   \
+    "u.first, u.last FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "     \
+    "AS u (shard, first, last, parent, adjacent) "
+#define INSERT_LEASES_END "ORDER BY u.shard ON CONFLICT DO NOTHING RETURNING 1"
+
+/* more than five: a statement, what goes in and what comes out. */
+static int
+insert_leases(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+              const char *sql, struct leat_slice stream_id, const struct leat_shard_facts *shards,
+              size_t count, size_t *changed, struct leat_error *err)
 {
-    static const char sql[] =
-        "INSERT INTO leat.leases (application, stream_id, shard, parents, starting_hash_key, "
-        "ending_hash_key) SELECT $1, $2, u.shard, array_remove(ARRAY[u.parent, u.adjacent], NULL), "
-        "u.first, u.last FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
-        "AS u (shard, first, last, parent, adjacent) ORDER BY u.shard ON CONFLICT DO NOTHING "
-        "RETURNING 1";
     struct leat_buf columns[3 + LEAT_SHARD_PARENTS];
     struct leat_pg_parameters parameters;
     size_t made = 0;
@@ -383,10 +385,25 @@ leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_c
 }
 
 int
+leat_rows_create(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 struct leat_slice stream_id, const struct leat_shard_facts *shards, size_t count,
+                 size_t *changed, struct leat_error *err)
+{
+    return insert_leases(connection, context, INSERT_LEASES INSERT_LEASES_END, stream_id, shards,
+                         count, changed, err);
+}
+
+int
 leat_rows_children(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                    struct leat_lease_key parent, const struct leat_shard_facts *children,
                    size_t count, struct leat_error *err)
 {
+    /* A merge whose other parent has no lease yet is left to that one's end, or to the next sync if it never gets one: who
+       has a lease waits for those of its parents that have. */
+    static const char sql[] = INSERT_LEASES
+        "WHERE NOT EXISTS (SELECT FROM unnest(ARRAY[u.parent, u.adjacent]) AS q "
+        "(shard) WHERE q.shard IS NOT NULL AND NOT EXISTS (SELECT FROM leat.leases l "
+        "WHERE l.application = $1 AND l.stream_id = $2 AND l.shard = q.shard)) " INSERT_LEASES_END;
     struct leat_pg_parameters parameters;
     struct leat_buf names;
     size_t made = 0;
@@ -398,7 +415,7 @@ leat_rows_children(struct leat_pg_connection *connection, const struct leat_rows
         leat_pg_array_bytes(&names, children[i].shard);
     if (status == 0)
         status =
-            leat_rows_create(connection, context, parent.stream_id, children, count, &made, err);
+            insert_leases(connection, context, sql, parent.stream_id, children, count, &made, err);
     begin_key(&parameters, context, parent);
     leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &names);
     if (status == 0)

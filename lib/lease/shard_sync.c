@@ -238,22 +238,24 @@ mark_above(const struct leat_shard_list *shards, const struct leat_map *index,
     free(stack);
 }
 
+/* With a parent that has no lease yet it would not know whom to wait for. */
 static bool
 is_left_to_a_parent(const struct leat_map *index, const struct leat_shard_facts *shard,
                     const struct leat_shard_mark *marks)
 {
-    bool has_needed = false;
+    bool has_needed = false, has_ended = false;
 
     for (size_t p = 0; p < shard->parent_count; p++) {
         size_t parent = look_up(index, shard->parents[p]);
 
         if (parent == SIZE_MAX)
             continue;
-        if (marks[parent].has_ended)
-            return false;
+        if (marks[parent].is_needed && !marks[parent].has_lease)
+            return true;
+        has_ended = has_ended || marks[parent].has_ended;
         has_needed = has_needed || marks[parent].is_needed;
     }
-    return has_needed;
+    return has_needed && !has_ended;
 }
 
 size_t

@@ -46,8 +46,9 @@ struct leat_shard_mark {
 };
 
 /*
- * Shards that are needed, have no lease and get none from a parent's end: those without a needed parent, those whose parent has
- * ended, and those above a shard that has a lease (which must wait for them). Returns how many; indices, in the list's order.
+ * Shards that are needed, have no lease and get none from a parent's end: those without a needed parent, those whose parents
+ * have leases and one has ended, and those above a shard that has a lease. So whatever has a lease, its needed parents have
+ * one, too, and are waited for. Returns how many; indices, in the list's order.
  */
 size_t leat_shard_missing(const struct leat_shard_list *shards, const struct leat_shard_mark *marks,
                           size_t *ret_missing);

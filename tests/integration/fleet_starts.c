@@ -415,6 +415,28 @@ START_TEST(leases_are_made_above_leases)
 }
 END_TEST
 
+/* One parent is read to its end while the other's own parent is not: it has no lease yet, and is waited for all the same. */
+START_TEST(a_merged_shard_waits_for_both)
+{
+    struct leat_local_fault slow = {.kind = LEAT_LOCAL_FAULT_DELAY,
+                                    .action = "GetRecords",
+                                    .shard = "shardId-000000000000",
+                                    .delay_us = 1500 * LEAT_MS_US};
+
+    begin(2);
+    put_phase('A');
+    split("shardId-000000000000"); /* -> 2, 3 */
+    put_phase('B');
+    merge("shardId-000000000003", "shardId-000000000001"); /* -> 4 */
+    put_phase('C');
+    leat_local_kinesis_fault(fleet.kinesis, &slow);
+    CONFIGURE({"all", "trim_horizon"});
+    start_worker(0);
+    ck_saw("all", "ABC");
+    ck_reaches(ENDED, 3);
+}
+END_TEST
+
 /* A parent that has left the stream is not waited for. */
 START_TEST(what_is_gone_is_not_needed)
 {
@@ -471,10 +493,10 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {each_processor_has_its_start, another_start_changes_nothing,
-                                  latest_comes_later,           the_whole_stream_later,
-                                  leases_are_made_above_leases, what_is_gone_is_not_needed,
-                                  a_file_is_read_again};
+    const TTest *const tests[] = {
+        each_processor_has_its_start,  another_start_changes_nothing, latest_comes_later,
+        the_whole_stream_later,        leases_are_made_above_leases,  what_is_gone_is_not_needed,
+        a_merged_shard_waits_for_both, a_file_is_read_again};
     SRunner *runner;
     Suite *suite = suite_create("fleet_starts");
     TCase *starts = tcase_create("starts");
