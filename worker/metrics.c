@@ -36,6 +36,7 @@ add_pipeline(struct leat_parts *parts, struct leat_buf *out)
          (double)counts.diverted},
         {"leat_retries_total", "counter", "batches tried again", (double)counts.retries},
         {"leat_fenced_total", "counter", "commits refused by the fence", (double)counts.fenced},
+        {"leat_ticks_total", "counter", "calls of tick", (double)counts.ticks},
         {"leat_rewinds_total", "counter", "times a shard went back to its checkpoint",
          (double)counts.rewinds},
         {"leat_commit_seconds_total", "counter", "time in commits", (double)counts.commit_us / 1e6},

@@ -6,6 +6,8 @@
  *     ▲  (waiting for parents: in the committer's list)    └──▶ draining ──▶ let go
  *     └── rewind: fenced, unknown, refused row                └──▶ lost, from anywhere
  *
+ * While it is running a timer of the actor calls the processor's tick (consumer_tick.c).
+ *
  * One recovery path: rewind. It drops everything that is not committed, takes the shard again and begins where the
  * progress row says. A generation counts the takes: what belongs to an older one is thrown away wherever it turns up.
  */
@@ -172,10 +174,11 @@ forget_work(struct leat_consumer *consumer)
     leat_consumer_discharge(consumer, consumer->filling);
     leat_pending_clear(consumer->filling);
     leat_mutex_unlock(&consumer->flight_lock);
+    leat_consumer_drop_held(consumer);
     consumer->attempts = consumer->outages = 0;
     consumer->retry_at_us = consumer->first_failed_us = 0;
     consumer->batch_limit = 0;
-    consumer->is_at_end = consumer->has_children = false;
+    consumer->is_at_end = false;
 }
 
 void
@@ -235,6 +238,7 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
     }
     leat_buf_clear(&consumer->saved_state);
     leat_buf_add_slice(&consumer->saved_state, progress->saved_state);
+    leat_consumer_begin_ticks(consumer);
     consumer->is_filtering = consumer->position.kind == LEAT_POSITION_SEQUENCE;
     consumer->is_stream_away = false;
     leat_consumer_go_on(consumer);
@@ -264,6 +268,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     /* The feed keeps two, and is told of each that is gone: one dropped here would be a gap. */
     LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
     consumer->behind_ms = message->chunk->behind_ms;
+    leat_consumer_see_answer(consumer, message->chunk);
     if (message->chunk->count == 0 && !message->chunk->is_shard_end)
         return;
     consumer->chunks[consumer->chunk_count++] = message->chunk;
@@ -298,24 +303,44 @@ on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result
         leat_consumer_block(consumer, &result->err);
 }
 
-/* A refused row: a smaller and smaller commit is tried until it stands alone, then it is diverted. */
+/*
+ * A refused row: a smaller and smaller commit is tried until it stands alone, then it is diverted. Rows of no record are kept
+ * out of those commits (no ticks), and then committed by themselves: refused again, they are the guilty ones.
+ */
 static void
 on_refused(struct leat_consumer *consumer, const struct leat_message *message)
 {
-    if (message->records == 0) {
+    if (message->records == 0 && consumer->held != NULL && !consumer->is_draining) {
+        leat_consumer_divert_held(consumer, &message->result);
+        return;
+    }
+    if (message->records == 0 && !message->has_loose_rows) {
         struct leat_error err;
 
-        leat_error_set(&err, LEAT_E_INVALID,
-                       "the target refuses a row that belongs to no record: %s",
+        leat_error_set(&err, LEAT_E_INTERNAL, "the target refuses a commit without rows: %s",
                        message->result.text);
         leat_consumer_block(consumer, &err);
         return;
     }
     consumer->refusal = message->result;
-    consumer->diverts_next = message->records == 1;
-    consumer->isolation = message->records > 8 ? message->records / 8 : 1;
-    consumer->suspects = message->records;
+    if (message->has_loose_rows)
+        consumer->is_loose_alone = true;
+    if (message->records > 0) {
+        consumer->diverts_next = message->records == 1 && !message->has_loose_rows;
+        consumer->isolation = message->records > 8 ? message->records / 8 : 1;
+        consumer->suspects = message->records;
+    }
     leat_consumer_rewind(consumer);
+}
+
+/* Rows of no record went in by themselves: whatever was refused before was not of their kind. */
+static void
+on_held_committed(struct leat_consumer *consumer)
+{
+    leat_consumer_drop_held(consumer);
+    consumer->is_loose_alone = false;
+    if (consumer->state == LEAT_CONSUMER_ENDING)
+        leat_consumer_ask_children(consumer);
 }
 
 /* In even steps up to the guilty one, and past it in growing ones. */
@@ -336,6 +361,8 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
     switch (message->result.outcome) {
     case LEAT_COMMITTED:
         consumer->commit_count++;
+        if (consumer->held != NULL && message->has_loose_rows)
+            on_held_committed(consumer);
         leat_consumer_target_is_well(consumer);
         isolate_less(consumer, message->records);
         if (message->is_end) {
@@ -474,6 +501,19 @@ drain_step(struct leat_consumer *consumer)
     return INT64_MAX;
 }
 
+static int64_t
+work(struct leat_consumer *consumer)
+{
+    int64_t tick_us, next_us;
+
+    if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
+        return INT64_MAX;
+    if (leat_consumer_tick(consumer, &tick_us))
+        return tick_us;
+    next_us = leat_consumer_process(consumer);
+    return next_us < tick_us ? next_us : tick_us;
+}
+
 /* Lost: nobody may know it any more before it is freed. */
 static int64_t
 leave(struct leat_consumer *consumer)
@@ -502,9 +542,7 @@ run(struct leat_actor *actor)
     case LEAT_CONSUMER_RETRYING:
     case LEAT_CONSUMER_UNAVAILABLE:
     case LEAT_CONSUMER_ISOLATING:
-        return consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES
-                   ? INT64_MAX
-                   : leat_consumer_process(consumer);
+        return work(consumer);
     default:
         return INT64_MAX;
     }
@@ -565,6 +603,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->refused_generation = UINT64_MAX;
     consumer->cancel_at_us = INT64_MAX;
     consumer->behind_ms = -1;
+    consumer->tick_at_us = INT64_MAX;
     leat_buf_init(&consumer->saved_state, SIZE_MAX);
     leat_random_seed(&consumer->random, (uint64_t)leat_random_identity());
     leat_emission_init(&consumer->emission, runtime->schema);
@@ -590,6 +629,7 @@ leat_consumer_free(struct leat_consumer *consumer)
     leat_consumer_discharge(consumer, consumer->filling);
     leat_pending_free(consumer->filling);
     leat_pending_free(consumer->spare);
+    leat_consumer_drop_held(consumer);
     leat_emission_release(&consumer->emission);
     leat_deaggregator_free(consumer->deaggregator);
     leat_buf_release(&consumer->saved_state);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
+#include "base/row_json.h"
 #include "pipeline/runtime.h"
 
 #define OPEN_EPOCHS 2
@@ -34,10 +35,11 @@ leat_consumer_has_room(struct leat_consumer *consumer)
     size_t most_rows = config->flush_rows > 0 ? (size_t)config->flush_rows : AUTO_ROWS;
     bool has_room, has_nothing;
 
-    if (consumer->epoch_count >= OPEN_EPOCHS)
+    if (consumer->epoch_count >= OPEN_EPOCHS || consumer->held != NULL)
         return false;
     leat_mutex_lock(&consumer->flight_lock);
-    has_nothing = !consumer->filling->has_end && !consumer->is_flying;
+    has_nothing = !consumer->filling->has_end && !consumer->is_flying &&
+                  consumer->refused_generation != consumer->generation;
     has_room = leat_merge_rows(consumer->filling->merge) < most_rows &&
                leat_pending_bytes(consumer->filling) < leat_flush_bytes(consumer->runtime);
     leat_mutex_unlock(&consumer->flight_lock);
@@ -63,7 +65,8 @@ leat_consumer_is_flushed(struct leat_consumer *consumer)
     bool is_flushed;
 
     leat_mutex_lock(&consumer->flight_lock);
-    is_flushed = !consumer->is_flying && !consumer->filling->has_end;
+    is_flushed = !consumer->is_flying && !consumer->filling->has_end &&
+                 consumer->refused_generation != consumer->generation;
     leat_mutex_unlock(&consumer->flight_lock);
     return is_flushed;
 }
@@ -136,10 +139,6 @@ complete(struct leat_consumer *consumer, const struct leat_emission *emission,
         consumer->is_urgent = true;
     leat_mutex_unlock(&consumer->flight_lock);
     consumer->runtime->counters.rows_emitted += emission->row_count;
-    if (emission->has_state) {
-        leat_buf_clear(&consumer->saved_state);
-        leat_buf_add_slice(&consumer->saved_state, emission->state);
-    }
     leat_committer_dirty(consumer->committer, consumer);
 }
 
@@ -220,36 +219,76 @@ leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *messag
 }
 
 static void
-submit(struct leat_consumer *consumer, struct leat_epoch *epoch, const struct leat_record *record,
-       const char *reason, const char *text)
+submit(struct leat_consumer *consumer, struct leat_epoch *epoch, const struct leat_letter *letter)
 {
     const struct leat_pipeline_options *options =
         leat_pipeline_options(consumer->runtime->pipeline);
     struct leat_epoch_letter *slot = &epoch->letters[epoch->ticket_count];
-    struct leat_letter letter = {
+
+    *slot = (struct leat_epoch_letter){epoch, epoch->ticket_count};
+    epoch->waiting++;
+    epoch->tickets[epoch->ticket_count++] =
+        leat_letters_submit(options->letters, letter, letter_done, slot);
+}
+
+/* What all letters of a shard have in common. */
+static struct leat_letter
+letter_of(const struct leat_consumer *consumer, const char *reason, const char *text)
+{
+    const struct leat_pipeline_options *options =
+        leat_pipeline_options(consumer->runtime->pipeline);
+
+    return (struct leat_letter){
         .application = leat_slice_from(options->application),
         .processor = leat_slice_from(consumer->runtime->config.name),
         .tenant = leat_slice_from(""),
         .stream = consumer->shard.stream,
         .stream_id = consumer->shard.stream_id,
         .shard = consumer->shard.shard,
-        .sequence = record->sequence_number,
-        .sub_sequence = (int64_t)record->sub_sequence_number,
-        .partition_key = record->partition_key,
-        .explicit_hash_key = record->explicit_hash_key,
-        .arrival_us = record->arrival_us,
-        .data = record->data,
+        .partition_key = leat_slice_from(""),
+        .explicit_hash_key = leat_slice_from(""),
         .reason = leat_slice_from(reason),
         .text = leat_slice_from(text),
-        .sqlstate =
-            leat_slice_from(strcmp(reason, "rejected") == 0 ? consumer->refusal.sqlstate : ""),
-        .attempts = (int32_t)record->attempt + 1,
+        .sqlstate = leat_slice_from(""),
+        .attempts = 1,
     };
+}
 
-    *slot = (struct leat_epoch_letter){epoch, epoch->ticket_count};
-    epoch->waiting++;
-    epoch->tickets[epoch->ticket_count++] =
-        leat_letters_submit(options->letters, &letter, letter_done, slot);
+static void
+submit_record(struct leat_consumer *consumer, struct leat_epoch *epoch,
+              const struct leat_record *record, const char *reason, const char *text)
+{
+    struct leat_letter letter = letter_of(consumer, reason, text);
+
+    letter.sequence = record->sequence_number;
+    letter.sub_sequence = (int64_t)record->sub_sequence_number;
+    letter.partition_key = record->partition_key;
+    letter.explicit_hash_key = record->explicit_hash_key;
+    letter.arrival_us = record->arrival_us;
+    letter.data = record->data;
+    letter.attempts = (int32_t)record->attempt + 1;
+    if (strcmp(reason, "rejected") == 0)
+        letter.sqlstate = leat_slice_from(consumer->refusal.sqlstate);
+    submit(consumer, epoch, &letter);
+}
+
+static void
+submit_row(struct leat_consumer *consumer, struct leat_epoch *epoch,
+           const struct leat_emitted_row *row, const struct leat_commit_result *refusal)
+{
+    const struct leat_table *table = &consumer->runtime->tables[row->table];
+    struct leat_letter letter = letter_of(consumer, "rejected_row", refusal->text);
+    LEAT_AUTO_BUF position = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF data = LEAT_BUF_INIT;
+
+    leat_position_format(&epoch->end, &position);
+    leat_row_json(&data, table, row->operation, row->values, row->value_count);
+    letter.is_row = true;
+    letter.sequence = leat_buf_slice(&position);
+    letter.sub_sequence = epoch->end.kind == LEAT_POSITION_SEQUENCE ? epoch->end.sub_sequence : -1;
+    letter.sqlstate = leat_slice_from(refusal->sqlstate);
+    letter.data = leat_buf_slice(&data);
+    submit(consumer, epoch, &letter);
 }
 
 static const char *
@@ -324,14 +363,80 @@ open_epoch(struct leat_consumer *consumer, const struct leat_position *end, uint
     return epoch;
 }
 
-/* The emission moves into the epoch; the consumer gets a fresh one. */
-static void
-move_emission(struct leat_consumer *consumer, struct leat_epoch *epoch)
+/* The emission moves out; the consumer gets a fresh one. */
+static struct leat_emission
+move_emission(struct leat_consumer *consumer)
 {
-    epoch->emission = consumer->emission;
+    struct leat_emission emission = consumer->emission;
+
     leat_emission_init(&consumer->emission, consumer->runtime->schema);
-    consumer->emission.is_cancelled = epoch->emission.is_cancelled;
-    consumer->emission.context = epoch->emission.context;
+    consumer->emission.is_cancelled = emission.is_cancelled;
+    consumer->emission.context = emission.context;
+    return emission;
+}
+
+/* ---- rows of no record, committed by themselves ----------------------------------------------- */
+
+static void
+hold(struct leat_consumer *consumer)
+{
+    consumer->held = LEAT_NEW(struct leat_emission);
+    *consumer->held = move_emission(consumer);
+    leat_consumer_hurry(consumer);
+}
+
+void
+leat_consumer_drop_held(struct leat_consumer *consumer)
+{
+    if (consumer->held == NULL)
+        return;
+    leat_emission_release(consumer->held);
+    free(consumer->held);
+    consumer->held = NULL;
+}
+
+/* The transaction was rolled back and nothing came behind it: no rewind, the same call's result is committed again, its
+   rows as letters. A call that was made again might say something else. */
+void
+leat_consumer_divert_held(struct leat_consumer *consumer, const struct leat_commit_result *refusal)
+{
+    struct leat_epoch *epoch;
+    struct leat_error err;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    consumer->refused_generation = UINT64_MAX;
+    leat_mutex_unlock(&consumer->flight_lock);
+    leat_error_set(&err, LEAT_E_INVALID, "%zu rows of no record: %s", consumer->held->row_count,
+                   refusal->text);
+    leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                         "rows are diverted to the archive: see `leat failures ls`", &err);
+    epoch = open_epoch(consumer, &consumer->position, 0, consumer->held->row_count);
+    epoch->emission = *consumer->held;
+    free(consumer->held);
+    consumer->held = NULL;
+    for (size_t i = 0; i < epoch->emission.row_count; i++)
+        submit_row(consumer, epoch, &epoch->emission.rows[i], refusal);
+    consumer->runtime->counters.diverted += epoch->emission.row_count;
+    epoch->emission.row_count = 0;
+    if (consumer->state == LEAT_CONSUMER_ENDING)
+        leat_consumer_ask_children(consumer);
+}
+
+/* ---- an epoch closes ------------------------------------------------------------------------- */
+
+/* An epoch without letters: complete at once when no other is open before it. */
+static void
+append(struct leat_consumer *consumer, const struct leat_position *end, uint64_t records)
+{
+    struct leat_epoch *epoch;
+
+    if (consumer->epoch_count == 0) {
+        complete(consumer, &consumer->emission, end, records, NULL);
+        return;
+    }
+    epoch = open_epoch(consumer, end, records, 0);
+    epoch->emission = move_emission(consumer);
+    complete_prefix(consumer);
 }
 
 /* Once a batch, and the log holds back what repeats: the ledger has each one. */
@@ -359,25 +464,34 @@ leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_posi
     const char *reason = consumer->divert_reason != NULL ? consumer->divert_reason : "failed";
     struct leat_epoch *epoch;
 
+    /* Now, not when the epoch is complete: a later call that is done again begins behind this one. */
+    if (emission->has_state) {
+        leat_buf_clear(&consumer->saved_state);
+        leat_buf_add_slice(&consumer->saved_state, emission->state);
+    }
     if (consumer->runtime->config.failure.breaker_percent > 0)
         count_for_breaker(consumer, records, letters);
-    if (letters == 0 && consumer->epoch_count == 0) {
-        complete(consumer, emission, end, records, NULL);
+    if (letters == 0) {
+        bool is_alone = records == 0 && emission->row_count > 0 && consumer->is_loose_alone &&
+                        !consumer->is_draining;
+
+        append(consumer, end, records);
+        if (is_alone)
+            hold(consumer);
         return;
     }
     consumer->runtime->counters.diverted += letters;
-    if (letters > 0)
-        say_diverted(consumer, records, letters, reason);
+    say_diverted(consumer, records, letters, reason);
     epoch = open_epoch(consumer, end, records, letters);
     /* Submitted while the records are there; answered through the mailbox, so never before this returns. */
     for (size_t i = 0; i < emission->failure_count; i++)
-        submit(consumer, epoch, &emission->records[emission->failures[i].record], reason,
-               emission->failures[i].reason);
+        submit_record(consumer, epoch, &emission->records[emission->failures[i].record], reason,
+                      emission->failures[i].reason);
     for (size_t i = 0; i < consumer->bad_count; i++)
-        submit(consumer, epoch, &consumer->bad[i].record, reason_of(consumer->bad[i].status),
-               text_of(consumer->bad[i].status));
+        submit_record(consumer, epoch, &consumer->bad[i].record, reason_of(consumer->bad[i].status),
+                      text_of(consumer->bad[i].status));
     consumer->bad_count = 0;
-    move_emission(consumer, epoch);
+    epoch->emission = move_emission(consumer);
     complete_prefix(consumer);
 }
 
@@ -411,6 +525,6 @@ leat_consumer_commit_end(struct leat_consumer *consumer)
         (struct leat_position){.kind = LEAT_POSITION_SHARD_END, .sub_sequence = -1};
     leat_emission_begin(&consumer->emission, NULL, 0);
     leat_emission_end(&consumer->emission);
-    complete(consumer, &consumer->emission, &consumer->position, 0, NULL);
+    append(consumer, &consumer->position, 0);
     leat_consumer_hurry(consumer);
 }

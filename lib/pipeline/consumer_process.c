@@ -173,8 +173,8 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
     return verdict;
 }
 
-static int64_t
-reset_state(struct leat_consumer *consumer)
+bool
+leat_consumer_reset_state(struct leat_consumer *consumer)
 {
     const struct leat_processor *plugin = consumer->runtime->config.plugin;
     struct leat_error err = {0};
@@ -182,9 +182,15 @@ reset_state(struct leat_consumer *consumer)
     if (plugin->shard_reset == NULL ||
         plugin->shard_reset(consumer->plugin_state, leat_buf_slice(&consumer->saved_state), &err) ==
             0)
-        return consumer->retry_at_us;
+        return true;
     leat_consumer_block(consumer, &err);
-    return INT64_MAX;
+    return false;
+}
+
+static int64_t
+retry_later(struct leat_consumer *consumer)
+{
+    return leat_consumer_reset_state(consumer) ? consumer->retry_at_us : INT64_MAX;
 }
 
 /* The batch's records are alone the poison: they go to the archive and the dead letters. */
@@ -203,6 +209,7 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
 {
     struct leat_chunk *chunk = consumer->chunks[0];
 
+    leat_consumer_see_records(consumer, cut->count);
     consumer->bad_count = cut->bad;
     consumer->record_count += cut->count + cut->bad;
     consumer->runtime->counters.records += cut->count + cut->bad;
@@ -278,7 +285,7 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
         is_final ? now_us
                  : now_us + leat_backoff_us(&consumer->random, policy->backoff_base_us,
                                             policy->backoff_cap_us, consumer->attempts);
-    return reset_state(consumer);
+    return retry_later(consumer);
 }
 
 static int64_t
@@ -292,18 +299,19 @@ on_unavailable(struct leat_consumer *consumer, const struct leat_error *err)
     consumer->retry_at_us = leat_clock_monotonic_us() +
                             leat_backoff_us(&consumer->random, UNAVAILABLE_BASE_US,
                                             UNAVAILABLE_CAP_US, consumer->outages++);
-    return reset_state(consumer);
+    return retry_later(consumer);
 }
 
-static int64_t
-on_stop(struct leat_consumer *consumer, enum leat_verdict verdict, struct leat_error *err)
+void
+leat_consumer_stop(struct leat_consumer *consumer, enum leat_verdict verdict,
+                   struct leat_error *err)
 {
     if (verdict != LEAT_STOP)
         leat_error_set(err, LEAT_E_INVALID, "the processor returned %d, which is no verdict",
                        (int)verdict);
     else if (err->text[0] == '\0')
         leat_error_set(err, LEAT_E_INVALID, "the processor said stop and gave no reason");
-    return stop(consumer, err);
+    stop(consumer, err);
 }
 
 static int64_t
@@ -326,7 +334,8 @@ act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict 
     case LEAT_UNAVAILABLE:
         return on_unavailable(consumer, err);
     default:
-        return on_stop(consumer, verdict, err);
+        leat_consumer_stop(consumer, verdict, err);
+        return INT64_MAX;
     }
 }
 
@@ -345,9 +354,14 @@ end_of_shard(struct leat_consumer *consumer)
 {
     if (consumer->epoch_count > 0 || consumer->state == LEAT_CONSUMER_ENDING)
         return INT64_MAX;
+    if (consumer->is_loose_alone && !leat_consumer_is_flushed(consumer)) {
+        leat_consumer_hurry(consumer);
+        return INT64_MAX;
+    }
     leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDING);
     leat_consumer_end_state(consumer, LEAT_SHARD_ENDED);
-    leat_consumer_ask_children(consumer);
+    if (consumer->held == NULL)
+        leat_consumer_ask_children(consumer);
     return INT64_MAX;
 }
 

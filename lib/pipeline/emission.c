@@ -56,8 +56,9 @@ emit(struct leat_out *out, const struct leat_record *record, size_t table,
         return status;
     }
     LEAT_GROW(emission->rows, emission->row_count, emission->row_capacity);
-    emission->rows[emission->row_count++] = (struct leat_emitted_row){
-        table, operation, copy_values(emission, values, count), index_of(emission, record)};
+    emission->rows[emission->row_count++] =
+        (struct leat_emitted_row){table, operation, copy_values(emission, values, count),
+                                  (uint32_t)count, index_of(emission, record)};
     return 0;
 }
 

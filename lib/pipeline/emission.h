@@ -17,7 +17,8 @@ struct leat_emitted_row {
     size_t table;
     enum leat_operation operation;
     const struct leat_value *values;
-    int32_t record; /* index in the batch; -1: of no record */
+    uint32_t value_count; /* of a deletion: the key columns alone */
+    int32_t record;       /* index in the batch; -1: of no record */
 };
 
 struct leat_emitted_failure {

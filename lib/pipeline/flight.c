@@ -74,6 +74,7 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
 
     message->result = *result;
     message->records = part->pending->records;
+    message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
     land(part, result->outcome == LEAT_COMMITTED);
     flight->parts[i] = flight->parts[--flight->count];

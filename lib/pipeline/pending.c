@@ -34,7 +34,7 @@ leat_pending_clear(struct leat_pending *pending)
     leat_merge_clear(pending->merge);
     leat_arena_reset(&pending->arena);
     pending->failure_count = 0;
-    pending->has_end = pending->has_state = false;
+    pending->has_end = pending->has_state = pending->has_loose_rows = false;
     pending->records = pending->epochs = pending->rows_emitted = 0;
     pending->since_us = 0;
 }
@@ -44,6 +44,7 @@ leat_pending_add(struct leat_pending *pending, const struct leat_emission *emiss
                  const struct leat_position *end, uint64_t records, int64_t now_us)
 {
     pending->rows_emitted += leat_emission_apply(emission, pending->merge);
+    pending->has_loose_rows |= records == 0 && emission->row_count > 0;
     if (emission->has_state) {
         pending->has_state = true;
         pending->state = leat_arena_copy(&pending->arena, emission->state);

@@ -16,6 +16,7 @@ struct leat_pending {
     struct leat_position end;
     bool has_end; /* something is there to commit */
     bool has_state;
+    bool has_loose_rows; /* rows of an epoch without records: a tick's, a shard's end's */
     struct leat_slice state;
     uint64_t records, epochs, rows_emitted;
     size_t charged_bytes; /* of the budget, by whoever fills it; given back when it is cleared */

@@ -438,6 +438,7 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
         sum.retries += counters->retries;
         sum.fenced += counters->fenced;
         sum.rewinds += counters->rewinds;
+        sum.ticks += counters->ticks;
         sum.commit_us += counters->commit_us;
         sum.process_us += counters->process_us;
     }

@@ -90,7 +90,7 @@ void leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
                                  void *context);
 struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
-    uint64_t fenced, rewinds, commit_us, process_us;
+    uint64_t fenced, rewinds, commit_us, process_us, ticks;
     uint64_t consumers, blocked;
 };
 void leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts);

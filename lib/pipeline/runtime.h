@@ -29,7 +29,7 @@ struct leat_store {
 
 struct leat_counters {
     _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
-        fenced, rewinds, commit_us, process_us, blocked;
+        fenced, rewinds, commit_us, process_us, blocked, ticks;
 };
 
 struct leat_runtime {
@@ -80,6 +80,7 @@ struct leat_message {
     struct leat_progress progress;      /* TAKEN */
     struct leat_commit_result result;   /* FLUSHED */
     uint64_t records;                   /* FLUSHED: how many records that flush held */
+    bool has_loose_rows;                /* FLUSHED: and rows of no record */
     bool is_end;                        /* FLUSHED: SHARD_END was committed */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
@@ -197,7 +198,14 @@ struct leat_consumer {
     uint64_t suspects;  /* records from the checkpoint on of which one at least is refused */
     bool diverts_next;  /* the record at position is refused by the target */
     struct leat_commit_result refusal;
-    bool is_at_end, has_children;
+    /* Ticks, and rows of no record. */
+    int64_t tick_at_us; /* monotonic; INT64_MAX: there is none */
+    unsigned tick_failures;
+    int64_t watermark_us, tip_us; /* wall clock; LEAT_WATERMARK_NONE */
+    bool
+        is_loose_alone; /* a refused flush had rows of no record: such are committed by themselves */
+    struct leat_emission *held; /* and kept until it is known whether the target takes them */
+    bool is_at_end;
     bool is_draining, has_let_go;
     int64_t drain_deadline_us;
     struct leat_error blocked;
@@ -225,11 +233,28 @@ struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
 
 /* consumer_process.c: one batch. Returns when to be run again. */
 int64_t leat_consumer_process(struct leat_consumer *consumer);
+/* shard_reset to what was saved with the last call that is done. false: it could not, and the shard is blocked. */
+bool leat_consumer_reset_state(struct leat_consumer *consumer);
+/* A verdict that stops the processor, or none at all. */
+void leat_consumer_stop(struct leat_consumer *consumer, enum leat_verdict verdict,
+                        struct leat_error *err);
 /* Calls the plugin's shard_end. */
 void leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why);
+/* consumer_tick.c: the state begins: no watermark, and a whole interval until the first tick. */
+void leat_consumer_begin_ticks(struct leat_consumer *consumer);
+/* Calls tick when it is due. true: that was this run's turn, or a tick waits for its turn and nothing may go before it;
+   *ret_next_us: when to be run again. */
+bool leat_consumer_tick(struct leat_consumer *consumer, int64_t *ret_next_us);
+/* What raises the watermark: an answer, and records that are processed. */
+void leat_consumer_see_answer(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+void leat_consumer_see_records(struct leat_consumer *consumer, size_t count);
 /* consumer_epoch.c */
 void leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_position *end,
                                uint64_t records);
+/* The target refuses the rows that are held: each becomes a letter, what else the call said is kept. */
+void leat_consumer_divert_held(struct leat_consumer *consumer,
+                               const struct leat_commit_result *refusal);
+void leat_consumer_drop_held(struct leat_consumer *consumer);
 void leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *message);
 void leat_consumer_drop_epochs(struct leat_consumer *consumer);
 void leat_consumer_commit_end(struct leat_consumer *consumer);

@@ -45,6 +45,7 @@ struct leat_feed {
     bool is_reading, is_stopped;
     struct leat_reservation reservation;
     size_t last_bytes, needed_bytes;
+    int64_t asked_at_us;
     int64_t next_at_us, failing_since_us; /* 0: not failing */
     bool is_told;                         /* of the lasting outage */
 };
@@ -149,6 +150,7 @@ deliver(struct leat_feed *feed, const struct leat_read_result *result)
     feed->last_bytes = bytes;
     leat_limiter_answered(&feed->limiter->limiter, now_us, bytes);
     leat_memory_settle(feed->fetcher->options.memory, &feed->reservation, bytes);
+    chunk->asked_at_us = feed->asked_at_us;
     chunk->memory = feed->fetcher->options.memory;
     chunk->reservation = feed->reservation;
     feed->fetcher->records += chunk->count;
@@ -227,6 +229,7 @@ ask(struct leat_feed *feed)
     }
     stop_waiting(feed);
     feed->is_reading = true;
+    feed->asked_at_us = now_us;
     leat_limiter_called(&feed->limiter->limiter, now_us);
     feed->source->ops->read(feed->reader, feed->reservation.bytes, read_done, feed);
 }

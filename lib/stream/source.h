@@ -36,6 +36,7 @@ struct leat_chunk {
     size_t child_count;
     size_t held_bytes;     /* memory of this answer; the fetcher settles the reservation by it */
     int64_t arrived_at_us; /* monotonic: when the answer was complete */
+    int64_t asked_at_us;   /* monotonic: before it was asked for; set by the fetcher */
     struct leat_memory *memory;          /* NULL: not charged */
     struct leat_reservation reservation; /* of the budget, given back with the last reference */
     void (*release)(struct leat_chunk *chunk); /* frees the bytes; set by the source */

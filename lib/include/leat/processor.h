@@ -37,6 +37,8 @@ enum leat_shard_end {
     LEAT_LEASE_LOST = 2   /* nothing can be written any more: out is NULL */
 };
 
+#define LEAT_WATERMARK_NONE INT64_MIN
+
 struct leat_out;
 
 /* The host's side of a call. Used through the inline functions below. */
@@ -61,7 +63,7 @@ struct leat_processor {
     const char *name, *version, *summary;
     const struct leat_option *options; /* LEAT_END-ended; NULL: none */
     const struct leat_table *tables;   /* LEAT_END-ended; NULL: see describe */
-    int64_t tick_interval_us;          /* 0: tick is not called */
+    int64_t tick_interval_us;          /* 0: tick is not called; at least 10 ms */
 
     /* Once per configured processor and worker process. NULL: instance is NULL. */
     int (*open)(const struct leat_host *host, const struct leat_options *options,
@@ -77,6 +79,18 @@ struct leat_processor {
                                  struct leat_error *err);
     /* Before any retry or rewind: forget what was learnt since saved_state. */
     int (*shard_reset)(void *state, struct leat_slice saved_state, struct leat_error *err);
+    /*
+     * Every tick_interval_us while the shard runs, also without records; never while a batch is tried again, looked through for
+     * a refused row, or handed over. For a state, never at once with another call. What it emits, fails and saves is
+     * committed like a batch of no records. LEAT_RETRY and LEAT_UNAVAILABLE call it again later, neither is counted.
+     * There is no record to fail; a row that the target refuses becomes a row letter, with all rows of the call.
+     *
+     * now_us: the wall clock. watermark_us: the greatest arrival time of the records processed since shard_begin or
+     * shard_reset; LEAT_WATERMARK_NONE before the first one that has a time (a file's lines have none). While the stream has
+     * nothing new, also two seconds before the time at which it last said so: that far the clocks of worker and stream
+     * may differ, and a record take to become readable. It never falls between a begin or reset and the next, and it is no promise:
+     * arrival times are approximate, so a record behind it may still come. Columns that merge take such a one.
+     */
     enum leat_verdict (*tick)(void *state, int64_t now_us, int64_t watermark_us,
                               struct leat_out *out, struct leat_error *err);
     /* Exactly once per shard_begin; frees the state. out is NULL when nothing can be written. */
