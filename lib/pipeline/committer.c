@@ -150,6 +150,8 @@ lift(struct leat_consumer *consumer)
     leat_mutex_unlock(&consumer->flight_lock);
     if (pending == NULL)
         return NULL;
+    /* It may wait for room: what is empty now fills while this one flies, not after. */
+    leat_scheduler_wake(leat_pipeline_scheduler(consumer->runtime->pipeline), &consumer->actor);
     leat_buf_clear(&pending->checkpoint);
     leat_position_format(&pending->end, &pending->checkpoint);
     return pending;
