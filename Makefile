@@ -143,7 +143,7 @@ SAN_ENV_address = ASAN_OPTIONS=detect_stack_use_after_return=1:$$ASAN_OPTIONS \
 	LSAN_OPTIONS=$(if $(wildcard tests/support/lsan.supp),suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0:)$$LSAN_OPTIONS
 # Workers are killed and their logs removed: what they report goes to files, and fails the test.
 SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
-	TSAN_OPTIONS=second_deadlock_stack=1:log_path=$(CURDIR)/$(B)/reports/report:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
+	TSAN_OPTIONS=second_deadlock_stack=1:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind
@@ -156,7 +156,7 @@ integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) ## the tests against real s
 	$(Q)$(RUN_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
 valgrind: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests under valgrind
-	$(Q)LEAT_TEST_SLOW=skip LEAT_TEST_WRAPPER="valgrind -q --error-exitcode=9 --leak-check=full \
+	$(Q)LEAT_TEST_SLOW=skip LEAT_TEST_JOBS=$${LEAT_TEST_JOBS:-$$(nproc)} LEAT_TEST_WRAPPER="valgrind -q --error-exitcode=9 --leak-check=full \
 		--errors-for-leak-kinds=definite $(if $(wildcard tests/support/valgrind.supp),--suppressions=tests/support/valgrind.supp)" \
 		$(RUN_TESTS) $(UNIT_TESTS)
 

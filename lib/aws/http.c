@@ -13,6 +13,8 @@
 #include "base/memory.h"
 
 #define DEFAULT_TIMEOUT_US (30 * LEAT_SECOND_US)
+/* curl_getdate takes any year that there may be. */
+#define YEAR_10000_S INT64_C(253402300800)
 #define DEFAULT_CONNECT_TIMEOUT_US (5 * LEAT_SECOND_US)
 
 int64_t
@@ -26,7 +28,7 @@ leat_http_date_parse(struct leat_slice text)
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
     seconds = curl_getdate(copy, NULL);
-    return seconds > 0 ? (int64_t)seconds * LEAT_SECOND_US : 0;
+    return seconds > 0 && seconds < YEAR_10000_S ? (int64_t)seconds * LEAT_SECOND_US : 0;
 }
 
 /* ---- callbacks of libcurl ------------------------------------------------------------------ */

@@ -88,7 +88,7 @@ struct leat_http_call *leat_http_start(struct leat_event_loop *loop,
                                        const struct leat_http_request *request);
 void leat_http_cancel(struct leat_http_call *call); /* NULL is fine */
 
-/* Sun, 06 Nov 1994 08:49:37 GMT → µs; 0: malformed. Pure. */
+/* Sun, 06 Nov 1994 08:49:37 GMT → µs; 0: malformed, or not of the years 1970 … 9999. Pure. */
 int64_t leat_http_date_parse(struct leat_slice text);
 
 #endif

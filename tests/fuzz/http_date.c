@@ -7,8 +7,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define YEAR_10000_US (INT64_C(253402300800) * 1000000)
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,7 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t us = leat_http_date_parse(leat_slice_make(data, size));
 
     LEAT_ASSERT(us >= 0 && us % 1000000 == 0);
-    if (us == 0 || us >= YEAR_10000_US)
+    if (us == 0)
         return 0;
     leat_local_http_date(us, text);
     LEAT_ASSERT(leat_http_date_parse(leat_slice_from(text)) == us);

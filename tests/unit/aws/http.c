@@ -300,6 +300,11 @@ START_TEST(dates)
                      INT64_C(784111777) * 1000000);
     ck_assert_int_eq(leat_http_date_parse(leat_slice_from("yesterday")), 0);
     ck_assert_int_eq(leat_http_date_parse(leat_slice_from("")), 0);
+    ck_assert_int_eq(leat_http_date_parse(leat_slice_from("31 Dec 9999 23:59:59 GMT")),
+                     INT64_C(253402300799) * 1000000);
+    ck_assert_int_eq(leat_http_date_parse(leat_slice_from("01 Jan 10000 00:00:00 GMT")), 0);
+    /* Found by the fuzzer: its µs are more than 64 bits hold. */
+    ck_assert_int_eq(leat_http_date_parse(leat_slice_from("2000209Feb9")), 0);
 }
 END_TEST
 

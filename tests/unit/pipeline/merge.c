@@ -7,6 +7,7 @@
 #include "base/decimal.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "support/slow.h"
 
 static const struct leat_column columns[] = {
     {"device", LEAT_INT64, LEAT_KEY},
@@ -135,7 +136,7 @@ START_TEST(test_any_cut_equals_one_pass)
     struct leat_random random;
 
     leat_random_seed(&random, (uint64_t)_i + 1);
-    for (int round = 0; round < 50; round++) {
+    for (size_t round = 0; round < test_rounds(50); round++) {
         struct event events[EVENTS];
         struct sum sums[DEVICES] = {0};
         struct leat_merge *merges[3] = {leat_merge_new(schema), leat_merge_new(schema),

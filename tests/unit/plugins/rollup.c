@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/units.h"
 #include "support/processor.h"
+#include "support/slow.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -563,7 +564,7 @@ START_TEST(test_the_sum_of_all_is_exact)
     leat_random_seed(&random, seed != NULL ? strtoull(seed, NULL, 10) : 1);
     leat_map_init(&map);
     leat_arena_init(&arena);
-    for (int i = 0; i < EVENTS; i++) {
+    for (size_t i = 0; i < test_rounds(EVENTS); i++) {
         LEAT_AUTO_BUF json = LEAT_BUF_INIT;
         LEAT_AUTO_BUF plain = LEAT_BUF_INIT;
         struct generated generated = {
@@ -607,10 +608,10 @@ START_TEST(test_noise_is_refused_or_taken)
 {
     static const char whole[] = EVENT("-76.1e+0");
     struct leat_random random;
-    int refused = 0;
+    int refused = 0, rounds = (int)test_rounds(20000);
 
     leat_random_seed(&random, 7);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < rounds; i++) {
         unsigned char *copy = (unsigned char *)leat_slice_strdup(leat_slice_from(whole));
 
         for (int changes = 0; changes < 3; changes++)
@@ -622,8 +623,8 @@ START_TEST(test_noise_is_refused_or_taken)
                    NULL;
         free(copy);
     }
-    ck_assert_int_gt(refused, 10000);
-    ck_assert_int_lt(refused, 20000);
+    ck_assert_int_gt(refused, rounds / 2);
+    ck_assert_int_lt(refused, rounds);
 }
 END_TEST
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "stream/deaggregate.h"
+#include "support/slow.h"
 
 #include <check.h>
 
@@ -105,8 +106,9 @@ START_TEST(never_a_bomb)
 {
     struct leat_slice element = leat_slice_from("{\"a\":0}");
     size_t count, counts[] = {2, 1000, 8191, 8192, 8193, 20000, 90000, SIZE_MAX};
+    size_t rounds = LEAT_COUNT_OF(counts) - (test_skips_slow() ? 3 : 0);
 
-    for (size_t round = 0; round < LEAT_COUNT_OF(counts); round++) {
+    for (size_t round = 0; round < rounds; round++) {
         struct leat_deaggregator *deaggregator = leat_deaggregator_new(NULL, NULL, NULL);
         struct leat_user_record record;
         struct leat_raw_record raw;
@@ -131,10 +133,11 @@ START_TEST(noise_stays_within_the_limit)
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -";
     size_t limits[] = {100, 1000, 50000, (size_t)1 << 20};
+    size_t rounds = LEAT_COUNT_OF(limits) - test_skips_slow();
     struct leat_random random;
 
     leat_random_seed(&random, 3);
-    for (size_t round = 0; round < LEAT_COUNT_OF(limits); round++) {
+    for (size_t round = 0; round < rounds; round++) {
         char text[12] = "\"aaaaaaaa\"";
         size_t count = 0;
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "stream/deaggregate.h"
+#include "support/slow.h"
 
 #include <check.h>
 
@@ -163,7 +164,7 @@ START_TEST(any_records)
 
     leat_random_seed(&random, 20);
     leat_random_bytes(noise, sizeof noise);
-    for (int round = 0; round < 50; round++) {
+    for (size_t round = 0; round < test_rounds(50); round++) {
         struct leat_raw_record raw;
         size_t count = 0;
 

@@ -86,7 +86,9 @@ START_TEST(test_a_fresh_one_pushes_out_a_free_one)
     leat_region_give_back(pool, small);
     ck_assert_int_eq(mincore(small.data, MIB, pages), 0);
     large = leat_region_take(pool, 4 * MIB);
-    ck_assert_int_ne(mincore(small.data, MIB, pages), 0);
+    /* Gone; or the new one lies where it was (valgrind does so). */
+    ck_assert(mincore(small.data, MIB, pages) != 0 ||
+              (large.data <= small.data && small.data < large.data + 4 * MIB));
     leat_region_give_back(pool, large);
     leat_region_pool_free(pool);
 }
