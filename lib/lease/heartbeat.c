@@ -45,7 +45,7 @@ leat_heartbeat_connect(struct leat_lease_manager *manager,
 {
     struct leat_pg_options options = {.url = manager->database_url,
                                       .application_name = "leat session",
-                                      .settings = "-c statement_timeout=5s",
+                                      .settings = LEAT_LEASE_SETTINGS,
                                       .connect_timeout_us = 3 * LEAT_SECOND_US,
                                       .user_timeout_ms = manager->options.expiry_us / 1000};
     struct leat_pg_connection *connection;

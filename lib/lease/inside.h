@@ -15,6 +15,9 @@
 #include "base/thread.h"
 #include "lease/rows.h"
 
+/* A worker that is frozen inside a transaction holds up the others for no longer than this: its locks go with its session. */
+#define LEAT_LEASE_SETTINGS "-c statement_timeout=5s -c idle_in_transaction_session_timeout=2s"
+
 enum leat_request_kind {
     LEAT_REQUEST_LET_GO,
     LEAT_REQUEST_RAISE,

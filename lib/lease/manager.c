@@ -92,7 +92,7 @@ connect_second(struct leat_lease_manager *manager, struct leat_error *err)
 {
     struct leat_pg_options options = {.url = manager->database_url,
                                       .application_name = "leat manager",
-                                      .settings = "-c statement_timeout=5s -c lock_timeout=2s",
+                                      .settings = LEAT_LEASE_SETTINGS " -c lock_timeout=2s",
                                       .connect_timeout_us = 3 * LEAT_SECOND_US,
                                       .user_timeout_ms = manager->options.expiry_us / 1000};
 

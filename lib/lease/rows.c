@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/point.h"
 #include "lease/rows_inside.h"
 #include "postgres/array.h"
 
@@ -57,6 +58,8 @@ leat_rows_finish(struct leat_pg_connection *connection, const struct leat_rows_c
 {
     if (status == 0 && has_changed)
         status = leat_rows_moved(connection, context, err);
+    if (has_changed)
+        LEAT_POINT("lease.finish");
     if (status == 0)
         status = leat_pg_script(connection, "COMMIT", err);
     if (status != 0 && !leat_pg_is_broken(connection))

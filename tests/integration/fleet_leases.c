@@ -286,6 +286,28 @@ START_TEST(a_frozen_worker_comes_back_as_another)
 }
 END_TEST
 
+/* Frozen inside a transaction of the lease database, with its locks: the server ends its session, and the others go on. */
+START_TEST(a_worker_frozen_in_a_transaction_holds_up_nobody)
+{
+    char points[40];
+
+    begin(0);
+    snprintf(points, sizeof points, "lease.finish=stop@%d", _i);
+    setenv("LEAT_POINTS", points, 1);
+    start_worker(0);
+    unsetenv("LEAT_POINTS");
+    usleep(1000000);
+    start_worker(1);
+    ck_reaches("SELECT count(*) FROM leat.workers WHERE worker_id = 'w2' AND state = 'alive'", 1);
+    ck_balanced(1);
+    ck_all_flow();
+    test_worker_kill(&workers[0], SIGCONT);
+    ck_balanced(2);
+    ck_all_flow();
+    ck_all_right();
+}
+END_TEST
+
 /* ---- shards ---------------------------------------------------------------------------------------- */
 
 #define ENDED "SELECT count(*) FROM leat.leases WHERE state = 'ended'"
@@ -390,6 +412,7 @@ main(void)
     tcase_add_loop_test(tests, workers_join_and_leave, 0, 2);
     tcase_add_loop_test(tests, a_killed_worker_is_replaced, 0, 2);
     tcase_add_loop_test(tests, a_frozen_worker_comes_back_as_another, 0, 2);
+    tcase_add_loop_test(tests, a_worker_frozen_in_a_transaction_holds_up_nobody, 1, 4);
     tcase_add_loop_test(tests, shards_split_and_merge, 0, 2);
     tcase_add_loop_test(tests, killed_at_a_shards_end, 0, 2);
     tcase_add_loop_test(tests, a_worker_id_in_use_is_refused, 0, 2);

@@ -78,12 +78,12 @@ START_TEST(test_names_as_variables_can_write_them)
         suite_make(text,
                    LIST("LEAT_PROCESSORS__ROLL_UP__LANES=1", "LEAT_PROCESSORS__ROLL_UP__PLUGIN=up",
                         "LEAT_PROCESSORS__ROLL__PLUGIN=down",
-                        "LEAT_STREAMS__MY_STREAM_1__START=latest"),
+                        "LEAT_STREAMS__MY_STREAM_1__FOLLOW=true"),
                    LIST("streams.my.Stream-1.file=f", "streams.my.file=g")),
         "");
     ck_assert_str_eq(config->processors[0].plugin, "up");
     ck_assert_str_eq(config->processors[1].plugin, "down");
-    ck_assert_int_eq(config->streams[0].start.kind, LEAT_START_LATEST);
+    ck_assert(config->streams[0].follow);
     ck_assert_str_eq(config->streams[0].file, "f");
     ck_assert_str_eq(config->streams[1].file, "g");
 }

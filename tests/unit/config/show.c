@@ -6,8 +6,8 @@ static const char text[] =
     "worker_id: '$${x} $$$$ \"quoted\" ü'\n"
     "database: postgresql://leat:secret@db/leat\n"
     "streams:\n"
-    "- observations\n"
-    "- { name: b, start: 2026-01-31T12:00:00Z, file: /b, follow: true }\n"
+    "- { name: observations, start: 2026-01-31T12:00:00Z }\n"
+    "- { name: b, file: /b, follow: true }\n"
     "reading: { max_calls_per_shard: 2.5/s, max_bytes_per_shard: 0 }\n"
     "processors:\n"
     "- name: rollup\n"
@@ -17,7 +17,8 @@ static const char text[] =
     "  streams: [b, observations]\n"
     "  failure: { backoff: 1s..1h, then: stop, breaker: 0 }\n"
     "  target: { plugin: postgres, options: { schema: s }, flush: { linger: 20ms } }\n"
-    "- { name: two, plugin: ./p.so, start: latest, target: { plugin: t, url: 'password=x' } }\n"
+    "- { name: two, plugin: ./p.so, start: latest, streams: [observations], target: { plugin: t, "
+    "url: 'password=x' } }\n"
     "archive: { url: 's3://b/{application}/{stream}/' }\n"
     "log: { level: debug }\n";
 
@@ -53,7 +54,7 @@ START_TEST(test_it_reads_back_as_the_same)
     suite_expect(suite_parse(first), "");
     ck_assert_str_eq(config->application, "no");
     ck_assert_str_eq(config->worker_id, "${x} $$ \"quoted\" ü");
-    ck_assert_int_eq(config->streams[1].start.time_us, 1769860800000000);
+    ck_assert_int_eq(config->streams[0].start.time_us, 1769860800000000);
     ck_assert_uint_eq(config->processors[0].option_count, 4);
     ck_assert_str_eq(config->processors[0].streams[1], "observations");
     ck_assert_int_eq(config->processors[0].target.linger_us, 20000);
@@ -100,7 +101,7 @@ START_TEST(test_where_it_came_from)
     ck_assert(has_line("  budget: 64MiB  # --set"));
     ck_assert(has_line("  - name: observations  # c.yaml:5"));
     ck_assert(has_line("    start: trim_horizon  # default"));
-    ck_assert(has_line("    start: 2026-01-31T12:00:00Z  # c.yaml:6"));
+    ck_assert(has_line("    start: 2026-01-31T12:00:00Z  # c.yaml:5"));
     ck_assert(has_line("    streams: [b]  # --set"));
     ck_assert(has_line("    # start: not set"));
     ck_assert(
