@@ -76,7 +76,7 @@ analyze: need-packages ## clang's static analyzer
 	@echo 'analyzer: ok'
 
 # ---- running it --------------------------------------------------------------------------------
-.PHONY: demo bench fuzz fuzz-built kill-loop
+.PHONY: demo bench fuzz fuzz-built kill-loop model
 demo: ## a stream, workers and a database on this machine, and what they survive (KEEP=1 leaves it up)
 	@tools/deps --if-missing
 	+$(Q)$(MAKE) --no-print-directory MODE=$(MODE) all
@@ -93,6 +93,9 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (10); F=name for one
 
 fuzz-built: $(FUZZERS)
 	@LEAT_BUILD=$(CURDIR)/$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz $(filter %$(F),$(FUZZERS))
+
+model: ## the protocol as a model: spin checks that it holds, and that no rule of it is idle (docs/leases.md)
+	@tests/model/run; code=$$?; [ $$code = 77 ] || exit $$code
 
 kill-loop: tests ## workers killed again and again; the table must be exact
 	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/kill-loop
