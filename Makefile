@@ -156,7 +156,8 @@ integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) ## the tests against real s
 	$(Q)$(RUN_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
 valgrind: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests under valgrind
-	$(Q)LEAT_TEST_SLOW=skip LEAT_TEST_JOBS=$${LEAT_TEST_JOBS:-$$(nproc)} LEAT_TEST_WRAPPER="valgrind -q --error-exitcode=9 --leak-check=full \
+	$(Q)LEAT_TEST_SLOW=skip LEAT_TEST_JOBS=$${LEAT_TEST_JOBS:-$$(nproc)} \
+		LEAT_TEST_WRAPPER="valgrind -q --error-exitcode=9 --leak-check=full \
 		--errors-for-leak-kinds=definite $(if $(wildcard tests/support/valgrind.supp),--suppressions=tests/support/valgrind.supp)" \
 		$(RUN_TESTS) $(UNIT_TESTS)
 

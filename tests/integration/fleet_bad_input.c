@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "support/fleet.h"
 #include "support/postgres.h"
+#include "support/slow.h"
 
 #include <check.h>
 
@@ -401,7 +402,8 @@ main(void)
     test_postgres_url();
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, NULL, teardown);
-    tcase_add_loop_test(tests, a_start_that_fails_says_why, 0, (int)LEAT_COUNT_OF(starts));
+    tcase_add_loop_test(tests, a_start_that_fails_says_why, 0,
+                        test_cases((int)LEAT_COUNT_OF(starts), 3));
     tcase_add_test(tests, bad_records_are_diverted_by_name);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

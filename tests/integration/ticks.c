@@ -23,6 +23,7 @@
 #include "postgres/migrate.h"
 #include "support/postgres.h"
 #include "support/processor.h"
+#include "support/slow.h"
 #include "support/timed_source.h"
 
 #include <check.h> /* last: it defines a macro `fail` */
@@ -710,7 +711,8 @@ main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_silent_shard_closes_its_last_window);
-    tcase_add_loop_test(tests, test_killed_at_a_named_point, 0, (int)LEAT_COUNT_OF(points));
+    tcase_add_loop_test(tests, test_killed_at_a_named_point, 0,
+                        test_cases((int)LEAT_COUNT_OF(points), 3));
     tcase_add_test(tests, test_killed_at_random);
     tcase_add_test(tests, test_handed_over_in_the_middle);
     tcase_add_test(tests, test_a_tick_that_is_tried_again);

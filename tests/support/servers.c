@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/slow.h"
 
 #define MODULES "tests/servers/node_modules"
 #define PATIENCE_US (40 * LEAT_SECOND_US)
@@ -170,6 +171,10 @@ foreign_server_start(struct foreign_server *server, enum foreign_kind kind)
 
     memset(server, 0, sizeof *server);
     server->kind = kind;
+    if (test_skips_slow()) {
+        snprintf(server->reason, sizeof server->reason, "LEAT_TEST_SLOW leaves it out");
+        return false;
+    }
     if (!is_installed(server))
         return false;
     snprintf(server->directory, sizeof server->directory, "/tmp/leat-server-XXXXXX");

@@ -26,7 +26,7 @@ struct foreign_server {
     char reason[200];  /* why it is not there; "": it is */
 };
 
-/* Starts it and does not wait. false: it is not installed here; `reason` says what is missing. */
+/* Starts it and does not wait. false: it is not installed here, or LEAT_TEST_SLOW leaves it out; `reason` says what is missing. */
 bool foreign_server_start(struct foreign_server *server, enum foreign_kind kind);
 /* Waits until it answers; false (with `reason`, its log on stderr): it did not, which is a failure. Nothing without a start. */
 bool foreign_server_wait(struct foreign_server *server);

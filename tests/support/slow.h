@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,17 @@ static inline size_t
 test_rounds(size_t all)
 {
     return test_skips_slow() ? (all + 9) / 10 : all;
+}
+
+/* Of the cases of a loop test: all, or the first few and a line that tests/run counts. */
+static inline int
+test_cases(int all, int kept)
+{
+    if (!test_skips_slow() || all <= kept)
+        return all;
+    printf("%d skipped: the run without LEAT_TEST_SLOW has them\n", all - kept);
+    fflush(stdout); /* before Check forks */
+    return kept;
 }
 
 #endif

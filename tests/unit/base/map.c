@@ -2,6 +2,7 @@
 #include "tests/unit/base/suite.h"
 
 #include "base/map.h"
+#include "support/slow.h"
 
 #define KEYS 300
 
@@ -14,7 +15,7 @@ START_TEST(same_as_an_array)
     size_t count = 0;
 
     leat_map_init(&map);
-    for (int i = 0; i < 20 * CASES; i++) {
+    for (size_t i = 0; i < test_rounds(20 * CASES); i++) {
         size_t key = leat_random_below(&random, KEYS);
         /* keys of 0 … 40 bytes, zero bytes among them */
         unsigned char bytes[40] = {0};

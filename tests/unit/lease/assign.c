@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "support/slow.h"
 
 #define LEASES 200
 #define WORKERS 20
@@ -91,7 +92,7 @@ START_TEST(test_fleets_are_balanced_in_two_passes)
     struct leat_random random;
 
     leat_random_seed(&random, (uint64_t)_i + 1);
-    for (int round = 0; round < 200; round++) {
+    for (size_t round = 0; round < test_rounds(200); round++) {
         struct fleet fleet;
         size_t least = SIZE_MAX, most = 0, sum = 0;
 

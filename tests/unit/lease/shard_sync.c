@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "support/slow.h"
 
 /* "id<parent,parent" ; a '!' behind: open. */
 static const char *const graphs[][12] = {
@@ -395,7 +396,7 @@ live(uint64_t seed)
 
 START_TEST(test_processors_that_come_later)
 {
-    for (uint64_t seed = 1; seed <= 200; seed++)
+    for (uint64_t seed = 1; seed <= test_rounds(200); seed++)
         live(seed);
 }
 END_TEST

@@ -143,18 +143,31 @@ START_TEST(test_every_record_comes_once_in_order)
 }
 END_TEST
 
-START_TEST(test_a_consumer_that_does_not_begin_stops_the_reading)
+static void
+wait_for(int64_t us)
 {
-    struct leat_feed *feed = open_feed();
+    int64_t deadline_us = leat_clock_monotonic_us() + us;
     struct leat_mutex lock;
     struct leat_condition never;
 
     leat_mutex_init(&lock);
     leat_condition_init(&never);
     leat_mutex_lock(&lock);
-    while (leat_condition_wait_until(&never, &lock, leat_clock_monotonic_us() + 200 * LEAT_MS_US))
+    while (leat_condition_wait_until(&never, &lock, deadline_us))
         ;
     leat_mutex_unlock(&lock);
+    leat_condition_release(&never);
+    leat_mutex_release(&lock);
+}
+
+START_TEST(test_a_consumer_that_does_not_begin_stops_the_reading)
+{
+    struct leat_feed *feed = open_feed();
+    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+
+    while (leat_fetcher_counts(fetcher).reads < 2 && leat_clock_monotonic_us() < deadline_us)
+        wait_for(5 * LEAT_MS_US);
+    wait_for(200 * LEAT_MS_US);
     ck_assert_uint_eq(leat_fetcher_counts(fetcher).reads, 2);
     ck_assert_uint_le(leat_memory_total(memory), LEAT_MEMORY_MINIMUM_BYTES);
     leat_feed_close(feed);
