@@ -101,7 +101,7 @@ static struct leat_actor *
 dequeue(struct leat_scheduler *scheduler) LEAT_REQUIRES(scheduler->lock)
 {
     while (!scheduler->is_stopping) {
-        struct leat_actor *actor = scheduler->first;
+        struct leat_actor *actor;
 
         while (scheduler->timer_count > 0 &&
                scheduler->timers[0]->due_us <= leat_clock_monotonic_us())

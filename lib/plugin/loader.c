@@ -249,12 +249,13 @@ leat_plugin_load_processor(const struct leat_plugin_path *path, const char *name
                            const char *sha256, const struct leat_processor **ret_processor,
                            struct leat_error *err)
 {
-    const struct descriptor *descriptor;
+    const struct descriptor *descriptor = NULL;
     const struct leat_processor *processor;
     int status = load(path, name_or_file, sha256, &processor_kind, &descriptor, err);
 
     if (status != 0)
         return status;
+    LEAT_ASSERT(descriptor != NULL); /* for the analyzer */
     processor = (const struct leat_processor *)(const void *)descriptor;
     if (processor->process == NULL)
         return leat_error_set(err, LEAT_E_INVALID, "plugin \"%s\" has no process function",
@@ -270,12 +271,13 @@ leat_plugin_load_target(const struct leat_plugin_path *path, const char *name_or
                         const char *sha256, const struct leat_target **ret_target,
                         struct leat_error *err)
 {
-    const struct descriptor *descriptor;
+    const struct descriptor *descriptor = NULL;
     const struct leat_target *target;
     int status = load(path, name_or_file, sha256, &target_kind, &descriptor, err);
 
     if (status != 0)
         return status;
+    LEAT_ASSERT(descriptor != NULL);
     target = (const struct leat_target *)(const void *)descriptor;
     if (target->open == NULL || target->close == NULL || target->committer_open == NULL ||
         target->committer_close == NULL || target->commit == NULL)

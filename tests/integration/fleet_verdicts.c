@@ -173,8 +173,6 @@ END_TEST
 
 START_TEST(what_is_unavailable_counts_nothing)
 {
-    LEAT_AUTO_BUF options = LEAT_BUF_INIT;
-
     begin("unavailable: /dev/null", "retries: 0"); /* one that exists */
     put(500);
     start_worker();
