@@ -4,21 +4,19 @@
  * put (print, with a column that numbers the commits). Each test runs twice: with NOTIFY and session locks, and without.
  */
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/thread.h"
 #include "support/fleet.h"
 #include "support/postgres.h"
+#include "support/steady.h"
 
 #include <check.h>
 
 #define SHARDS 6
-#define DEVICES 60
 #define PATIENCE_US (30 * LEAT_SECOND_US)
 #define LEASE_US (1500 * LEAT_MS_US)
 
@@ -31,45 +29,8 @@ static const char *const arguments[] = {"--set", "leases.heartbeat=300ms", "--se
 
 static struct test_fleet fleet;
 static struct test_worker workers[4];
+static struct test_steady steady;
 static bool is_bare;
-
-/* ---- the steady put ---------------------------------------------------------------------------- */
-
-static struct {
-    struct leat_thread thread;
-    _Atomic bool is_stopping;
-    int64_t records, count[DEVICES], sum[DEVICES];
-} putter;
-
-static void
-put_steadily(void *context)
-{
-    char data[160], key[32];
-
-    while (!putter.is_stopping) {
-        int device = (int)(putter.records % DEVICES);
-        int size;
-
-        snprintf(key, sizeof key, "device-%d", device);
-        size = snprintf(data, sizeof data,
-                        "{\"device_id\": %d, \"time\": \"2022-01-01 00:00:%02d\", "
-                        "\"measurement\": \"temperature\", \"value\": %d, \"n\": %lld}",
-                        device, (int)(putter.records % 53), (int)(putter.records % 997),
-                        (long long)putter.records);
-        test_fleet_put(&fleet, leat_slice_from(key), leat_slice_make(data, (size_t)size));
-        putter.count[device]++;
-        putter.sum[device] += putter.records % 997;
-        putter.records++;
-        usleep(2000);
-    }
-}
-
-static void
-stop_putting(void)
-{
-    putter.is_stopping = true;
-    leat_thread_join(&putter.thread);
-}
 
 /* ---- questions ---------------------------------------------------------------------------------- */
 
@@ -109,55 +70,6 @@ ck_balanced(int alive)
     ck_reaches(leat_buf_text(&sql), 1);
 }
 
-/* Each active lease gets a commit of each processor from now on. */
-static void
-ck_all_flow(void)
-{
-    test_fleet_sql(&fleet,
-                   "DROP TABLE IF EXISTS pg_temp.before; CREATE TEMP TABLE before AS "
-                   "SELECT r.processor, l.shard, p.commit_seq FROM leat.leases l CROSS JOIN "
-                   "leat.processors r LEFT JOIN leat.progress p USING (processor, shard) "
-                   "WHERE l.state = 'active'");
-    ck_reaches("SELECT (count(*) FILTER (WHERE p.commit_seq > coalesce(b.commit_seq, 0) + 1) = "
-               "count(*))::int FROM before b LEFT JOIN leat.progress p USING (processor, shard)",
-               1);
-}
-
-static void
-ck_devices(void)
-{
-    PGresult *result =
-        PQexec(fleet.connection->conn,
-               "SELECT device_id, sum(count), sum(sum)::int8 FROM rollup GROUP BY 1");
-
-    ck_assert_int_eq(PQresultStatus(result), PGRES_TUPLES_OK);
-    ck_assert_int_eq(PQntuples(result), DEVICES);
-    for (int i = 0; i < PQntuples(result); i++) {
-        long device = strtol(PQgetvalue(result, i, 0), NULL, 10);
-
-        ck_assert_int_eq(strtoll(PQgetvalue(result, i, 1), NULL, 10), putter.count[device]);
-        ck_assert_int_eq(strtoll(PQgetvalue(result, i, 2), NULL, 10), putter.sum[device]);
-    }
-    PQclear(result);
-}
-
-/* Nothing lost, nothing twice, nothing diverted, no key out of order. */
-static void
-ck_all_right(void)
-{
-    stop_putting();
-    ck_reaches("SELECT coalesce(sum(count), 0)::int8 FROM rollup", putter.records);
-    ck_reaches("SELECT count(*) FROM records", putter.records);
-    ck_devices();
-    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.failures"), 0);
-    ck_assert_int_eq(
-        test_fleet_number(&fleet,
-                          "SELECT count(*) FROM (SELECT n, lag(n) OVER (PARTITION BY partition_key "
-                          "ORDER BY committed) AS before FROM (SELECT partition_key, committed, "
-                          "(data::json->>'n')::int8 AS n FROM records) r) o WHERE n < before"),
-        0);
-}
-
 /* ---- a worker's life ----------------------------------------------------------------------------- */
 
 static void
@@ -191,19 +103,16 @@ static void
 begin(int mode)
 {
     struct test_fleet_options options = {.shards = SHARDS};
-    struct leat_error err;
     char name[40];
 
     snprintf(name, sizeof name, "leases_%d", (int)getpid());
     options.database = name;
     is_bare = mode == 1;
     test_fleet_start(&fleet, &options);
-    test_fleet_configure(&fleet,
-                         "processors:\n"
-                         "  - { name: rollup, plugin: rollup, target: { plugin: postgres } }\n"
-                         "  - { name: print, plugin: print, target: { plugin: postgres } }\n");
-    test_fleet_sql(&fleet, "ALTER TABLE records ADD COLUMN committed bigserial");
-    ck_assert_int_eq(leat_thread_start(&putter.thread, "put", put_steadily, NULL, &err), 0);
+    test_fleet_configure(&fleet, TEST_STEADY_PROCESSORS);
+    steady.fleet = &fleet;
+    test_steady_prepare(&steady);
+    test_steady_start(&steady);
 }
 
 static void
@@ -213,7 +122,7 @@ begin_with_two(int mode)
     start_worker(0);
     start_worker(1);
     ck_balanced(2);
-    ck_all_flow();
+    ck_steady_flows(&steady);
 }
 
 static void
@@ -233,20 +142,20 @@ START_TEST(workers_join_and_leave)
     begin(_i);
     start_worker(0);
     ck_balanced(1);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     start_worker(1);
     ck_balanced(2);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     start_worker(2);
     ck_balanced(3);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     end_worker(0);
     ck_balanced(2);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     end_worker(2);
     ck_balanced(1);
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -256,12 +165,12 @@ START_TEST(a_killed_worker_is_replaced)
     test_worker_kill(&workers[0], SIGKILL);
     test_worker_wait(&workers[0], NULL);
     ck_balanced(1);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     /* The same name again: it was declared dead, or its lease time is waited for. */
     start_worker(0);
     ck_balanced(2);
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -276,13 +185,13 @@ START_TEST(a_frozen_worker_comes_back_as_another)
     test_worker_kill(&workers[0], SIGSTOP);
     usleep(3 * LEASE_US);
     ck_balanced(1);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     test_worker_kill(&workers[0], SIGCONT);
     ck_assert(test_worker_says(&workers[0], "declared dead", soon()));
     ck_balanced(2);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     ck_assert(incarnation_of("w1") != incarnation);
-    ck_all_right();
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -300,11 +209,11 @@ START_TEST(a_worker_frozen_in_a_transaction_holds_up_nobody)
     start_worker(1);
     ck_reaches("SELECT count(*) FROM leat.workers WHERE worker_id = 'w2' AND state = 'alive'", 1);
     ck_balanced(1);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     test_worker_kill(&workers[0], SIGCONT);
     ck_balanced(2);
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -338,7 +247,7 @@ START_TEST(shards_split_and_merge)
     split("shardId-000000000000"); /* -> 6, 7 */
     ck_reaches(ENDED, 1);
     ck_balanced(2);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     merge("shardId-000000000002", "shardId-000000000003"); /* -> 8 */
     ck_reaches(ENDED, 3);
     ck_balanced(2);
@@ -347,8 +256,8 @@ START_TEST(shards_split_and_merge)
     ck_reaches(ENDED, 6);
     ck_assert_int_eq(test_fleet_number(&fleet, ACTIVE), 6);
     ck_balanced(2);
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -359,7 +268,7 @@ START_TEST(killed_at_a_shards_end)
     setenv("LEAT_POINTS", "lease.children.after=crash@1", 1);
     start_worker(0);
     ck_balanced(1);
-    ck_all_flow();
+    ck_steady_flows(&steady);
     split("shardId-000000000001");
     ck_assert(WIFSIGNALED(test_worker_wait(&workers[0], NULL)));
     ck_assert_int_eq(test_fleet_number(&fleet, ENDED), 0);
@@ -373,8 +282,8 @@ START_TEST(killed_at_a_shards_end)
     start_worker(2);
     ck_reaches(ENDED, 1);
     ck_balanced(1);
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
@@ -393,8 +302,8 @@ START_TEST(a_worker_id_in_use_is_refused)
     status = test_worker_wait(&second, NULL);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %d", status);
     ck_assert(test_worker_says(&second, "worker id \"w1\" is in use: it runs on host ", 0));
-    ck_all_flow();
-    ck_all_right();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
 }
 END_TEST
 
