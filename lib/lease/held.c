@@ -197,18 +197,6 @@ tell_acquired(struct leat_lease_manager *manager, const struct leat_lease *lease
     free(parents);
 }
 
-static void
-begin_drain(struct leat_lease_manager *manager, struct leat_held_lease *held,
-            struct leat_lease_key key, int64_t drain_us)
-{
-    held->is_draining = true;
-    leat_mutex_lock(&manager->lock);
-    manager->counts.handoffs++;
-    leat_mutex_unlock(&manager->lock);
-    manager->options.events.drain(manager->options.events.context, key,
-                                  leat_clock_monotonic_us() + drain_us);
-}
-
 /* A lease that the rows say is ours. */
 static void
 meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
@@ -239,7 +227,8 @@ meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
     }
     held->is_seen = true;
     if (lease->next_owner != 0 && !held->is_draining)
-        begin_drain(manager, held, lease->key, manager->options.drain_us);
+        leat_manager_begin_drain(manager, held,
+                                 leat_clock_monotonic_us() + manager->options.drain_us);
     else if (lease->next_owner == 0 && held->is_draining && !held->has_let_go &&
              !manager->is_leaving) {
         held->is_draining = false;
@@ -286,35 +275,4 @@ leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
     lose_unseen(manager);
     count_held(manager);
     return 0;
-}
-
-void
-leat_manager_drain_all(struct leat_lease_manager *manager, int64_t deadline_us)
-{
-    struct leat_map_entry *entry;
-    size_t position = 0;
-
-    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
-        struct leat_held_lease *held = entry->value;
-        struct leat_lease_key key = {leat_slice_from(held->stream_id),
-                                     leat_slice_from(held->shard)};
-
-        if (held->is_draining)
-            continue;
-        held->is_draining = true;
-        manager->options.events.drain(manager->options.events.context, key, deadline_us);
-    }
-}
-
-bool
-leat_manager_is_drained(struct leat_lease_manager *manager)
-{
-    struct leat_map_entry *entry;
-    size_t position = 0;
-
-    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
-        if (!((struct leat_held_lease *)entry->value)->has_let_go)
-            return false;
-    }
-    return true;
 }

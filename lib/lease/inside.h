@@ -44,6 +44,7 @@ struct leat_held_lease {
     char *stream_id, *shard;
     int64_t lease_counter;
     bool is_draining, has_let_go, is_seen;
+    int64_t call_deadline_us, deadline_us; /* while it is draining */
     struct leat_source *source;
 };
 
@@ -62,6 +63,9 @@ struct leat_lease_manager {
     bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
     bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
     int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
+    int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
+    bool has_said_leaving;        /* the manager thread's: the worker's row says so */
+    int64_t leave_alone_until_us; /* the manager thread's: until then all leases go in one update */
     int64_t healthy_since_us
         LEAT_FIELD_GUARDED_BY(lock); /* own session unbroken, own heartbeats answered */
     struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
@@ -109,7 +113,6 @@ int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct
 /* held.c: the manager thread: what we own against what the rows say. */
 int leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err);
 void leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss loss);
-void leat_manager_drain_all(struct leat_lease_manager *manager, int64_t deadline_us);
 /* Does this processor read that stream? Any thread. */
 bool leat_manager_takes(const struct leat_lease_processor *processor,
                         const struct leat_source *source);
@@ -117,8 +120,17 @@ struct leat_held_lease *leat_manager_find(struct leat_lease_manager *manager,
                                           struct leat_lease_key key);
 void leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,
                        enum leat_lease_loss loss);
-bool leat_manager_is_drained(struct leat_lease_manager *manager);
 void leat_manager_free_held(struct leat_lease_manager *manager);
+
+/* drain.c: the manager thread: handoffs and shutdown. */
+void leat_manager_begin_drain(struct leat_lease_manager *manager, struct leat_held_lease *held,
+                              int64_t deadline_us);
+/* What has used up its time counts as let go. Returns when to look again; INT64_MAX: nothing drains. */
+int64_t leat_manager_end_drains(struct leat_lease_manager *manager, int64_t now_us);
+/* Lets go, in one update, of all that the pipeline has let go; while leaving only when there are others that still drain. */
+int leat_manager_release_drained(struct leat_lease_manager *manager, struct leat_error *err);
+/* SIGTERM was asked for: begins it, and says when all is drained. */
+int leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err);
 
 /* requests.c */
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);

@@ -80,6 +80,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
     manager->read_version = manager->pass_version = -1;
+    manager->next_drain_us = INT64_MAX;
     if (leat_waker_init(&manager->heartbeat_waker, err) != 0) {
         leat_lease_manager_free(manager);
         return NULL;
@@ -156,38 +157,17 @@ count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_err
 }
 
 static int
-drain_if_asked(struct leat_lease_manager *manager)
-{
-    int64_t deadline_us;
-    bool is_draining;
-
-    leat_mutex_lock(&manager->lock);
-    is_draining = manager->is_draining;
-    deadline_us = manager->drain_deadline_us;
-    leat_mutex_unlock(&manager->lock);
-    if (!is_draining)
-        return 0;
-    leat_manager_drain_all(manager, deadline_us);
-    if (!leat_manager_is_drained(manager))
-        return 0;
-    leat_mutex_lock(&manager->lock);
-    manager->is_drained = true;
-    leat_condition_broadcast(&manager->drained);
-    leat_mutex_unlock(&manager->lock);
-    return 0;
-}
-
-static int
 run_round(struct leat_lease_manager *manager, struct leat_error *err)
 {
     int64_t now_us = leat_clock_monotonic_us();
-    int status = 0;
+    int status = 0, leave_status;
 
     if (take_flag(manager, &manager->has_died)) {
         leat_manager_lose_all(manager, LEAT_LOSS_WORKER);
         manager->read_version = -1;
     }
-    drain_if_asked(manager);
+    /* Before the database is asked anything: consumers drain whatever it does. */
+    leave_status = leat_manager_leave(manager, err);
     if (leat_pg_is_broken(manager->connection)) {
         leat_pg_close(manager->connection);
         manager->connection = NULL;
@@ -195,6 +175,9 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
     }
     if (status == 0)
         status = leat_manager_serve(manager, err);
+    manager->next_drain_us = leat_manager_end_drains(manager, leat_clock_monotonic_us());
+    if (status == 0)
+        status = leat_manager_release_drained(manager, err);
     if (status == 0)
         status = leat_manager_judge(manager, now_us, err);
     if (status == 0)
@@ -205,8 +188,10 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
         status = leat_manager_pass(manager, now_us, err);
     if (status == 0)
         status = count_leases(manager, now_us, err);
-    drain_if_asked(manager);
-    return status;
+    if (status == 0)
+        status = leave_status;
+    leave_status = leat_manager_leave(manager, err);
+    return status != 0 ? status : leave_status;
 }
 
 static void
@@ -226,7 +211,7 @@ manager_main(void *context)
 
     while (!manager->is_stopping) {
         struct leat_error err = {0};
-        int64_t wait_us = ROUND_US;
+        int64_t wait_us = ROUND_US, until_us;
 
         if (run_round(manager, &err) != 0) {
             if (!leat_pg_is_broken(manager->connection))
@@ -240,7 +225,9 @@ manager_main(void *context)
             manager->failures = 0;
             leat_manager_trouble(manager, &manager->is_told, NULL);
         }
-        wait_for_round(manager, leat_clock_monotonic_us() + wait_us);
+        until_us = leat_clock_monotonic_us() + wait_us;
+        wait_for_round(manager,
+                       manager->next_drain_us < until_us ? manager->next_drain_us : until_us);
     }
 }
 

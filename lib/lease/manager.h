@@ -41,8 +41,12 @@ struct leat_lease_events {
     void *context;
     /* Ours now (or its counter was raised: called again with the new counter). */
     void (*acquired)(void *context, const struct leat_owned_lease *lease);
-    /* A handoff or a shutdown: drain, flush, then leat_lease_let_go. deadline: monotonic µs. */
-    void (*drain)(void *context, struct leat_lease_key key, int64_t deadline_us);
+    /* A handoff or a shutdown: what has not begun is thrown away, a call that runs may go on until call_deadline_us, complete
+       epochs may be flushed until deadline_us (both monotonic µs), then leat_lease_let_go. */
+    void (*drain)(void *context, struct leat_lease_key key, int64_t call_deadline_us,
+                  int64_t deadline_us);
+    /* Is a processor in a call for this lease? Then it is let go at call_deadline_us without waiting; the call will not count. */
+    bool (*is_calling)(void *context, struct leat_lease_key key);
     /* The handoff was taken back: go on. */
     void (*resume)(void *context, struct leat_lease_key key);
     /* Not ours any more: stop at once; nothing can be committed. */

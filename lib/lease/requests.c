@@ -91,24 +91,15 @@ leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key)
 
 /* ---- served ---------------------------------------------------------------------------------- */
 
+/* Marked, and let go of with the others of this round: see drain.c. */
 static int
-let_go(struct leat_lease_manager *manager, const struct leat_request *request,
-       struct leat_error *err)
+let_go(struct leat_lease_manager *manager, const struct leat_request *request)
 {
     struct leat_held_lease *held = leat_manager_find(manager, request->key);
-    int status;
 
-    if (held == NULL)
-        return 0;
-    held->has_let_go = true;
-    if (manager->is_leaving)
-        return 0; /* all go in one update */
-    LEAT_POINT("lease.release.before");
-    status = leat_rows_let_go(manager->connection, &manager->rows, request->key,
-                              manager->incarnation, err);
-    if (status == 0)
-        leat_manager_lose(manager, request->key, LEAT_LOSS_FENCED);
-    return status;
+    if (held != NULL && held->is_draining)
+        held->has_let_go = true;
+    return 0;
 }
 
 static int
@@ -186,7 +177,7 @@ serve(struct leat_lease_manager *manager, struct leat_request *request, struct l
 {
     switch (request->kind) {
     case LEAT_REQUEST_LET_GO:
-        return let_go(manager, request, err);
+        return let_go(manager, request);
     case LEAT_REQUEST_RAISE:
         return raise_counter(manager, request, err);
     case LEAT_REQUEST_CHECK:

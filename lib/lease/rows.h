@@ -78,9 +78,10 @@ int leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows
 /* Handoffs that are older than force_after. */
 int leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     int64_t force_after_us, size_t *ret_moved, struct leat_error *err);
-/* The owner lets go: to next_owner if he lives, else to nobody. */
+/* The owner lets go, of many in one update: to next_owner if he lives, else to nobody. more than five: which ones, and as whom. */
 int leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     struct leat_lease_key key, int64_t incarnation, struct leat_error *err);
+                     const struct leat_lease_key *keys, size_t count, int64_t incarnation,
+                     struct leat_error *err);
 /* SIGTERM: all of this worker's leases in one update, and the worker itself. */
 int leat_rows_release_all(struct leat_pg_connection *connection,
                           const struct leat_rows_context *context, int64_t incarnation,

@@ -246,21 +246,35 @@ begin_key(struct leat_pg_parameters *parameters, const struct leat_rows_context 
 
 int
 leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 struct leat_lease_key key, int64_t incarnation, struct leat_error *err)
+                 const struct leat_lease_key *keys, size_t count, int64_t incarnation,
+                 struct leat_error *err)
 {
     static const char sql[] = "UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
         "l.next_owner") " THEN l.next_owner END, "
-                        "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w WHERE "
-                        "w.application = l.application "
-                        "AND w.incarnation = l.next_owner AND w.state = 'alive'), "
-                        "l.last_worker_id), "
-                        "next_owner = NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 "
-                        "WHERE " KEY " AND l.lease_owner = $4";
+                        "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w "
+                        "WHERE w.application = l.application AND w.incarnation = l.next_owner "
+                        "AND w.state = 'alive'), l.last_worker_id), next_owner = NULL, "
+                        "handoff_at = NULL, lease_counter = l.lease_counter + 1 "
+                        "FROM unnest($2::text[], $3::text[]) AS k (stream_id, shard) "
+                        "WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
+                        "k.shard AND l.lease_owner = $4";
+    struct leat_buf columns[2];
     struct leat_pg_parameters parameters;
+    int status;
 
-    begin_key(&parameters, context, key);
+    leat_rows_begin(&parameters, context);
+    for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++) {
+        leat_buf_init(&columns[c], SIZE_MAX);
+        leat_pg_array_begin(&columns[c], LEAT_PG_TEXT, count);
+        for (size_t i = 0; i < count; i++)
+            leat_pg_array_bytes(&columns[c], c == 0 ? keys[i].stream_id : keys[i].shard);
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &columns[c]);
+    }
     leat_pg_add_int8(&parameters, incarnation);
-    return leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
+        leat_buf_release(&columns[c]);
+    return status;
 }
 
 int

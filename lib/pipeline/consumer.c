@@ -401,13 +401,16 @@ on_drain(struct leat_consumer *consumer, int64_t deadline_us)
 }
 
 static void
-on_resume(struct leat_consumer *consumer)
+on_resume(struct leat_consumer *consumer, const struct leat_message *message)
 {
     /* One that has let go while another processor of the shard had not begins again, too. */
     if (!consumer->is_draining)
         return;
     consumer->is_draining = consumer->has_let_go = false;
-    leat_consumer_rewind(consumer);
+    if (message->is_waiting)
+        leat_consumer_set_state(consumer, LEAT_CONSUMER_TAKING);
+    else
+        leat_consumer_rewind(consumer);
 }
 
 static void
@@ -423,7 +426,9 @@ on_acquired(struct leat_consumer *consumer, const struct leat_message *message)
 {
     consumer->lease_counter = message->lease_counter;
     consumer->incarnation = message->incarnation;
-    if (consumer->state != LEAT_CONSUMER_LOST && !consumer->is_draining)
+    consumer->is_draining = consumer->has_let_go =
+        false; /* a handoff under way is asked for again */
+    if (consumer->state != LEAT_CONSUMER_LOST && !message->is_waiting)
         leat_consumer_rewind(consumer);
 }
 
@@ -456,7 +461,7 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         on_drain(consumer, message->deadline_us);
         break;
     case LEAT_MESSAGE_RESUME:
-        on_resume(consumer);
+        on_resume(consumer, message);
         break;
     case LEAT_MESSAGE_LOST:
         on_lost(consumer);
@@ -554,8 +559,10 @@ static bool
 is_cancelled(void *context)
 {
     struct leat_consumer *consumer = context;
+    int64_t now_us = leat_clock_monotonic_us();
 
-    return leat_clock_monotonic_us() >= consumer->cancel_at_us;
+    return consumer->is_let_go || now_us >= consumer->cancel_at_us ||
+           now_us >= consumer->drain_at_us;
 }
 
 static void
@@ -601,7 +608,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->filling = leat_pending_new(runtime->schema);
     consumer->epochs_end = &consumer->epochs;
     consumer->refused_generation = UINT64_MAX;
-    consumer->cancel_at_us = INT64_MAX;
+    consumer->cancel_at_us = consumer->drain_at_us = INT64_MAX;
     consumer->behind_ms = -1;
     consumer->tick_at_us = INT64_MAX;
     leat_buf_init(&consumer->saved_state, SIZE_MAX);

@@ -161,11 +161,13 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
     leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, consumer->records, cut->count);
     consumer->cancel_at_us = begun_us + config->batch_deadline_us;
+    consumer->calling_since_us = begun_us;
     LEAT_POINT("process.before");
     if (cut->count > 0)
         verdict =
             config->plugin->process(consumer->plugin_state, &batch, &consumer->emission.out, err);
     LEAT_POINT("process.after");
+    consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;
     leat_emission_end(&consumer->emission);
     consumer->runtime->counters.process_us += (uint64_t)(leat_clock_monotonic_us() - begun_us);
@@ -369,6 +371,7 @@ static int64_t
 process_batch(struct leat_consumer *consumer)
 {
     struct leat_error err = {0};
+    enum leat_verdict verdict;
     struct cut cut;
 
     cut = cut_batch(consumer);
@@ -381,7 +384,9 @@ process_batch(struct leat_consumer *consumer)
     }
     if (consumer->diverts_next && cut.count > 0)
         return divert_refused(consumer, &cut);
-    return act_on(consumer, &cut, call(consumer, &cut, &err), &err);
+    verdict = call(consumer, &cut, &err);
+    /* The lease went while it ran: whoever has it now does this batch again. The mail says so. */
+    return consumer->is_let_go ? 0 : act_on(consumer, &cut, verdict, &err);
 }
 
 int64_t
@@ -415,9 +420,11 @@ leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why)
     consumer->is_begun = false;
     leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, NULL, 0);
+    consumer->calling_since_us = leat_clock_monotonic_us();
     if (plugin->shard_end != NULL)
         verdict = plugin->shard_end(consumer->plugin_state, why,
                                     may_write ? &consumer->emission.out : NULL, &err);
+    consumer->calling_since_us = 0;
     leat_emission_end(&consumer->emission);
     leat_log_scope_clear();
     if (verdict != LEAT_DONE || consumer->emission.is_refused)

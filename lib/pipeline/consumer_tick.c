@@ -84,10 +84,12 @@ call(struct leat_consumer *consumer, struct leat_error *err)
     leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, NULL, 0);
     consumer->cancel_at_us = begun_us + config->batch_deadline_us;
+    consumer->calling_since_us = begun_us;
     LEAT_POINT("tick.before");
     verdict = config->plugin->tick(consumer->plugin_state, leat_clock_wall_us(),
                                    consumer->watermark_us, &consumer->emission.out, err);
     LEAT_POINT("tick.after");
+    consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;
     leat_emission_end(&consumer->emission);
     consumer->runtime->counters.process_us += (uint64_t)(leat_clock_monotonic_us() - begun_us);
@@ -176,6 +178,7 @@ leat_consumer_tick(struct leat_consumer *consumer, int64_t *ret_next_us)
 {
     struct leat_scratch_pool *scratch = leat_pipeline_scratch(consumer->runtime->pipeline);
     struct leat_error err = {0};
+    enum leat_verdict verdict;
 
     *ret_next_us = INT64_MAX;
     if (consumer->tick_at_us == INT64_MAX || !may_tick(consumer))
@@ -189,7 +192,9 @@ leat_consumer_tick(struct leat_consumer *consumer, int64_t *ret_next_us)
     if (consumer->chunk_count == 0 && consumer->tip_us > consumer->watermark_us)
         consumer->watermark_us = consumer->tip_us;
     leat_scratch_lend(scratch, consumer);
-    act_on(consumer, call(consumer, &err), &err);
+    verdict = call(consumer, &err);
+    if (!consumer->is_let_go)
+        act_on(consumer, verdict, &err);
     leat_scratch_take_back(scratch, consumer);
     *ret_next_us = 0;
     return true;

@@ -134,6 +134,32 @@ start_of(const struct leat_runtime *runtime, const struct leat_owned_lease *leas
     return NULL;
 }
 
+/* One of the same processor and shard that has yet to leave: the plugin must never be called twice at once for a shard. */
+static const struct leat_consumer *
+find_predecessor(const struct leat_pipeline *pipeline, const struct leat_consumer *consumer)
+    LEAT_REQUIRES(pipeline->lock)
+{
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        const struct leat_consumer *other = pipeline->consumers[i];
+
+        if (other != consumer && other->is_let_go && other->runtime == consumer->runtime &&
+            strcmp(other->shard_id, consumer->shard_id) == 0 &&
+            strcmp(other->stream_id, consumer->stream_id) == 0)
+            return other;
+    }
+    return NULL;
+}
+
+/* Takes its shard, or waits for the one before it to leave. */
+static void
+take_or_wait(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
+    LEAT_REQUIRES(pipeline->lock)
+{
+    consumer->predecessor = find_predecessor(pipeline, consumer);
+    if (consumer->predecessor == NULL)
+        leat_committer_take(consumer->committer, consumer);
+}
+
 static void
 start_consumer(struct leat_pipeline *pipeline, struct leased *leased, struct leat_runtime *runtime,
                const struct leat_owned_lease *lease) LEAT_REQUIRES(pipeline->lock)
@@ -148,7 +174,7 @@ start_consumer(struct leat_pipeline *pipeline, struct leased *leased, struct lea
     leased->consumers[leased->count++] = consumer;
     LEAT_GROW(pipeline->consumers, pipeline->consumer_count, pipeline->consumer_capacity);
     pipeline->consumers[pipeline->consumer_count++] = consumer;
-    leat_committer_take(consumer->committer, consumer);
+    take_or_wait(pipeline, consumer);
 }
 
 static void
@@ -162,9 +188,12 @@ on_acquired(void *context, const struct leat_owned_lease *lease)
     leat_mutex_lock(&pipeline->lock);
     leased = leat_map_get(&pipeline->leased, leat_buf_slice(&key));
     if (leased != NULL) {
+        leased->is_draining = false;
         for (size_t i = 0; i < leased->count; i++) {
             struct leat_message *message = leat_message_new(LEAT_MESSAGE_ACQUIRED, 0);
 
+            leased->consumers[i]->drain_at_us = INT64_MAX;
+            message->is_waiting = leased->consumers[i]->predecessor != NULL;
             message->lease_counter = lease->lease_counter;
             message->incarnation = pipeline->incarnation;
             leat_consumer_post(leased->consumers[i], message);
@@ -189,12 +218,21 @@ tell(struct leat_pipeline *pipeline, struct leased *leased, enum leat_message_ki
         struct leat_message *message = leat_message_new(kind, 0);
 
         message->deadline_us = deadline_us;
+        message->is_waiting = leased->consumers[i]->predecessor != NULL;
         leat_consumer_post(leased->consumers[i], message);
     }
 }
 
+/* Calls under way see it at once, the mail is read when they return. */
 static void
-on_drain(void *context, struct leat_lease_key key, int64_t deadline_us)
+set_drain_at(struct leased *leased, int64_t at_us)
+{
+    for (size_t i = 0; i < leased->count; i++)
+        leased->consumers[i]->drain_at_us = at_us;
+}
+
+static void
+on_drain(void *context, struct leat_lease_key key, int64_t call_deadline_us, int64_t deadline_us)
 {
     struct leat_pipeline *pipeline = context;
     struct leased *leased;
@@ -206,6 +244,7 @@ on_drain(void *context, struct leat_lease_key key, int64_t deadline_us)
     if (!is_unknown && !leased->is_draining) {
         leased->is_draining = true;
         leased->draining = leased->count;
+        set_drain_at(leased, call_deadline_us);
         tell(pipeline, leased, LEAT_MESSAGE_DRAIN, deadline_us);
     }
     leat_mutex_unlock(&pipeline->lock);
@@ -223,6 +262,7 @@ on_resume(void *context, struct leat_lease_key key)
     leased = find_leased(pipeline, key);
     if (leased != NULL && leased->is_draining) {
         leased->is_draining = false;
+        set_drain_at(leased, INT64_MAX);
         tell(pipeline, leased, LEAT_MESSAGE_RESUME, 0);
     }
     leat_mutex_unlock(&pipeline->lock);
@@ -236,10 +276,27 @@ on_lost(void *context, struct leat_lease_key key, enum leat_lease_loss loss)
 
     leat_mutex_lock(&pipeline->lock);
     leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++)
+        leased->consumers[i]->is_let_go = true;
     if (leased != NULL)
         tell(pipeline, leased, LEAT_MESSAGE_LOST, 0);
     remove_leased(pipeline, key);
     leat_mutex_unlock(&pipeline->lock);
+}
+
+static bool
+is_calling(void *context, struct leat_lease_key key)
+{
+    struct leat_pipeline *pipeline = context;
+    const struct leased *leased;
+    bool is_calling = false;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++)
+        is_calling = is_calling || leased->consumers[i]->calling_since_us != 0;
+    leat_mutex_unlock(&pipeline->lock);
+    return is_calling;
 }
 
 static void
@@ -256,6 +313,7 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
     return (struct leat_lease_events){.context = pipeline,
                                       .acquired = on_acquired,
                                       .drain = on_drain,
+                                      .is_calling = is_calling,
                                       .resume = on_resume,
                                       .lost = on_lost,
                                       .incarnation = on_incarnation};
@@ -300,6 +358,10 @@ leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consume
     for (size_t i = 0; i < pipeline->consumer_count; i++) {
         if (pipeline->consumers[i] == consumer)
             pipeline->consumers[i--] = pipeline->consumers[--pipeline->consumer_count];
+    }
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        if (pipeline->consumers[i]->predecessor == consumer && !pipeline->consumers[i]->is_let_go)
+            take_or_wait(pipeline, pipeline->consumers[i]);
     }
     leat_condition_broadcast(&pipeline->gone);
     leat_mutex_unlock(&pipeline->lock);
@@ -527,8 +589,10 @@ lose_all(struct leat_pipeline *pipeline)
     int64_t deadline_us = leat_clock_monotonic_us() + 15 * LEAT_SECOND_US;
 
     leat_mutex_lock(&pipeline->lock);
-    for (size_t i = 0; i < pipeline->consumer_count; i++)
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        pipeline->consumers[i]->is_let_go = true;
         leat_consumer_post(pipeline->consumers[i], leat_message_new(LEAT_MESSAGE_LOST, 0));
+    }
     while (pipeline->consumer_count > 0 && leat_clock_monotonic_us() < deadline_us)
         leat_condition_wait_until(&pipeline->gone, &pipeline->lock, deadline_us);
     leat_map_release(&pipeline->leased, free_leased);

@@ -84,6 +84,7 @@ struct leat_message {
     bool is_end;                        /* FLUSHED: SHARD_END was committed */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
+    bool is_waiting; /* ACQUIRED, RESUME: for its predecessor, whose leaving makes it take */
 };
 
 struct leat_message *leat_message_new(enum leat_message_kind kind, uint64_t generation);
@@ -168,6 +169,12 @@ struct leat_consumer {
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
     _Atomic bool is_target_told;
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
+    _Atomic int64_t
+        drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
+    _Atomic int64_t calling_since_us; /* monotonic: the plugin is in a call; 0: it is not */
+    _Atomic bool is_let_go;           /* the lease is gone: nothing more of it counts */
+    const struct leat_consumer
+        *predecessor; /* of the same shard, still in a call; the registry's lock guards it */
 
     /* The worker thread's. */
     int64_t lease_counter, incarnation;
