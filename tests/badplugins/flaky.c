@@ -1,9 +1,11 @@
 /*
  * A processor that does on demand what processors should not: options name the devices whose records it chokes on. A record is
- * "<device> <number>"; each gets a row, which counts how often it was written.
+ * "<device> <number>"; each gets a row, which counts how often it was written. It aborts when it is called twice at once for a shard.
  */
 #include <leat/processor.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,6 +14,9 @@ static const struct leat_option options[] = {
     {"fail", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the record fails by name"},
     {"stop", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "LEAT_STOP"},
     {"crash", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the process is killed"},
+    {"hang", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0,
+     "the call waits while the file hang_while exists"},
+    {"hang_while", LEAT_OPTION_TEXT, 0, "", NULL, 0, 0, "the file"},
     {"unavailable", LEAT_OPTION_TEXT, 0, "", NULL, 0, 0, "LEAT_UNAVAILABLE while this file exists"},
     LEAT_END,
 };
@@ -45,8 +50,19 @@ is_listed(const struct leat_options *given, const char *option, struct leat_slic
     return 0;
 }
 
+/* Until the file is gone; the host says at the deadline that the call will not count, which it does not care about. */
+static void
+hang(const struct leat_options *given)
+{
+    const char *file = (const char *)leat_option_get(given, "hang_while")->text.data;
+
+    while (*file != '\0' && access(file, F_OK) == 0)
+        usleep(10000);
+}
+
 static enum leat_verdict
-process(void *state, const struct leat_batch *batch, struct leat_out *out, struct leat_error *err)
+process_all(void *state, const struct leat_batch *batch, struct leat_out *out,
+            struct leat_error *err)
 {
     const struct leat_options *given = state;
     const char *file = (const char *)leat_option_get(given, "unavailable")->text.data;
@@ -66,6 +82,8 @@ process(void *state, const struct leat_batch *batch, struct leat_out *out, struc
             size++;
         device = leat_slice_make(text, size);
         snprintf(number, sizeof number, "%.*s", (int)(record->data.size - size), text + size);
+        if (is_listed(given, "hang", device))
+            hang(given);
         if (is_listed(given, "crash", device))
             raise(SIGKILL);
         if (is_listed(given, "stop", device)) {
@@ -83,6 +101,29 @@ process(void *state, const struct leat_batch *batch, struct leat_out *out, struc
                       leat_int64(strtoll(text, NULL, 10)), leat_int64(1));
     }
     return LEAT_DONE;
+}
+
+/* Shards are numbered from 0. */
+static _Atomic int calls[64];
+
+static enum leat_verdict
+process(void *state, const struct leat_batch *batch, struct leat_out *out, struct leat_error *err)
+{
+    struct leat_slice shard = batch->shard->shard;
+    char number[8] = "";
+    size_t digits = shard.size < 4 ? shard.size : 4;
+    enum leat_verdict verdict;
+    unsigned i;
+
+    memcpy(number, shard.data + shard.size - digits, digits);
+    i = (unsigned)strtoul(number, NULL, 10) % 64;
+    if (atomic_fetch_add(&calls[i], 1) != 0) {
+        fputs("two calls at once for one shard\n", stderr);
+        abort();
+    }
+    verdict = process_all(state, batch, out, err);
+    atomic_fetch_sub(&calls[i], 1);
+    return verdict;
 }
 
 LEAT_PROCESSOR(.name = "flaky", .version = "1", .summary = "chokes on demand", .options = options,
