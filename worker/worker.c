@@ -75,6 +75,16 @@ trouble(void *context, const struct leat_error *err)
 }
 
 static void
+unserved(void *context, const struct leat_error *which)
+{
+    if (which != NULL)
+        leat_log_event(LEAT_LOG_WARNING, "a processor waits: no worker runs it", "error",
+                       which->text, NULL);
+    else
+        leat_log_event(LEAT_LOG_INFO, "all processors of the shards held here run here", NULL);
+}
+
+static void
 letters_trouble(void *context, const struct leat_error *err)
 {
     if (err != NULL)
@@ -166,6 +176,7 @@ try_start(struct running *running, const struct leat_config *config, struct leat
 {
     struct leat_parts_events events = {.notice = notice,
                                        .trouble = trouble,
+                                       .unserved = unserved,
                                        .letters_trouble = letters_trouble,
                                        .context = running};
     int status = leat_parts_open(&running->parts, config, &events, err);

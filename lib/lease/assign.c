@@ -61,6 +61,26 @@ emptiest(const struct assigning *a)
     return best;
 }
 
+/* Of those with room who lack least of its processors. NOBODY, too, when all of them lack all. */
+static size_t
+fittest(const struct assigning *a, const struct leat_lease *lease)
+{
+    unsigned least = LEAT_LACKS_ALL;
+    size_t best = NOBODY;
+
+    for (size_t w = 0; w < a->worker_count; w++) {
+        unsigned lacks = leat_lacks(&a->workers[w], lease);
+
+        if (!has_room(&a->seats[w]) || lacks == LEAT_LACKS_ALL || lacks > least)
+            continue;
+        if (best == NOBODY || lacks < least ||
+            fullness(&a->seats[w], 1) < fullness(&a->seats[best], 1))
+            best = w;
+        least = lacks;
+    }
+    return best;
+}
+
 static size_t
 fullest(const struct assigning *a)
 {
@@ -106,14 +126,15 @@ count_holders(struct assigning *a)
 static size_t
 preferred(const struct assigning *a, const struct leat_lease *lease)
 {
-    size_t best = emptiest(a), wish = find_worker(a, lease->next_owner);
+    size_t best = fittest(a, lease), wish = find_worker(a, lease->next_owner);
 
     for (size_t w = 0; wish == NOBODY && lease->last_worker_id.size > 0 && w < a->worker_count;
          w++) {
         if (leat_slice_equals(a->workers[w].worker_id, lease->last_worker_id))
             wish = w;
     }
-    if (wish == NOBODY || best == NOBODY || !has_room(&a->seats[wish]))
+    if (wish == NOBODY || best == NOBODY || !has_room(&a->seats[wish]) ||
+        leat_lacks(&a->workers[wish], lease) > leat_lacks(&a->workers[best], lease))
         return best;
     return fullness(&a->seats[wish], 1) <= fullness(&a->seats[best], 1) + 1 / a->seats[wish].weight
                ? wish
@@ -130,18 +151,44 @@ assign_unowned(struct assigning *a)
             continue;
         to = preferred(a, &a->leases[i]);
         if (to == NOBODY)
-            return;
+            continue;
         move(a, LEAT_MOVE_ASSIGN, i, to);
     }
 }
 
-/* A lease of this worker that is not moved in this pass and not on its way already. */
-static size_t
-movable(const struct assigning *a, size_t from)
+/* Not moved in this pass and not on its way already. */
+static bool
+is_movable(const struct assigning *a, size_t lease)
+{
+    return a->holder[lease] != NOBODY && a->leases[lease].next_owner == 0 &&
+           a->leases[lease].lease_owner == a->workers[a->holder[lease]].incarnation;
+}
+
+/* What its owner lacks makes no progress while somebody is there who lacks less. */
+static void
+give_to_fitter(struct assigning *a)
 {
     for (size_t i = 0; i < a->lease_count; i++) {
-        if (a->holder[i] == from && a->leases[i].next_owner == 0 &&
-            a->leases[i].lease_owner == a->workers[from].incarnation)
+        size_t to;
+
+        if (!is_movable(a, i) || leat_lacks(&a->workers[a->holder[i]], &a->leases[i]) == 0)
+            continue;
+        to = fittest(a, &a->leases[i]);
+        if (to != NOBODY && leat_lacks(&a->workers[to], &a->leases[i]) <
+                                leat_lacks(&a->workers[a->holder[i]], &a->leases[i]))
+            move(a, LEAT_MOVE_HANDOFF, i, to);
+    }
+}
+
+/* A lease of this worker that the other one may have. */
+static size_t
+movable(const struct assigning *a, size_t from, size_t to)
+{
+    for (size_t i = 0; i < a->lease_count; i++) {
+        if (a->holder[i] == from && is_movable(a, i) &&
+            leat_lacks(&a->workers[to], &a->leases[i]) != LEAT_LACKS_ALL &&
+            leat_lacks(&a->workers[to], &a->leases[i]) <=
+                leat_lacks(&a->workers[from], &a->leases[i]))
             return i;
     }
     return NOBODY;
@@ -158,7 +205,7 @@ balance(struct assigning *a)
         /* A move must make the two more alike; a leaving worker is emptied in any case. */
         if (a->seats[from].is_open && fullness(&a->seats[to], 1) >= fullness(&a->seats[from], 0))
             return;
-        lease = movable(a, from);
+        lease = movable(a, from, to);
         if (lease == NOBODY)
             return;
         move(a, LEAT_MOVE_HANDOFF, lease, to);
@@ -198,6 +245,7 @@ leat_assign(const struct leat_lease *leases, size_t lease_count, const struct le
     count_holders(&a);
     cancel_orphans(&a);
     assign_unowned(&a);
+    give_to_fitter(&a);
     balance(&a);
     free(a.seats);
     free(a.holder);

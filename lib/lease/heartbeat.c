@@ -74,6 +74,7 @@ int
 leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                         int64_t session_key, struct leat_error *err)
 {
+    LEAT_AUTO_BUF runs = LEAT_BUF_INIT;
     struct leat_registration registration = {
         .incarnation = leat_random_identity(),
         .session_key = session_key,
@@ -84,7 +85,11 @@ leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_conne
         .max_leases = manager->options.max_leases,
     };
     int64_t sent_us = leat_clock_boot_us();
-    int status = leat_rows_register(connection, &manager->rows, &registration, err);
+    int status;
+
+    leat_manager_runs(manager, &runs);
+    registration.runs = leat_buf_text(&runs);
+    status = leat_rows_register(connection, &manager->rows, &registration, err);
 
     if (status != 0)
         return status;

@@ -79,6 +79,10 @@ struct leat_lease_manager {
     /* The manager thread's. */
     struct leat_pg_connection *connection;
     struct leat_map held;
+    struct leat_processor_rows processors; /* all of the application, as last read */
+    enum leat_processor_state *states;     /* of options.processors, as the pipeline was told */
+    int64_t unserved_since_us;
+    bool is_unserved_told;
     struct leat_worker_rows workers;
     struct leat_lease_rows leases;
     struct leat_beginnings beginnings; /* of all streams; read while one is missing */
@@ -131,6 +135,16 @@ int64_t leat_manager_end_drains(struct leat_lease_manager *manager, int64_t now_
 int leat_manager_release_drained(struct leat_lease_manager *manager, struct leat_error *err);
 /* SIGTERM was asked for: begins it, and says when all is drained. */
 int leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err);
+
+/* processors.c: the registered processors. */
+/* What this worker runs, as leat.workers.runs. Any thread. */
+void leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out);
+/* The operator's word on each, told to the pipeline where it is another one; before leases are read. */
+int leat_manager_read_processors(struct leat_lease_manager *manager, struct leat_error *err);
+/* Leases held here whose stream has active processors that this worker does not run. */
+void leat_manager_look_for_unserved(struct leat_lease_manager *manager, int64_t now_us);
+/* Part of a pass: streams that nobody gives a processor any more, leases that nobody needs any more. */
+int leat_manager_settle_processors(struct leat_lease_manager *manager, struct leat_error *err);
 
 /* requests.c */
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);

@@ -24,6 +24,7 @@ struct leat_lease {
     struct leat_slice parents[LEAT_SHARD_PARENTS];
     size_t parent_count;
     struct leat_slice starting_hash_key, ending_hash_key;
+    size_t stream; /* its stream's place in every worker's `lacks`; set for the plan alone */
 };
 
 enum leat_worker_state { LEAT_WORKER_ALIVE = 0, LEAT_WORKER_LEAVING = 1, LEAT_WORKER_DEAD = 2 };
@@ -35,6 +36,21 @@ struct leat_worker {
     double weight;       /* 1 */
     uint32_t max_leases; /* 0: no limit */
     struct leat_slice build;
+    /* By leat_lease.stream: how many of the stream's active processors this worker does not run. NULL: he runs all. */
+    const unsigned char *lacks;
 };
+
+/*
+ * Workers of several configurations run side by side. A lease belongs to a worker who lacks least: while one is there who
+ * lacks nothing, nobody else should hold it, since what its owner lacks makes no progress; without him those go on who are
+ * known. Who lacks all of them can do nothing with it.
+ */
+#define LEAT_LACKS_ALL 255
+
+static inline unsigned
+leat_lacks(const struct leat_worker *worker, const struct leat_lease *lease)
+{
+    return worker->lacks != NULL ? worker->lacks[lease->stream] : 0;
+}
 
 #endif

@@ -77,6 +77,8 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_worker_rows_init(&manager->workers);
     leat_lease_rows_init(&manager->leases);
     leat_beginnings_init(&manager->beginnings);
+    leat_processor_rows_init(&manager->processors);
+    manager->states = LEAT_NEW_ARRAY(enum leat_processor_state, options->processor_count);
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
     manager->read_version = manager->pass_version = -1;
@@ -122,7 +124,10 @@ read_if_moved(struct leat_lease_manager *manager, int64_t now_us, struct leat_er
 
     if (version == manager->read_version && version != -1 && now_us < manager->read_at_us + READ_US)
         return 0;
-    status = leat_manager_read(manager, err);
+    /* States first: a lease that is acquired finds its processors paused when they are. */
+    status = leat_manager_read_processors(manager, err);
+    if (status == 0)
+        status = leat_manager_read(manager, err);
     if (status == 0) {
         manager->read_version = version;
         manager->read_at_us = now_us;
@@ -189,6 +194,8 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
     if (status == 0)
         status = count_leases(manager, now_us, err);
     if (status == 0)
+        leat_manager_look_for_unserved(manager, now_us);
+    if (status == 0)
         status = leave_status;
     leave_status = leat_manager_leave(manager, err);
     return status != 0 ? status : leave_status;
@@ -234,6 +241,17 @@ manager_main(void *context)
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 static int
+register_processors(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++)
+        status = leat_rows_processor(manager->connection, &manager->rows,
+                                     &manager->options.processors[i], err);
+    return status;
+}
+
+static int
 check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
 {
     int64_t deadline_us = leat_clock_monotonic_us() + manager->options.expiry_us + LEAT_SECOND_US;
@@ -241,9 +259,8 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
 
     if (status == 0)
         status = leat_rows_application(manager->connection, &manager->rows, err);
-    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++)
-        status = leat_rows_processor(manager->connection, &manager->rows,
-                                     &manager->options.processors[i], err);
+    if (status == 0)
+        status = register_processors(manager, err);
     if (status != 0)
         return status;
     /* An id that is in use may be a worker that died a moment ago: one lease time is waited for it. */
@@ -255,7 +272,8 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
                                   leat_clock_monotonic_us() + ROUND_US);
         leat_mutex_unlock(&manager->lock);
     }
-    return status;
+    /* Again: while no living worker gave a processor its streams, a pass may have taken them away. */
+    return status == 0 ? register_processors(manager, err) : status;
 }
 
 int
@@ -337,6 +355,8 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_worker_rows_release(&manager->workers);
     leat_lease_rows_release(&manager->leases);
     leat_beginnings_release(&manager->beginnings);
+    leat_processor_rows_release(&manager->processors);
+    free(manager->states);
     free(manager->seen);
     free(manager->seen_at_us);
     if (manager->heartbeat_waker.fd >= 0)

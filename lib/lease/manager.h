@@ -37,6 +37,13 @@ enum leat_lease_loss {
     LEAT_LOSS_GONE = 2    /* the row or the stream is gone */
 };
 
+/* leat.processors.state: the operator's word. */
+enum leat_processor_state {
+    LEAT_PROCESSOR_ACTIVE = 0,
+    LEAT_PROCESSOR_PAUSED = 1, /* reads nothing, keeps its place: shards' ends wait for it */
+    LEAT_PROCESSOR_RETIRED = 2 /* nobody waits for it any more */
+};
+
 struct leat_lease_events {
     void *context;
     /* Ours now (or its counter was raised: called again with the new counter). */
@@ -56,6 +63,10 @@ struct leat_lease_events {
     /* Something lasts that keeps leases from working, or this worker was declared dead (NULL: it is over); from any of
        its threads, each of which tells its own. May be NULL. */
     void (*trouble)(void *context, const struct leat_error *err);
+    /* The state of one of this worker's processors is another one; before any lease is acquired under it. May be NULL. */
+    void (*processor)(void *context, const char *name, enum leat_processor_state state);
+    /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */
+    void (*unserved)(void *context, const struct leat_error *which);
 };
 
 /* A processor of the configuration, as registered in leat.processors. */
@@ -132,6 +143,8 @@ bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);
 
 struct leat_lease_counts {
     uint64_t owned, total, unowned, workers_alive;
+    uint64_t
+        unserved; /* of the owned: active processors of theirs wait, which this worker does not run */
     uint64_t acquired, lost, handoffs, passes, deaths_judged, heartbeats, heartbeat_failures;
     int64_t last_heartbeat_us; /* monotonic */
 };

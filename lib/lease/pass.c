@@ -138,6 +138,9 @@ plan(struct leat_lease_manager *manager, struct leat_error *err)
 
     if (status == 0)
         status = leat_rows_leases(manager->connection, &manager->rows, 0, &manager->leases, err);
+    if (status == 0)
+        status = leat_rows_lacking(manager->connection, &manager->rows, &manager->leases,
+                                   &manager->workers, err);
     if (status != 0)
         return status;
     workers = LEAT_NEW_ARRAY(struct leat_worker, manager->workers.count);
@@ -170,7 +173,9 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
     leat_mutex_lock(&manager->lock);
     manager->counts.passes++;
     leat_mutex_unlock(&manager->lock);
-    status = plan(manager, err);
+    status = leat_manager_settle_processors(manager, err);
+    if (status == 0)
+        status = plan(manager, err);
     if (status == 0) {
         manager->pass_version = version;
         manager->pass_read_at_us = now_us;

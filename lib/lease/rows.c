@@ -120,17 +120,18 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
     static const char sql[] =
         "INSERT INTO leat.workers AS workers (application, worker_id, incarnation, state, "
         "heartbeat_at, expires_at, session_key, "
-        "host, pid, build, weight, max_leases) "
+        "host, pid, build, weight, max_leases, runs) "
         "VALUES ($1, $2, $3, 'alive', clock_timestamp(), clock_timestamp() + $4 * interval '1 us', "
         "nullif($5, 0), "
-        "$6, $7, $8, $9::float8, $10) "
+        "$6, $7, $8, $9::float8, $10, $11::jsonb) "
         "ON CONFLICT (application, worker_id) DO UPDATE SET incarnation = excluded.incarnation, "
         "state = 'alive', "
         "heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at, session_key = "
         "excluded.session_key, "
         "host = excluded.host, pid = excluded.pid, build = excluded.build, weight = "
         "excluded.weight, "
-        "max_leases = excluded.max_leases, started_at = clock_timestamp(), died_at = NULL "
+        "max_leases = excluded.max_leases, runs = excluded.runs, stuck = NULL, started_at = "
+        "clock_timestamp(), died_at = NULL "
         "WHERE workers.state = 'dead' OR workers.expires_at < clock_timestamp() "
         "OR pg_try_advisory_xact_lock_shared(workers.session_key) RETURNING 1";
     struct leat_pg_parameters parameters;
@@ -149,6 +150,7 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
     leat_pg_add_text(&parameters, registration->build);
     leat_pg_add_text(&parameters, weight);
     leat_pg_add_int8(&parameters, registration->max_leases);
+    leat_pg_add_text(&parameters, registration->runs);
     status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
     if (status != 0)
         return status;
@@ -288,57 +290,6 @@ leat_rows_application(struct leat_pg_connection *connection,
         connection,
         "INSERT INTO leat.applications (application) VALUES ($1) ON CONFLICT DO NOTHING",
         &parameters, NULL, err);
-}
-
-static int
-check_target(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
-             const struct leat_lease_processor *processor, struct leat_error *err)
-{
-    size_t rows = 0;
-    int status = leat_rows_run(connection,
-                               "SELECT 1 FROM leat.processors WHERE application = $1 AND processor "
-                               "= $2 AND target_id <> $3 "
-                               "AND $4::text[] IS NOT DISTINCT FROM $4::text[]",
-                               parameters, &rows, err);
-
-    if (status != 0 || rows == 0)
-        return status;
-    return leat_error_set(err, LEAT_E_CONFLICT,
-                          "processor \"%s\" has committed to another target: its progress is "
-                          "there; give it a new name to "
-                          "begin anew",
-                          processor->name);
-}
-
-int
-leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                    const struct leat_lease_processor *processor, struct leat_error *err)
-{
-    static const char sql[] =
-        "INSERT INTO leat.processors AS p (application, processor, target_id, streams) VALUES ($1, "
-        "$2, $3, $4) "
-        "ON CONFLICT (application, processor) DO UPDATE SET streams = excluded.streams "
-        "WHERE p.streams IS DISTINCT FROM excluded.streams";
-    struct leat_pg_parameters parameters;
-    struct leat_buf streams;
-    int status;
-
-    leat_buf_init(&streams, SIZE_MAX);
-    leat_pg_array_begin(&streams, LEAT_PG_TEXT, processor->stream_count);
-    for (size_t i = 0; i < processor->stream_count; i++)
-        leat_pg_array_bytes(&streams, leat_slice_from(processor->stream_names[i]));
-    leat_rows_begin(&parameters, context);
-    leat_pg_add_text(&parameters, processor->name);
-    leat_pg_add_text(&parameters, processor->target_id);
-    if (processor->stream_count > 0)
-        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &streams);
-    else
-        leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
-    status = check_target(connection, &parameters, processor, err);
-    if (status == 0)
-        status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
-    leat_buf_release(&streams);
-    return status;
 }
 
 int

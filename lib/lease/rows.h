@@ -23,6 +23,7 @@ struct leat_registration {
     int pid;
     double weight;
     uint32_t max_leases;
+    const char *runs; /* JSON, as leat.workers.runs */
 };
 /* CONFLICT: the id is alive elsewhere; err says where. */
 int leat_rows_register(struct leat_pg_connection *connection,
@@ -108,9 +109,6 @@ int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_ro
 /* ---- application, processors, streams -------------------------------------------------------- */
 int leat_rows_application(struct leat_pg_connection *connection,
                           const struct leat_rows_context *context, struct leat_error *err);
-int leat_rows_processor(struct leat_pg_connection *connection,
-                        const struct leat_rows_context *context,
-                        const struct leat_lease_processor *processor, struct leat_error *err);
 /* The stream's row, if it is not there yet. */
 int leat_rows_stream(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      const struct leat_source_facts *facts, struct leat_error *err);
@@ -118,6 +116,45 @@ int leat_rows_stream(struct leat_pg_connection *connection, const struct leat_ro
 int leat_rows_count(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     uint64_t *ret_all, uint64_t *ret_ended, uint64_t *ret_unowned,
                     struct leat_error *err);
+
+/* ---- registered processors (rows_processors.c) -------------------------------------------------- */
+
+/* Refused by name: retired, or committed to another target. Its streams are added to those that are there. */
+int leat_rows_processor(struct leat_pg_connection *connection,
+                        const struct leat_rows_context *context,
+                        const struct leat_lease_processor *processor, struct leat_error *err);
+
+struct leat_processor_row {
+    const char *name;
+    enum leat_processor_state state;
+    const struct leat_slice *streams; /* names */
+    size_t stream_count;
+    bool is_of_all; /* all streams */
+};
+struct leat_processor_rows {
+    struct leat_arena arena;
+    struct leat_processor_row *rows;
+    size_t count;
+};
+void leat_processor_rows_init(struct leat_processor_rows *rows);
+void leat_processor_rows_release(struct leat_processor_rows *rows);
+/* All of the application. */
+int leat_rows_processors(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, struct leat_processor_rows *rows,
+                         struct leat_error *err);
+/* What this worker runs is another thing now: moves the version. */
+int leat_rows_runs(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   int64_t incarnation, const char *runs, struct leat_error *err);
+/* For a plan: sets the leases' stream and the workers' lacks; these live as long as the workers' rows. */
+int leat_rows_lacking(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, struct leat_lease_rows *leases,
+                      struct leat_worker_rows *workers, struct leat_error *err);
+/* Streams of a processor that no living worker gives it any more are taken from it. */
+int leat_rows_forget_streams(struct leat_pg_connection *connection,
+                             const struct leat_rows_context *context, struct leat_error *err);
+/* Leases that wait for nobody any more: whom they waited for was retired, or does not read that stream any more. */
+int leat_rows_end_unneeded(struct leat_pg_connection *connection,
+                           const struct leat_rows_context *context, struct leat_error *err);
 
 /* ---- where processors begin (rows_start.c) ----------------------------------------------------- */
 

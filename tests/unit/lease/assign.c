@@ -182,6 +182,45 @@ START_TEST(test_a_leaving_worker_is_emptied)
 }
 END_TEST
 
+/* Workers of several configurations: a lease is where least is lacking, and never where all is. */
+START_TEST(test_a_lease_goes_to_who_lacks_least)
+{
+    enum { STREAMS = 4 };
+    static const unsigned char lacking[] = {0, 0, 1, 2, LEAT_LACKS_ALL};
+    struct leat_random random;
+
+    leat_random_seed(&random, (uint64_t)_i + 1);
+    for (size_t round = 0; round < test_rounds(200); round++) {
+        unsigned char lacks[WORKERS][STREAMS], least[STREAMS];
+        struct fleet fleet;
+
+        generate(&fleet, &random);
+        memset(least, LEAT_LACKS_ALL, sizeof least);
+        for (size_t w = 0; w < fleet.worker_count; w++) {
+            for (size_t s = 0; s < STREAMS; s++) {
+                lacks[w][s] = lacking[leat_random_below(&random, sizeof lacking)];
+                if (fleet.workers[w].state == LEAT_WORKER_ALIVE && lacks[w][s] < least[s])
+                    least[s] = lacks[w][s];
+            }
+            fleet.workers[w].lacks = lacks[w];
+        }
+        for (size_t i = 0; i < fleet.lease_count; i++)
+            fleet.leases[i].stream = leat_random_below(&random, STREAMS);
+        for (int pass = 0; pass < 4; pass++)
+            apply(&fleet);
+        for (size_t i = 0; i < fleet.lease_count; i++) {
+            const struct leat_lease *lease = &fleet.leases[i];
+            size_t owner = (size_t)lease->lease_owner - 1;
+
+            if (least[lease->stream] == LEAT_LACKS_ALL)
+                continue;
+            ck_assert_uint_lt(owner, fleet.worker_count);
+            ck_assert_uint_eq(lacks[owner][lease->stream], least[lease->stream]);
+        }
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -196,6 +235,7 @@ main(void)
     tcase_add_test(tests, test_weights_and_limits_are_kept);
     tcase_add_test(tests, test_who_had_it_last_gets_it_back);
     tcase_add_test(tests, test_a_leaving_worker_is_emptied);
+    tcase_add_loop_test(tests, test_a_lease_goes_to_who_lacks_least, 0, 20);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

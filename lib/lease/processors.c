@@ -1,0 +1,180 @@
+/*
+ * Registered processors, as this worker sees them: what it runs, said to the others; the operator's word on each (active, paused,
+ * retired), read when the version moved and told to the pipeline; and whom it keeps waiting, since another configuration has
+ * processors that it does not know. The manager thread's, but for leat_manager_runs.
+ *
+ * Stories. (1) A processor is paused while this worker takes leases: states are read before leases, by one thread, so a lease
+ * that is acquired finds the state of its version or a newer one. (2) A worker registers under a new incarnation: what it runs is
+ * part of that statement, so nobody sees it alive and does not know what it runs.
+ */
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "lease/inside.h"
+
+/* ---- what it runs -------------------------------------------------------------------------------- */
+
+void
+leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out)
+{
+    const struct leat_lease_options *options = &manager->options;
+    struct leat_json json;
+
+    leat_json_begin(&json, out);
+    leat_json_object(&json, NULL);
+    leat_json_object(&json, "streams");
+    for (size_t i = 0; i < options->stream_count; i++)
+        leat_json_bool(&json, options->streams[i].source->facts.name, true);
+    leat_json_object_end(&json);
+    leat_json_object(&json, "processors");
+    for (size_t p = 0; p < options->processor_count; p++) {
+        const struct leat_lease_processor *processor = &options->processors[p];
+
+        if (processor->stream_count == 0) {
+            leat_json_null(&json, processor->name);
+            continue;
+        }
+        leat_json_object(&json, processor->name);
+        for (size_t i = 0; i < processor->stream_count; i++)
+            leat_json_bool(&json, processor->stream_names[i], true);
+        leat_json_object_end(&json);
+    }
+    leat_json_object_end(&json);
+    leat_json_object_end(&json);
+}
+
+/* ---- the operator's word ------------------------------------------------------------------------- */
+
+static const struct leat_processor_row *
+find_row(const struct leat_lease_manager *manager, const char *name)
+{
+    for (size_t i = 0; i < manager->processors.count; i++) {
+        if (strcmp(manager->processors.rows[i].name, name) == 0)
+            return &manager->processors.rows[i];
+    }
+    return NULL;
+}
+
+static void
+tell_states(struct leat_lease_manager *manager)
+{
+    const struct leat_lease_options *options = &manager->options;
+
+    for (size_t i = 0; i < options->processor_count; i++) {
+        const struct leat_processor_row *row = find_row(manager, options->processors[i].name);
+        /* A row that somebody removed is nobody's word: as it was. */
+        enum leat_processor_state state = row != NULL ? row->state : manager->states[i];
+
+        if (state == manager->states[i])
+            continue;
+        manager->states[i] = state;
+        if (options->events.processor != NULL)
+            options->events.processor(options->events.context, options->processors[i].name, state);
+    }
+}
+
+int
+leat_manager_read_processors(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int status =
+        leat_rows_processors(manager->connection, &manager->rows, &manager->processors, err);
+
+    if (status == 0)
+        tell_states(manager);
+    return status;
+}
+
+/* ---- whom it keeps waiting ----------------------------------------------------------------------- */
+
+static bool
+is_run_here(const struct leat_lease_manager *manager, const char *name,
+            const struct leat_source *source)
+{
+    for (size_t i = 0; i < manager->options.processor_count; i++) {
+        if (strcmp(manager->options.processors[i].name, name) == 0)
+            return leat_manager_takes(&manager->options.processors[i], source);
+    }
+    return false;
+}
+
+static bool
+reads(const struct leat_processor_row *row, const struct leat_source *source)
+{
+    for (size_t i = 0; i < row->stream_count; i++) {
+        if (leat_slice_is(row->streams[i], source->facts.name))
+            return true;
+    }
+    return row->is_of_all;
+}
+
+/* NULL: none. */
+static const char *
+first_unserved(const struct leat_lease_manager *manager, const struct leat_source *source)
+{
+    for (size_t i = 0; i < manager->processors.count; i++) {
+        const struct leat_processor_row *row = &manager->processors.rows[i];
+
+        if (row->state == LEAT_PROCESSOR_ACTIVE && reads(row, source) &&
+            !is_run_here(manager, row->name, source))
+            return row->name;
+    }
+    return NULL;
+}
+
+static void
+tell_unserved(struct leat_lease_manager *manager, uint64_t count, const char *name)
+{
+    const struct leat_lease_events *events = &manager->options.events;
+    struct leat_error which;
+
+    if (events->unserved == NULL || manager->is_unserved_told == (count > 0))
+        return;
+    manager->is_unserved_told = count > 0;
+    if (count > 0)
+        leat_error_set(&which, LEAT_E_CONFLICT,
+                       "processor \"%s\" is active, this worker does not run it, and nobody who "
+                       "does has room for the lease: its shards wait here; start a worker that "
+                       "runs it, or `leat processors pause` or `retire` it",
+                       name);
+    events->unserved(events->context, count > 0 ? &which : NULL);
+}
+
+/* Told only when it has lasted: while leases are handed to those who know all, it is nobody's business. */
+void
+leat_manager_look_for_unserved(struct leat_lease_manager *manager, int64_t now_us)
+{
+    struct leat_map_entry *entry;
+    const char *name = NULL;
+    uint64_t count = 0;
+    size_t position = 0;
+
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        const struct leat_held_lease *held = entry->value;
+        const char *unserved = held->is_draining ? NULL : first_unserved(manager, held->source);
+
+        count += unserved != NULL;
+        name = unserved != NULL ? unserved : name;
+    }
+    leat_mutex_lock(&manager->lock);
+    manager->counts.unserved = count;
+    leat_mutex_unlock(&manager->lock);
+    if (count == 0)
+        manager->unserved_since_us = 0;
+    else if (manager->unserved_since_us == 0)
+        manager->unserved_since_us = now_us;
+    if (count == 0 || now_us - manager->unserved_since_us > 2 * manager->options.force_after_us)
+        tell_unserved(manager, count, name);
+}
+
+/* ---- the pass's part ------------------------------------------------------------------------------ */
+
+int
+leat_manager_settle_processors(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int status = leat_rows_forget_streams(manager->connection, &manager->rows, err);
+
+    if (status == 0)
+        status = leat_rows_end_unneeded(manager->connection, &manager->rows, err);
+    return status;
+}

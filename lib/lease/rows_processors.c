@@ -1,0 +1,335 @@
+/*
+ * Statements about the registered processors and about who runs them.
+ *
+ * Stories it survives. (1) A rolling deploy changes a processor's streams: old workers register one list, new ones another, in any
+ * order and again and again. A start only adds (union); what no living worker gives the processor any more is taken away by a
+ * pass, from what living workers publish. So the list does not flap, and it shrinks when the last old worker has gone.
+ * (2) A new processor is registered while the last known one ends a shard: that one's statement asks the rows of its own
+ * snapshot; the new processor's sync, which comes after, makes the lease active again (rows_start.c).
+ * (3) A processor is retired while leases wait for it alone: they end here, behind the lock on their streams' rows, so that
+ * no sync makes one of them active for a new processor in between.
+ */
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/memory.h"
+#include "lease/rows_inside.h"
+#include "postgres/array.h"
+
+/* ---- registration ------------------------------------------------------------------------------ */
+
+static int
+refuse(const struct leat_lease_processor *processor, bool is_retired, struct leat_error *err)
+{
+    if (is_retired)
+        return leat_error_set(err, LEAT_E_CONFLICT,
+                              "processor \"%s\" is retired: nobody waits for it any more; take it "
+                              "out of the configuration, give it a new name to begin anew, or "
+                              "bring it back with `leat processors resume %s`",
+                              processor->name, processor->name);
+    return leat_error_set(err, LEAT_E_CONFLICT,
+                          "processor \"%s\" has committed to another target: its progress is "
+                          "there; give it a new name to begin anew",
+                          processor->name);
+}
+
+/* $4 is not asked. */
+static int
+check(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
+      const struct leat_lease_processor *processor, struct leat_error *err)
+{
+    PGresult *result;
+    int status =
+        leat_pg_execute(connection,
+                        "SELECT state = 'retired' FROM leat.processors WHERE application = $1 AND "
+                        "processor = $2 AND (target_id <> $3 OR state = 'retired') "
+                        "AND $4::text[] IS NOT DISTINCT FROM $4::text[]",
+                        parameters, &result, err);
+
+    if (status != 0)
+        return status;
+    if (PQntuples(result) > 0)
+        status = refuse(processor, PQgetvalue(result, 0, 0)[0] != 0, err);
+    PQclear(result);
+    return status;
+}
+
+int
+leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    const struct leat_lease_processor *processor, struct leat_error *err)
+{
+    /* NULL is all streams: whoever says so, for all of them. Sorted, as leat_rows_forget_streams has it. */
+    static const char sql[] =
+        "INSERT INTO leat.processors AS p (application, processor, target_id, streams) SELECT $1, "
+        "$2, $3, (SELECT array_agg(DISTINCT u ORDER BY u) FROM unnest($4::text[]) u) "
+        "ON CONFLICT (application, processor) DO UPDATE SET streams = (SELECT array_agg(DISTINCT u "
+        "ORDER BY u) FROM unnest(p.streams || excluded.streams) u WHERE p.streams IS NOT NULL AND "
+        "excluded.streams IS NOT NULL) "
+        "WHERE p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT p.streams @> "
+        "excluded.streams)";
+    struct leat_pg_parameters parameters;
+    struct leat_buf streams;
+    int status;
+
+    leat_buf_init(&streams, SIZE_MAX);
+    leat_pg_array_begin(&streams, LEAT_PG_TEXT, processor->stream_count);
+    for (size_t i = 0; i < processor->stream_count; i++)
+        leat_pg_array_bytes(&streams, leat_slice_from(processor->stream_names[i]));
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, processor->name);
+    leat_pg_add_text(&parameters, processor->target_id);
+    if (processor->stream_count > 0)
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &streams);
+    else
+        leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
+    status = check(connection, &parameters, processor, err);
+    if (status == 0)
+        status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    leat_buf_release(&streams);
+    return status;
+}
+
+int
+leat_rows_runs(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+               int64_t incarnation, const char *runs, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, context->worker_id);
+    leat_pg_add_int8(&parameters, incarnation);
+    leat_pg_add_text(&parameters, runs);
+    return leat_rows_change(connection, context,
+                            "UPDATE leat.workers SET runs = $4::jsonb WHERE application = $1 AND "
+                            "worker_id = $2 AND incarnation = $3 AND runs IS DISTINCT FROM "
+                            "$4::jsonb",
+                            &parameters, NULL, err);
+}
+
+/* ---- what is registered ------------------------------------------------------------------------- */
+
+void
+leat_processor_rows_init(struct leat_processor_rows *rows)
+{
+    *rows = (struct leat_processor_rows){0};
+    leat_arena_init(&rows->arena);
+}
+
+void
+leat_processor_rows_release(struct leat_processor_rows *rows)
+{
+    leat_arena_release(&rows->arena);
+}
+
+/* Names, one a line. */
+static void
+split_names(struct leat_arena *arena, struct leat_slice text, struct leat_processor_row *row)
+{
+    struct leat_slice *names;
+    size_t count = text.size > 0, begin = 0;
+
+    for (size_t i = 0; i < text.size; i++)
+        count += text.data[i] == '\n';
+    names = leat_arena_alloc_zero(arena, count + 1, sizeof *names);
+    for (size_t i = 0; i <= text.size && count > 0; i++) {
+        if (i < text.size && text.data[i] != '\n')
+            continue;
+        names[row->stream_count++] = leat_slice_make(text.data + begin, i - begin);
+        begin = i + 1;
+    }
+    row->streams = names;
+}
+
+static enum leat_processor_state
+state_from(const char *text)
+{
+    return strcmp(text, "paused") == 0    ? LEAT_PROCESSOR_PAUSED
+           : strcmp(text, "retired") == 0 ? LEAT_PROCESSOR_RETIRED
+                                          : LEAT_PROCESSOR_ACTIVE;
+}
+
+int
+leat_rows_processors(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     struct leat_processor_rows *rows, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT processor, state, array_to_string(streams, E'\\n') FROM "
+                             "leat.processors WHERE application = $1 ORDER BY processor",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_arena_reset(&rows->arena);
+    rows->count = (size_t)PQntuples(result);
+    rows->rows = leat_arena_alloc_zero(&rows->arena, rows->count + 1, sizeof *rows->rows);
+    for (size_t i = 0; i < rows->count; i++) {
+        struct leat_processor_row *row = &rows->rows[i];
+
+        row->name = (const char *)leat_rows_text(&rows->arena, result, (int)i, 0).data;
+        row->state = state_from(PQgetvalue(result, (int)i, 1));
+        row->is_of_all = PQgetisnull(result, (int)i, 2) != 0;
+        if (!row->is_of_all)
+            split_names(&rows->arena, leat_rows_text(&rows->arena, result, (int)i, 2), row);
+    }
+    PQclear(result);
+    return 0;
+}
+
+/* ---- who lacks what ------------------------------------------------------------------------------ */
+
+/* Leases come ordered by stream. Returns how many streams there are; their places go into the map, + 1. */
+static size_t
+number_streams(struct leat_lease_rows *leases, struct leat_map *places)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < leases->count; i++) {
+        struct leat_lease *lease = &leases->leases[i];
+
+        if (i == 0 || !leat_slice_equals(lease->key.stream_id, leases->leases[i - 1].key.stream_id))
+            leat_map_put(places, lease->key.stream_id, (void *)(uintptr_t)++count);
+        lease->stream = count - 1;
+    }
+    return count;
+}
+
+static int
+give_to_workers(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                struct leat_map *kinds, struct leat_worker_rows *workers, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT incarnation, min(incarnation) OVER (PARTITION BY runs) FROM "
+                             "leat.workers WHERE application = $1 AND state <> 'dead' AND runs IS "
+                             "NOT NULL ORDER BY incarnation",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    /* Both are ordered by incarnation; one that came in between is taken to run all until the next plan. */
+    for (size_t w = 0, row = 0; w < workers->count; w++) {
+        struct leat_worker *worker = &workers->rows[w].worker;
+
+        while (row < (size_t)PQntuples(result) &&
+               leat_pg_int8(PQgetvalue(result, (int)row, 0)) < worker->incarnation)
+            row++;
+        if (row < (size_t)PQntuples(result) &&
+            leat_pg_int8(PQgetvalue(result, (int)row, 0)) == worker->incarnation)
+            worker->lacks =
+                leat_map_get(kinds, leat_slice_make(PQgetvalue(result, (int)row, 1), 8));
+    }
+    PQclear(result);
+    return 0;
+}
+
+/* One row for each kind of worker and stream: what the kind's workers lack there. */
+static void
+add_lacks(const PGresult *result, size_t stream_count, const struct leat_map *places,
+          struct leat_map *kinds, struct leat_arena *arena)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct leat_slice kind = leat_slice_make(PQgetvalue(result, row, 0), 8);
+        struct leat_slice stream_id =
+            leat_slice_make(PQgetvalue(result, row, 1), (size_t)PQgetlength(result, row, 1));
+        size_t place = (size_t)(uintptr_t)leat_map_get(places, stream_id);
+        int64_t lacking = leat_pg_int8(PQgetvalue(result, row, 2));
+        unsigned char *lacks = leat_map_get(kinds, kind);
+
+        if (place == 0)
+            continue; /* a stream without leases */
+        if (lacks == NULL) {
+            lacks = leat_arena_alloc_zero(arena, stream_count, 1);
+            leat_map_put(kinds, kind, lacks);
+        }
+        lacks[place - 1] = lacking == leat_pg_int8(PQgetvalue(result, row, 3)) ? LEAT_LACKS_ALL
+                           : lacking < LEAT_LACKS_ALL - 1 ? (unsigned char)lacking
+                                                          : LEAT_LACKS_ALL - 1;
+    }
+}
+
+int
+leat_rows_lacking(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                  struct leat_lease_rows *leases, struct leat_worker_rows *workers,
+                  struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    struct leat_map places, kinds;
+    PGresult *result;
+    size_t stream_count;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT kind, stream_id, count(*), min(of_active) FROM leat.lacking "
+                             "WHERE application = $1 GROUP BY kind, stream_id",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_map_init(&places);
+    leat_map_init(&kinds);
+    stream_count = number_streams(leases, &places);
+    add_lacks(result, stream_count, &places, &kinds, &workers->arena);
+    if (kinds.count > 0)
+        status = give_to_workers(connection, context, &kinds, workers, err);
+    PQclear(result);
+    leat_map_release(&places, NULL);
+    leat_map_release(&kinds, NULL);
+    return status;
+}
+
+/* ---- what is not needed any more ------------------------------------------------------------------ */
+
+int
+leat_rows_forget_streams(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, struct leat_error *err)
+{
+    /* A worker of an older build does not say what it runs: then nothing is taken away. One that nobody runs stays as it is. */
+    static const char sql[] =
+        "WITH kinds AS MATERIALIZED (SELECT DISTINCT runs -> 'processors' AS processors FROM "
+        "leat.workers WHERE application = $1 AND state <> 'dead'), "
+        "given AS (SELECT e.key AS processor, bool_or(e.value = 'null') AS is_all, "
+        "array_agg(DISTINCT s.name ORDER BY s.name) FILTER (WHERE s.name IS NOT NULL) AS streams "
+        "FROM kinds CROSS JOIN LATERAL jsonb_each(kinds.processors) e LEFT JOIN LATERAL "
+        "jsonb_object_keys(CASE WHEN jsonb_typeof(e.value) = 'object' THEN e.value ELSE '{}' END) "
+        "AS s (name) ON true GROUP BY e.key) "
+        "UPDATE leat.processors p SET streams = CASE WHEN given.is_all THEN NULL ELSE "
+        "given.streams END FROM given WHERE p.application = $1 AND p.processor = given.processor "
+        "AND p.streams IS DISTINCT FROM CASE WHEN given.is_all THEN NULL ELSE given.streams END "
+        "AND NOT EXISTS (SELECT FROM kinds WHERE processors IS NULL)";
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    return leat_rows_change(connection, context, sql, &parameters, NULL, err);
+}
+
+int
+leat_rows_end_unneeded(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context, struct leat_error *err)
+{
+    static const char sql[] =
+        "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, "
+        "handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE l.application = $1 AND "
+        "l.state = 'active' AND l.ended_by <> '{}' AND NOT EXISTS (SELECT FROM leat.processors p "
+        "WHERE " LEAT_IS_OF_STREAM " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED
+        ") RETURNING 1";
+    struct leat_pg_parameters parameters;
+    size_t rows = 0;
+    int status = leat_pg_script(connection, "BEGIN", err);
+
+    leat_rows_begin(&parameters, context);
+    if (status == 0)
+        status = leat_rows_run(connection,
+                               "SELECT 1 FROM leat.streams WHERE application = $1 ORDER BY "
+                               "stream_id FOR SHARE",
+                               &parameters, NULL, err);
+    if (status == 0)
+        status = leat_rows_run(connection, sql, &parameters, &rows, err);
+    return leat_rows_finish(connection, context, status, rows > 0, err);
+}
