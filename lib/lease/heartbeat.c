@@ -25,7 +25,8 @@ struct beating {
     struct leat_random random;
     int64_t session_key, next_us;
     unsigned failures;
-    bool is_told; /* of the outage */
+    bool is_told;         /* of the outage */
+    bool is_drained_told; /* that an operator drains this worker */
 };
 
 static int
@@ -83,6 +84,7 @@ leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_conne
         .pid = (int)getpid(),
         .weight = manager->options.weight > 0 ? manager->options.weight : 1,
         .max_leases = manager->options.max_leases,
+        .is_return = manager->incarnation != 0,
     };
     int64_t sent_us = leat_clock_boot_us();
     int status;
@@ -176,27 +178,44 @@ come_back(struct beating *beating, struct leat_error *err)
                : leat_heartbeat_register(manager, beating->connection, beating->session_key, err);
 }
 
+static void
+note_drained(struct beating *beating, bool is_drained)
+{
+    struct leat_error why;
+
+    if (is_drained)
+        leat_error_set(&why, LEAT_E_CANCELLED,
+                       "an operator drains worker \"%s\" (leat workers drain): it hands its leases "
+                       "over and gets none until it is started again, or leat workers drain %s "
+                       "--undo",
+                       beating->manager->worker_id, beating->manager->worker_id);
+    if (!beating->manager->is_leaving)
+        leat_manager_trouble(beating->manager, &beating->is_drained_told, is_drained ? &why : NULL);
+}
+
 static int
 renew(struct beating *beating, int64_t session_key, struct leat_error *err)
 {
     struct leat_lease_manager *manager = beating->manager;
-    int64_t sent_us = leat_clock_boot_us(), version = manager->version;
-    bool is_dead = false;
+    int64_t sent_us = leat_clock_boot_us();
+    struct leat_heartbeat_answer answer = {.version = manager->version};
     int status;
 
     LEAT_POINT("lease.heartbeat");
     status = leat_rows_heartbeat(beating->connection, &manager->rows, manager->incarnation,
-                                 session_key, &is_dead, &version, err);
+                                 session_key, &answer, err);
     if (status != 0)
         return status;
-    if (is_dead)
+    if (answer.is_dead)
         return come_back(beating, err);
     manager->valid_until_us = sent_us + manager->options.expiry_us * 9 / 10;
     note_health(manager, true);
-    if (version != manager->version) {
-        manager->version = version;
-        leat_manager_wake(manager);
-    }
+    note_drained(beating, answer.is_drained);
+    if (answer.version == manager->version && answer.report_wanted_us == manager->report_wanted_us)
+        return 0;
+    manager->version = answer.version;
+    manager->report_wanted_us = answer.report_wanted_us;
+    leat_manager_wake(manager);
     return 0;
 }
 
@@ -239,6 +258,10 @@ listen(struct beating *beating)
     }
     while ((notify = PQnotifies(beating->connection->conn)) != NULL) {
         is_ours = is_ours || strcmp(notify->extra, beating->manager->application) == 0;
+        /* Somebody looks: what he asks comes with the renewal. */
+        if (notify->extra[0] == '?' &&
+            strcmp(notify->extra + 1, beating->manager->application) == 0)
+            beating->next_us = 0;
         PQfreemem(notify);
     }
     if (is_ours)

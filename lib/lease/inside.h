@@ -71,6 +71,7 @@ struct leat_lease_manager {
     struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
     _Atomic bool is_stopping, is_leaving;
     _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
+    _Atomic int64_t report_wanted_us;                     /* as the last renewal told */
     _Atomic bool all_ended, has_synced;
     struct leat_waker heartbeat_waker;
     struct leat_pg_connection *session; /* made by start, then the heartbeat thread's */
@@ -89,6 +90,7 @@ struct leat_lease_manager {
     struct leat_worker_row *seen;      /* heartbeats as first seen, by worker */
     int64_t *seen_at_us;
     size_t seen_count, seen_capacity;
+    int64_t reported_us, trim_at_us;
     int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
         counted_at_us;
     struct leat_random random;
@@ -113,6 +115,10 @@ void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
 /* pass.c: the manager thread. 0, or the connection failed. */
 int leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
 int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
+
+/* told.c: the manager thread: the answer to somebody who looks, and a bounded history. */
+int leat_manager_tell(struct leat_lease_manager *manager, struct leat_error *err);
+int leat_manager_trim(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
 
 /* held.c: the manager thread: what we own against what the rows say. */
 int leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err);

@@ -196,6 +196,8 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
     if (status == 0)
         leat_manager_look_for_unserved(manager, now_us);
     if (status == 0)
+        status = leat_manager_tell(manager, err);
+    if (status == 0)
         status = leave_status;
     leave_status = leat_manager_leave(manager, err);
     return status != 0 ? status : leave_status;

@@ -67,6 +67,8 @@ struct leat_lease_events {
     void (*processor)(void *context, const char *name, enum leat_processor_state state);
     /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */
     void (*unserved)(void *context, const struct leat_error *which);
+    /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
+    void (*report)(void *context, struct leat_buf *out);
 };
 
 /* A processor of the configuration, as registered in leat.processors. */

@@ -167,6 +167,8 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
     int status = leat_rows_force(manager->connection, &manager->rows,
                                  manager->options.force_after_us, &forced, err);
 
+    if (status == 0)
+        status = leat_manager_trim(manager, now_us, err);
     if (status != 0 || (version == manager->pass_version &&
                         now_us < manager->pass_read_at_us + READ_US && forced == 0))
         return status;

@@ -125,7 +125,9 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
         "nullif($5, 0), "
         "$6, $7, $8, $9::float8, $10, $11::jsonb) "
         "ON CONFLICT (application, worker_id) DO UPDATE SET incarnation = excluded.incarnation, "
-        "state = 'alive', "
+        "state = CASE WHEN $12 = 1 AND workers.drained_at IS NOT NULL THEN 'leaving' ELSE 'alive' "
+        "END, "
+        "drained_at = CASE WHEN $12 = 1 THEN workers.drained_at END, "
         "heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at, session_key = "
         "excluded.session_key, "
         "host = excluded.host, pid = excluded.pid, build = excluded.build, weight = "
@@ -151,6 +153,7 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
     leat_pg_add_text(&parameters, weight);
     leat_pg_add_int8(&parameters, registration->max_leases);
     leat_pg_add_text(&parameters, registration->runs);
+    leat_pg_add_int8(&parameters, registration->is_return);
     status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
     if (status != 0)
         return status;
@@ -159,8 +162,8 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
 
 int
 leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                    int64_t incarnation, int64_t session_key, bool *ret_is_dead,
-                    int64_t *ret_version, struct leat_error *err)
+                    int64_t incarnation, int64_t session_key,
+                    struct leat_heartbeat_answer *ret_answer, struct leat_error *err)
 {
     static const char sql[] =
         "UPDATE leat.workers w SET heartbeat_at = clock_timestamp(), "
@@ -168,7 +171,8 @@ leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_row
         "THEN w.session_key ELSE $5 END "
         "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
         "RETURNING (SELECT assignment_version FROM leat.applications a WHERE a.application = "
-        "w.application)";
+        "w.application), drained_at IS NOT NULL, (SELECT (extract(epoch FROM report_wanted_at) * "
+        "1000000)::int8 FROM leat.applications a WHERE a.application = w.application)";
     struct leat_pg_parameters parameters;
     PGresult *result;
     int status;
@@ -181,11 +185,35 @@ leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_row
     status = leat_pg_execute(connection, sql, &parameters, &result, err);
     if (status != 0)
         return status;
-    *ret_is_dead = PQntuples(result) == 0;
-    if (!*ret_is_dead && !PQgetisnull(result, 0, 0))
-        *ret_version = leat_pg_int8(PQgetvalue(result, 0, 0));
+    ret_answer->is_dead = PQntuples(result) == 0;
+    if (!ret_answer->is_dead) {
+        if (!PQgetisnull(result, 0, 0))
+            ret_answer->version = leat_pg_int8(PQgetvalue(result, 0, 0));
+        ret_answer->is_drained = PQgetvalue(result, 0, 1)[0] != 0;
+        ret_answer->report_wanted_us =
+            PQgetisnull(result, 0, 2) ? 0 : leat_pg_int8(PQgetvalue(result, 0, 2));
+    }
     PQclear(result);
     return 0;
+}
+
+int
+leat_rows_report(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                 int64_t incarnation, struct leat_slice report, struct leat_error *err)
+{
+    static const char sql[] =
+        "INSERT INTO leat.reports (application, worker_id, incarnation, reported_at, report) "
+        "SELECT application, worker_id, incarnation, clock_timestamp(), $4::json FROM leat.workers "
+        "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 ON CONFLICT (application, "
+        "worker_id) DO UPDATE SET incarnation = excluded.incarnation, reported_at = "
+        "excluded.reported_at, report = excluded.report";
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, context->worker_id);
+    leat_pg_add_int8(&parameters, incarnation);
+    leat_pg_add_slice(&parameters, report);
+    return leat_rows_run(connection, sql, &parameters, NULL, err);
 }
 
 void

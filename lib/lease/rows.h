@@ -24,16 +24,28 @@ struct leat_registration {
     double weight;
     uint32_t max_leases;
     const char *runs; /* JSON, as leat.workers.runs */
+    bool
+        is_return; /* of a process that was declared dead: what an operator said of it still counts */
 };
 /* CONFLICT: the id is alive elsewhere; err says where. */
 int leat_rows_register(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context,
                        const struct leat_registration *registration, struct leat_error *err);
-/* *ret_is_dead: this incarnation was declared dead. session_key: 0: as it is. more than five: a row's key and what it is compared with. */
+/* What a renewal tells. */
+struct leat_heartbeat_answer {
+    bool is_dead;             /* this incarnation was declared dead; then nothing else is told */
+    bool is_drained;          /* an operator wants it to hold no leases */
+    int64_t version;          /* assignment_version */
+    int64_t report_wanted_us; /* when somebody asked last, an opaque number; 0: nobody did */
+};
+/* session_key: 0: as it is. more than five: a row's key and what it is compared with. */
 int leat_rows_heartbeat(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context, int64_t incarnation,
-                        int64_t session_key, bool *ret_is_dead, int64_t *ret_version,
+                        int64_t session_key, struct leat_heartbeat_answer *ret_answer,
                         struct leat_error *err);
+/* What this worker knows of its shards (JSON), unless it is not this incarnation any more. */
+int leat_rows_report(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     int64_t incarnation, struct leat_slice report, struct leat_error *err);
 
 struct leat_worker_row {
     struct leat_worker worker;
@@ -105,6 +117,10 @@ int leat_rows_processor_ended(struct leat_pg_connection *connection,
                               const char *processor, bool *ret_is_ended, struct leat_error *err);
 int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      struct leat_lease_key key, struct leat_error *err);
+/* The oldest moves beyond what is kept, at most a step of them; *ret_more: there may be others. */
+int leat_rows_trim_moves(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, bool *ret_more,
+                         struct leat_error *err);
 
 /* ---- application, processors, streams -------------------------------------------------------- */
 int leat_rows_application(struct leat_pg_connection *connection,

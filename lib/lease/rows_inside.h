@@ -33,4 +33,28 @@ int leat_rows_finish(struct leat_pg_connection *connection, const struct leat_ro
     "b.processor = p.processor AND b.stream_id = l.stream_id AND b.shard = l.shard AND "           \
     "b.is_passed)"
 
+/*
+ * History: an UPDATE of leat.leases l tells its moves in leat.lease_moves, in the same statement. As a CTE "moved" it returns
+ * LEAT_MOVED_ROW; LEAT_TELL writes those rows of it that `which` names. why: an SQL expression over from_worker and to_worker.
+ * LEAT_BEFORE reads by the statement's snapshot: the row as it was.
+ */
+#define LEAT_BEFORE(what)                                                                          \
+    "(SELECT " what " FROM leat.leases o WHERE o.application = l.application AND o.stream_id = "   \
+    "l.stream_id AND o.shard = l.shard)"
+#define LEAT_WORKER_OF(row)                                                                        \
+    "CASE WHEN " row ".lease_owner IS NOT NULL THEN coalesce(" row ".last_worker_id, '#' || " row  \
+    ".lease_owner) END"
+#define LEAT_MOVED_ROW                                                                             \
+    "l.application, l.stream_id, l.shard, l.state, l.lease_counter, " LEAT_WORKER_OF(              \
+        "l") " AS to_worker, " LEAT_BEFORE(LEAT_WORKER_OF("o")) " AS from_worker, " LEAT_BEFORE("o.lease_counter") " AS counter_before"
+#define LEAT_TELL(why, which)                                                                      \
+    "told AS (INSERT INTO leat.lease_moves (application, stream_id, shard, from_worker, "          \
+    "to_worker, lease_counter, why) SELECT application, stream_id, shard, from_worker, "           \
+    "to_worker, lease_counter, " why " FROM moved WHERE " which " ORDER BY stream_id, shard) "
+/* A whole statement: a row for each move. */
+#define LEAT_TOLD(update, why)                                                                     \
+    "WITH moved AS (" update " RETURNING " LEAT_MOVED_ROW "), " LEAT_TELL(why, "true") "SELECT 1 " \
+                                                                                       "FROM "     \
+                                                                                       "moved"
+
 #endif

@@ -177,10 +177,12 @@ release_moves(struct bound_moves *bound)
     "AND l.lease_counter = m.counter AND coalesce(l.lease_owner, 0) = m.seen"
 
 static const char *const move_sql[] = {
-    [LEAT_MOVE_ASSIGN] = "UPDATE leat.leases l SET lease_owner = m.new, next_owner = NULL, "
-                         "handoff_at = NULL, last_worker_id = m.new_id, "
-                         "lease_counter = l.lease_counter + 1 FROM " MOVES " WHERE " MOVES_KEY
-                         " AND NOT " IS_NOT_DEAD("l.lease_owner") " AND " IS_ALIVE("m.new"),
+    [LEAT_MOVE_ASSIGN] =
+        LEAT_TOLD("UPDATE leat.leases l SET lease_owner = m.new, next_owner = NULL, "
+                  "handoff_at = NULL, last_worker_id = m.new_id, "
+                  "lease_counter = l.lease_counter + 1 FROM " MOVES " WHERE " MOVES_KEY
+                  " AND NOT " IS_NOT_DEAD("l.lease_owner") " AND " IS_ALIVE("m.new"),
+                  "CASE WHEN from_worker IS NULL THEN 'assigned' ELSE 'dead owner' END"),
     [LEAT_MOVE_HANDOFF] =
         "UPDATE leat.leases l SET next_owner = m.new, handoff_at = clock_timestamp() FROM " MOVES
         " WHERE " MOVES_KEY " AND l.next_owner IS NULL AND " IS_ALIVE("m.new"),
@@ -219,7 +221,7 @@ int
 leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                 int64_t force_after_us, size_t *ret_moved, struct leat_error *err)
 {
-    static const char sql[] =
+    static const char sql[] = LEAT_TOLD(
         "UPDATE leat.leases l SET lease_owner = l.next_owner, next_owner = NULL, handoff_at = "
         "NULL, "
         "lease_counter = l.lease_counter + 1, last_worker_id = (SELECT w.worker_id FROM "
@@ -227,7 +229,8 @@ leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_co
         "WHERE w.application = l.application AND w.incarnation = l.next_owner) "
         "WHERE l.application = $1 AND l.next_owner IS NOT NULL AND l.handoff_at < "
         "clock_timestamp() - $2 * interval '1 us' "
-        "AND " IS_ALIVE("l.next_owner");
+        "AND " IS_ALIVE("l.next_owner"),
+        "'forced'");
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);
@@ -249,15 +252,17 @@ leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_c
                  const struct leat_lease_key *keys, size_t count, int64_t incarnation,
                  struct leat_error *err)
 {
-    static const char sql[] = "UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
-        "l.next_owner") " THEN l.next_owner END, "
-                        "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w "
-                        "WHERE w.application = l.application AND w.incarnation = l.next_owner "
-                        "AND w.state = 'alive'), l.last_worker_id), next_owner = NULL, "
-                        "handoff_at = NULL, lease_counter = l.lease_counter + 1 "
-                        "FROM unnest($2::text[], $3::text[]) AS k (stream_id, shard) "
-                        "WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
-                        "k.shard AND l.lease_owner = $4";
+    static const char sql[] = LEAT_TOLD(
+        "UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
+            "l.next_owner") " THEN l.next_owner END, "
+                            "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w "
+                            "WHERE w.application = l.application AND w.incarnation = l.next_owner "
+                            "AND w.state = 'alive'), l.last_worker_id), next_owner = NULL, "
+                            "handoff_at = NULL, lease_counter = l.lease_counter + 1 "
+                            "FROM unnest($2::text[], $3::text[]) AS k (stream_id, shard) "
+                            "WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
+                            "k.shard AND l.lease_owner = $4",
+        "CASE WHEN to_worker IS NULL THEN 'released' ELSE 'handed over' END");
     struct leat_buf columns[2];
     struct leat_pg_parameters parameters;
     int status;
@@ -300,13 +305,14 @@ leat_rows_release_all(struct leat_pg_connection *connection,
     static const char sql[] =
         "WITH gone AS (UPDATE leat.workers SET state = 'dead', died_at = clock_timestamp() "
         " WHERE application = $1 AND incarnation = $2 RETURNING 1), "
-        "released AS (UPDATE leat.leases SET lease_owner = NULL, next_owner = NULL, handoff_at = "
-        "NULL, "
-        " lease_counter = lease_counter + 1 WHERE application = $1 AND lease_owner = $2 RETURNING "
-        "1), "
-        "pass AS (UPDATE leat.applications SET pass_by = NULL WHERE application = $1 AND pass_by = "
-        "$2 RETURNING 1) "
-        "SELECT 1 FROM gone";
+        "moved AS (UPDATE leat.leases l SET lease_owner = NULL, next_owner = NULL, handoff_at = "
+        "NULL, lease_counter = lease_counter + 1 WHERE application = $1 AND lease_owner = $2 "
+        "RETURNING " LEAT_MOVED_ROW
+        "), " LEAT_TELL("'released'", "true") ", "
+                                              "pass AS (UPDATE leat.applications SET pass_by = "
+                                              "NULL WHERE application = $1 AND pass_by = "
+                                              "$2 RETURNING 1) "
+                                              "SELECT 1 FROM gone";
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);
@@ -320,8 +326,10 @@ leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_co
                 int64_t *ret_counter, struct leat_error *err)
 {
     static const char sql[] =
-        "UPDATE leat.leases l SET lease_counter = greatest($5 + 1, l.lease_counter) WHERE " KEY
-        " AND l.lease_owner = $4 RETURNING l.lease_counter";
+        "WITH moved AS (UPDATE leat.leases l SET lease_counter = greatest($5 + 1, "
+        "l.lease_counter) WHERE " KEY " AND l.lease_owner = $4 RETURNING " LEAT_MOVED_ROW
+        "), " LEAT_TELL("'raised'", "lease_counter > counter_before") "SELECT lease_counter "
+                                                                      "FROM moved";
     struct leat_pg_parameters parameters;
     PGresult *result;
     int status;
@@ -461,7 +469,8 @@ leat_rows_processor_ended(struct leat_pg_connection *connection,
 {
     /* All registered processors that need the shard, also those that this worker does not know. */
     static const char sql[] =
-        "UPDATE leat.leases l SET ended_by = e.all_of, state = CASE WHEN e.is_all THEN 'ended' "
+        "WITH moved AS (UPDATE leat.leases l SET ended_by = e.all_of, state = CASE WHEN e.is_all "
+        "THEN 'ended' "
         "ELSE l.state END, "
         "lease_owner = CASE WHEN e.is_all THEN NULL ELSE l.lease_owner END, "
         "next_owner = CASE WHEN e.is_all THEN NULL ELSE l.next_owner END, "
@@ -474,7 +483,8 @@ leat_rows_processor_ended(struct leat_pg_connection *connection,
         "  FROM leat.leases l WHERE " KEY " FOR UPDATE) l) e "
         "WHERE l.application = e.application AND l.stream_id = e.stream_id AND l.shard = e.shard "
         "AND l.state = 'active' "
-        "RETURNING l.state = 'ended'";
+        "RETURNING " LEAT_MOVED_ROW
+        "), " LEAT_TELL("'ended'", "state = 'ended'") "SELECT state = 'ended' FROM moved";
     struct leat_pg_parameters parameters;
     PGresult *result;
     bool is_ended = false;
@@ -504,11 +514,36 @@ leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_c
 
     begin_key(&parameters, context, key);
     return leat_rows_change(connection, context,
-                            "UPDATE leat.leases l SET state = 'active', ended_by = '{}', "
-                            "lease_owner = NULL, next_owner = NULL, "
-                            "lease_counter = l.lease_counter + 1 WHERE " KEY
-                            " AND l.state = 'ended'",
+                            LEAT_TOLD("UPDATE leat.leases l SET state = 'active', ended_by = '{}', "
+                                      "lease_owner = NULL, next_owner = NULL, "
+                                      "lease_counter = l.lease_counter + 1 WHERE " KEY
+                                      " AND l.state = 'ended'",
+                                      "'re-opened'"),
                             &parameters, NULL, err);
+}
+
+#define MOVES_KEPT "50000"
+#define MOVES_STEP 2000
+
+int
+leat_rows_trim_moves(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     bool *ret_more, struct leat_error *err)
+{
+    static const char sql[] =
+        "DELETE FROM leat.lease_moves WHERE application = $1 AND move IN (SELECT move FROM "
+        "leat.lease_moves WHERE application = $1 AND (moved_at < clock_timestamp() - interval '7 "
+        "days' OR move <= (SELECT move FROM leat.lease_moves WHERE application = $1 ORDER BY move "
+        "DESC OFFSET " MOVES_KEPT " LIMIT 1)) ORDER BY move LIMIT $2)";
+    struct leat_pg_parameters parameters;
+    size_t deleted = 0;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, MOVES_STEP);
+    status = leat_rows_run(connection, sql, &parameters, &deleted, err);
+    if (status == 0)
+        *ret_more = deleted == MOVES_STEP;
+    return status;
 }
 
 int

@@ -313,12 +313,13 @@ int
 leat_rows_end_unneeded(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context, struct leat_error *err)
 {
-    static const char sql[] =
+    static const char sql[] = LEAT_TOLD(
         "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, "
         "handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE l.application = $1 AND "
         "l.state = 'active' AND l.ended_by <> '{}' AND NOT EXISTS (SELECT FROM leat.processors p "
         "WHERE " LEAT_IS_OF_STREAM " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED
-        ") RETURNING 1";
+        ")",
+        "'ended'");
     struct leat_pg_parameters parameters;
     size_t rows = 0;
     int status = leat_pg_script(connection, "BEGIN", err);

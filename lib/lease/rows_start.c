@@ -131,22 +131,24 @@ leat_rows_meet(struct leat_pg_connection *connection, const struct leat_rows_con
 }
 
 /* Those that ended before a processor came that needs them. */
-static const char reopen_sql[] =
+static const char reopen_sql[] = LEAT_TOLD(
     "UPDATE leat.leases l SET state = 'active', lease_owner = NULL, next_owner = NULL, handoff_at "
     "= NULL, lease_counter = l.lease_counter + 1 "
     "WHERE l.application = $1 AND l.stream_id = $2 AND l.state = 'ended' AND l.shard = ANY ($3) "
     "AND EXISTS (SELECT FROM leat.processors p JOIN leat.starts k ON k.application = p.application "
     "AND k.processor = p.processor AND k.stream_id = l.stream_id WHERE " LEAT_IS_OF_STREAM
-    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ") RETURNING 1";
+    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")",
+    "'re-opened'");
 
 /* Those for which a processor was waited for that does not need them, as is known now, or was retired. $3 is not asked. */
-static const char end_sql[] =
+static const char end_sql[] = LEAT_TOLD(
     "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, handoff_at = "
     "NULL, lease_counter = l.lease_counter + 1 "
     "WHERE l.application = $1 AND l.stream_id = $2 AND l.state = 'active' AND $3::text[] IS NOT "
     "NULL AND EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
     ") AND NOT EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
-    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ") RETURNING 1";
+    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")",
+    "'ended'");
 
 int
 leat_rows_settle(struct leat_pg_connection *connection, const struct leat_rows_context *context,

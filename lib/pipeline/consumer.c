@@ -267,6 +267,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
 {
     /* The feed keeps two, and is told of each that is gone: one dropped here would be a gap. */
     LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
+    consumer->answered_us = leat_clock_monotonic_us();
     consumer->behind_ms = message->chunk->behind_ms;
     leat_consumer_see_answer(consumer, message->chunk);
     if (message->chunk->count == 0 && !message->chunk->is_shard_end)

@@ -15,6 +15,9 @@
 #include "pipeline/scratch.h"
 #include "plugin/loader.h"
 
+/* Longer than between two answers of a shard that is read. */
+#define SILENT_US (3 * LEAT_SECOND_US)
+
 /* A lease that this worker owns, with one consumer for each processor of its stream. */
 struct leased {
     char *stream_id, *shard;
@@ -307,6 +310,12 @@ on_incarnation(void *context, int64_t incarnation)
     pipeline->incarnation = incarnation;
 }
 
+static void
+on_report(void *context, struct leat_buf *out)
+{
+    leat_pipeline_report(context, out);
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -316,6 +325,7 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .is_calling = is_calling,
                                       .resume = on_resume,
                                       .lost = on_lost,
+                                      .report = on_report,
                                       .incarnation = on_incarnation};
 }
 
@@ -429,6 +439,19 @@ state_of(const struct leat_consumer *consumer)
     return consumer->target_trouble == LEAT_TARGET_AWAY ? LEAT_CONSUMER_UNAVAILABLE : state;
 }
 
+/* A shard whose answers do not come, or are not asked for, falls behind by that time, too: as if records came all the while. */
+static int64_t
+behind_ms(const struct leat_consumer *consumer, enum leat_consumer_state state)
+{
+    int64_t silent_us = leat_clock_monotonic_us() - consumer->answered_us;
+
+    if (state == LEAT_CONSUMER_ENDED)
+        return 0;
+    if (consumer->behind_ms < 0 || silent_us < SILENT_US)
+        return consumer->behind_ms;
+    return consumer->behind_ms + silent_us / 1000;
+}
+
 static struct leat_consumer_view
 view_of(struct leat_consumer *consumer)
 {
@@ -441,7 +464,7 @@ view_of(struct leat_consumer *consumer)
         .shard = consumer->shard.shard,
         .state = leat_consumer_state_names[state],
         .reason = state == LEAT_CONSUMER_BLOCKED ? "see the log" : "",
-        .behind_ms = consumer->behind_ms,
+        .behind_ms = behind_ms(consumer, state),
         .records = consumer->record_count,
         .bytes = consumer->byte_count,
         .commits = consumer->commit_count,

@@ -216,6 +216,7 @@ struct leat_consumer {
     bool is_draining, has_let_go;
     int64_t drain_deadline_us;
     struct leat_error blocked;
+    _Atomic int64_t answered_us; /* when the stream said so; monotonic */
     _Atomic int64_t behind_ms;
     _Atomic uint64_t record_count, byte_count, commit_count;
 };
