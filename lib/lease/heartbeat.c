@@ -108,14 +108,12 @@ note_health(struct leat_lease_manager *manager, bool is_well)
     int64_t now_us = leat_clock_monotonic_us();
 
     leat_mutex_lock(&manager->lock);
-    /* A gap of more than half a lease is no health either. */
-    if (!is_well || manager->healthy_since_us == 0 ||
-        now_us - manager->counts.last_heartbeat_us > manager->options.expiry_us / 2)
-        manager->healthy_since_us = is_well ? now_us : 0;
     if (is_well) {
+        leat_health_answered(&manager->health, manager->options.expiry_us, leat_clock_boot_us());
         manager->counts.last_heartbeat_us = now_us;
         manager->counts.heartbeats++;
     } else {
+        leat_health_broke(&manager->health);
         manager->counts.heartbeat_failures++;
     }
     leat_mutex_unlock(&manager->lock);
@@ -146,14 +144,14 @@ say_declared_dead(struct beating *beating)
     int64_t last_us;
 
     leat_mutex_lock(&manager->lock);
-    last_us = manager->counts.last_heartbeat_us;
+    last_us = manager->health.answered_us;
     leat_mutex_unlock(&manager->lock);
     leat_error_set(&why, LEAT_E_FENCED,
                    "worker \"%s\" was declared dead: its last heartbeat was %.1f s ago "
                    "(leases.expiry is %.1f s), so it was frozen, overloaded or cut off from the "
                    "lease database; its shards run elsewhere, nothing that it had not committed "
                    "counts, and it comes back as a new incarnation",
-                   manager->worker_id, (double)(leat_clock_monotonic_us() - last_us) / 1e6,
+                   manager->worker_id, (double)(leat_clock_boot_us() - last_us) / 1e6,
                    (double)manager->options.expiry_us / 1e6);
     beating->is_told = false; /* an outage may have been told before */
     leat_manager_trouble(manager, &beating->is_told, &why);
@@ -167,7 +165,7 @@ come_back(struct beating *beating, struct leat_error *err)
 
     leat_mutex_lock(&manager->lock);
     manager->has_died = true;
-    manager->healthy_since_us = 0;
+    leat_health_broke(&manager->health);
     leat_mutex_unlock(&manager->lock);
     manager->valid_until_us = 0;
     leat_manager_wake(manager);

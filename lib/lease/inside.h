@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "lease/rows.h"
+#include "lease/watch.h"
 
 /* A worker that is frozen inside a transaction holds up the others for no longer than this: its locks go with its session. */
 #define LEAT_LEASE_SETTINGS "-c statement_timeout=5s -c idle_in_transaction_session_timeout=2s"
@@ -66,8 +67,7 @@ struct leat_lease_manager {
     int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
     bool has_said_leaving;        /* the manager thread's: the worker's row says so */
     int64_t leave_alone_until_us; /* the manager thread's: until then all leases go in one update */
-    int64_t healthy_since_us
-        LEAT_FIELD_GUARDED_BY(lock); /* own session unbroken, own heartbeats answered */
+    struct leat_health health LEAT_FIELD_GUARDED_BY(lock);
     struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
     _Atomic bool is_stopping, is_leaving;
     _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
@@ -84,12 +84,10 @@ struct leat_lease_manager {
     enum leat_processor_state *states;     /* of options.processors, as the pipeline was told */
     int64_t unserved_since_us;
     bool is_unserved_told;
-    struct leat_worker_rows workers;
+    struct leat_worker_rows workers, neighbours;
+    struct leat_watch watch;
     struct leat_lease_rows leases;
     struct leat_beginnings beginnings; /* of all streams; read while one is missing */
-    struct leat_worker_row *seen;      /* heartbeats as first seen, by worker */
-    int64_t *seen_at_us;
-    size_t seen_count, seen_capacity;
     int64_t reported_us, trim_at_us;
     int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
         counted_at_us;
@@ -112,8 +110,9 @@ void leat_manager_wake(struct leat_lease_manager *manager);
 void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
                           const struct leat_error *err);
 
-/* pass.c: the manager thread. 0, or the connection failed. */
+/* judge.c: the manager thread. 0, or the connection failed. */
 int leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
+/* pass.c: the same. */
 int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
 
 /* told.c: the manager thread: the answer to somebody who looks, and a bounded history. */

@@ -1,6 +1,6 @@
 /*
  * The lease manager: begin, end, and the manager thread's round (protocol §1, 2; architecture §4). What it does is in
- * heartbeat.c (this worker's life), pass.c (others' deaths, the plan), held.c (what is ours), requests.c (what the
+ * heartbeat.c (this worker's life), judge.c (others' deaths), pass.c (the plan), held.c (what is ours), requests.c (what the
  * pipeline asks) and sync.c (shards).
  */
 #include "lease/manager.h"
@@ -75,6 +75,8 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     manager->requests_end = &manager->requests;
     leat_map_init(&manager->held);
     leat_worker_rows_init(&manager->workers);
+    leat_worker_rows_init(&manager->neighbours);
+    leat_watch_init(&manager->watch);
     leat_lease_rows_init(&manager->leases);
     leat_beginnings_init(&manager->beginnings);
     leat_processor_rows_init(&manager->processors);
@@ -355,12 +357,12 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_pg_close(manager->connection);
     leat_manager_free_held(manager);
     leat_worker_rows_release(&manager->workers);
+    leat_worker_rows_release(&manager->neighbours);
+    leat_watch_release(&manager->watch);
     leat_lease_rows_release(&manager->leases);
     leat_beginnings_release(&manager->beginnings);
     leat_processor_rows_release(&manager->processors);
     free(manager->states);
-    free(manager->seen);
-    free(manager->seen_at_us);
     if (manager->heartbeat_waker.fd >= 0)
         leat_waker_release(&manager->heartbeat_waker);
     leat_condition_release(&manager->condition);

@@ -253,22 +253,21 @@ worker_from(struct leat_arena *arena, const PGresult *result, int row)
     };
 }
 
-int
-leat_rows_workers(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                  struct leat_worker_rows *rows, struct leat_error *err)
-{
-    static const char sql[] =
-        "SELECT worker_id, incarnation, (extract(epoch FROM heartbeat_at) * 1000000)::int8, "
-        "coalesce(session_key, 0), "
-        "expires_at < clock_timestamp(), max_leases::int8, state = 'leaving', (weight * "
-        "1000)::int8 "
-        "FROM leat.workers WHERE application = $1 AND state <> 'dead' ORDER BY incarnation";
-    struct leat_pg_parameters parameters;
-    PGresult *result;
-    int status;
+#define LIVING                                                                                     \
+    "SELECT worker_id, incarnation, (extract(epoch FROM heartbeat_at) * 1000000)::int8, "          \
+    "coalesce(session_key, 0), "                                                                   \
+    "expires_at < clock_timestamp(), max_leases::int8, state = 'leaving', (weight * "              \
+    "1000)::int8 "                                                                                 \
+    "FROM leat.workers WHERE application = $1 AND state <> 'dead'"
 
-    leat_rows_begin(&parameters, context);
-    status = leat_pg_execute(connection, sql, &parameters, &result, err);
+static int
+read_workers(struct leat_pg_connection *connection, const char *sql,
+             const struct leat_pg_parameters *parameters, struct leat_worker_rows *rows,
+             struct leat_error *err)
+{
+    PGresult *result;
+    int status = leat_pg_execute(connection, sql, parameters, &result, err);
+
     if (status != 0)
         return status;
     leat_arena_reset(&rows->arena);
@@ -281,8 +280,39 @@ leat_rows_workers(struct leat_pg_connection *connection, const struct leat_rows_
 }
 
 int
+leat_rows_workers(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                  struct leat_worker_rows *rows, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    return read_workers(connection, LIVING " ORDER BY incarnation", &parameters, rows, err);
+}
+
+/* more than five: a statement, what goes in and what comes out. */
+int
+leat_rows_neighbours(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     const struct leat_slice *ids, size_t count, struct leat_worker_rows *rows,
+                     struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    struct leat_buf array;
+    int status;
+
+    leat_buf_init(&array, SIZE_MAX);
+    leat_pg_array_begin(&array, LEAT_PG_TEXT, count);
+    for (size_t i = 0; i < count; i++)
+        leat_pg_array_bytes(&array, ids[i]);
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &array);
+    status = read_workers(connection, LIVING " AND worker_id = ANY ($2)", &parameters, rows, err);
+    leat_buf_release(&array);
+    return status;
+}
+
+int
 leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                const struct leat_worker_row *row, bool *ret_died, struct leat_error *err)
+                const struct leat_sighting *silent, bool *ret_died, struct leat_error *err)
 {
     /* Every probe is shared: it must not look like an owner to the next prober. */
     static const char sql[] =
@@ -296,9 +326,9 @@ leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_co
     int status;
 
     leat_rows_begin(&parameters, context);
-    leat_pg_add_slice(&parameters, row->worker.worker_id);
-    leat_pg_add_int8(&parameters, row->worker.incarnation);
-    leat_pg_add_int8(&parameters, row->heartbeat_us);
+    leat_pg_add_slice(&parameters, silent->worker_id);
+    leat_pg_add_int8(&parameters, silent->incarnation);
+    leat_pg_add_int8(&parameters, silent->heartbeat_us);
     status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
     if (status == 0)
         *ret_died = rows > 0;

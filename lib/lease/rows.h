@@ -8,6 +8,7 @@
 #include "lease/assign.h"
 #include "lease/beginning.h"
 #include "lease/manager.h"
+#include "lease/watch.h"
 #include "postgres/connection.h"
 
 struct leat_rows_context {
@@ -64,9 +65,13 @@ void leat_worker_rows_release(struct leat_worker_rows *rows);
 int leat_rows_workers(struct leat_pg_connection *connection,
                       const struct leat_rows_context *context, struct leat_worker_rows *rows,
                       struct leat_error *err);
+/* Those of these ids, by primary key: fewer when some are gone. */
+int leat_rows_neighbours(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, const struct leat_slice *ids,
+                         size_t count, struct leat_worker_rows *rows, struct leat_error *err);
 /* Declares it dead if its heartbeat is still the one that was seen and it is expired or its session lock is free. */
 int leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                    const struct leat_worker_row *row, bool *ret_died, struct leat_error *err);
+                    const struct leat_sighting *silent, bool *ret_died, struct leat_error *err);
 
 /* ---- leases ---------------------------------------------------------------------------------- */
 struct leat_lease_rows {
