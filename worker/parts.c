@@ -282,6 +282,7 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
         };
     }
     options.events.trouble = events->trouble;
+    options.events.pooled = events->pooled;
     options.events.unserved = events->unserved;
     parts->leases = leat_lease_manager_new(&options, err);
     if (parts->leases == NULL)

@@ -38,6 +38,7 @@ struct leat_parts_events {
     void (*notice)(void *context, enum leat_log_level level, const char *what,
                    const struct leat_consumer_view *view, const struct leat_error *err);
     void (*trouble)(void *context, const struct leat_error *err);
+    void (*pooled)(void *context);
     void (*unserved)(void *context, const struct leat_error *which);
     void (*letters_trouble)(void *context, const struct leat_error *err); /* see letters.h */
     void *context;

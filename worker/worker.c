@@ -75,6 +75,17 @@ trouble(void *context, const struct leat_error *err)
 }
 
 static void
+pooled(void *context)
+{
+    leat_log_event(
+        LEAT_LOG_WARNING,
+        "a pooler stands before the lease database: no session locks and no LISTEN, so a "
+        "dead worker's shards wait for leases.expiry, and moves for the next heartbeat; "
+        "for takeovers in a second give `database` a direct connection",
+        NULL);
+}
+
+static void
 unserved(void *context, const struct leat_error *which)
 {
     if (which != NULL)
@@ -176,6 +187,7 @@ try_start(struct running *running, const struct leat_config *config, struct leat
 {
     struct leat_parts_events events = {.notice = notice,
                                        .trouble = trouble,
+                                       .pooled = pooled,
                                        .unserved = unserved,
                                        .letters_trouble = letters_trouble,
                                        .context = running};

@@ -39,6 +39,17 @@ take_session_lock(struct leat_pg_connection *connection, int64_t key, struct lea
     return leat_pg_execute(connection, "SELECT pg_advisory_lock($1)", &parameters, NULL, err);
 }
 
+static void
+say_pooled(struct leat_lease_manager *manager)
+{
+    if (manager->has_said_pooled)
+        return;
+    manager->has_said_pooled = true;
+    manager->notify.is_wanted = false; /* who shares our pooler does not hear it */
+    if (manager->options.events.pooled != NULL)
+        manager->options.events.pooled(manager->options.events.context);
+}
+
 int
 leat_heartbeat_connect(struct leat_lease_manager *manager,
                        struct leat_pg_connection **ret_connection, int64_t *ret_session_key,
@@ -48,13 +59,16 @@ leat_heartbeat_connect(struct leat_lease_manager *manager,
                                       .application_name = "leat session",
                                       .settings = LEAT_LEASE_SETTINGS,
                                       .connect_timeout_us = 3 * LEAT_SECOND_US,
-                                      .user_timeout_ms = manager->options.expiry_us / 1000};
+                                      .user_timeout_ms = manager->options.expiry_us / 1000,
+                                      .answer_timeout_us = manager->options.expiry_us};
     struct leat_pg_connection *connection;
     int64_t key = 0;
     int status = leat_pg_connect(&options, &connection, err);
 
     if (status != 0)
         return status;
+    if (connection->is_pooled)
+        say_pooled(manager);
     /* Behind a pooler neither a session's lock nor its LISTEN is ours: expiry alone. */
     if (manager->options.use_session_lock && !connection->is_pooled) {
         key = leat_random_identity();
@@ -222,16 +236,14 @@ beat(struct beating *beating)
 {
     struct leat_lease_manager *manager = beating->manager;
     struct leat_error err = {0};
-    int64_t new_key = 0;
+    bool is_new = beating->connection == NULL;
     int status = 0;
 
-    if (beating->connection == NULL) {
-        status = leat_heartbeat_connect(manager, &beating->connection, &new_key, &err);
-        if (status == 0)
-            beating->session_key = new_key;
-    }
+    /* A lock of a session that is gone would call us dead: the new key, or that there is none, goes with the renewal. */
+    if (is_new)
+        status = leat_heartbeat_connect(manager, &beating->connection, &beating->session_key, &err);
     if (status == 0)
-        status = renew(beating, new_key, &err);
+        status = renew(beating, is_new ? beating->session_key : LEAT_ROWS_SAME_SESSION, &err);
     if (status != 0) {
         lose_connection(beating, &err);
         return;

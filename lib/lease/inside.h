@@ -16,6 +16,8 @@
 #include "lease/rows.h"
 #include "lease/watch.h"
 
+/* To a statement: statement_timeout, and some time for the network. */
+#define LEAT_LEASE_ANSWER_US (8 * LEAT_SECOND_US)
 /* A worker that is frozen inside a transaction holds up the others for no longer than this: its locks go with its session. */
 #define LEAT_LEASE_SETTINGS "-c statement_timeout=5s -c idle_in_transaction_session_timeout=2s"
 
@@ -53,6 +55,7 @@ struct leat_lease_manager {
     struct leat_lease_options options;
     char *database_url, *application, *worker_id;
     struct leat_rows_context rows;
+    struct leat_notify notify;
     char host[128];
 
     struct leat_thread heartbeat_thread, manager_thread, sync_thread;
@@ -76,6 +79,7 @@ struct leat_lease_manager {
     struct leat_waker heartbeat_waker;
     struct leat_pg_connection *session; /* made by start, then the heartbeat thread's */
     int64_t session_key;
+    bool has_said_pooled; /* of who connects the session: start, then the heartbeat thread */
 
     /* The manager thread's. */
     struct leat_pg_connection *connection;

@@ -25,6 +25,7 @@ sighting_from(const struct leat_worker_row *row)
 static void
 count_living(struct leat_lease_manager *manager)
 {
+    manager->notify.workers = manager->watch.count;
     leat_mutex_lock(&manager->lock);
     manager->counts.workers_alive = manager->watch.count;
     leat_mutex_unlock(&manager->lock);

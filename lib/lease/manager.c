@@ -67,7 +67,8 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     manager->application = leat_strdup(options->application);
     make_worker_id(manager);
     manager->rows = (struct leat_rows_context){manager->application, manager->worker_id,
-                                               options->expiry_us, options->use_notify};
+                                               options->expiry_us, &manager->notify};
+    leat_notify_init(&manager->notify, options->use_notify);
     leat_mutex_init(&manager->lock);
     leat_condition_init(&manager->condition);
     leat_condition_init(&manager->drained);
@@ -99,7 +100,8 @@ connect_second(struct leat_lease_manager *manager, struct leat_error *err)
                                       .application_name = "leat manager",
                                       .settings = LEAT_LEASE_SETTINGS " -c lock_timeout=2s",
                                       .connect_timeout_us = 3 * LEAT_SECOND_US,
-                                      .user_timeout_ms = manager->options.expiry_us / 1000};
+                                      .user_timeout_ms = manager->options.expiry_us / 1000,
+                                      .answer_timeout_us = LEAT_LEASE_ANSWER_US};
 
     return leat_pg_connect(&options, &manager->connection, err);
 }
@@ -187,6 +189,8 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
         status = leat_manager_release_drained(manager, err);
     if (status == 0)
         status = leat_manager_judge(manager, now_us, err);
+    if (status == 0)
+        status = leat_rows_notify_owed(manager->connection, &manager->rows, err);
     if (status == 0)
         status = leat_manager_pass(manager, now_us, err);
     if (status == 0)
@@ -361,6 +365,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_watch_release(&manager->watch);
     leat_lease_rows_release(&manager->leases);
     leat_beginnings_release(&manager->beginnings);
+    leat_notify_release(&manager->notify);
     leat_processor_rows_release(&manager->processors);
     free(manager->states);
     if (manager->heartbeat_waker.fd >= 0)

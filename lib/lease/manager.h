@@ -63,6 +63,9 @@ struct leat_lease_events {
     /* Something lasts that keeps leases from working, or this worker was declared dead (NULL: it is over); from any of
        its threads, each of which tells its own. May be NULL. */
     void (*trouble)(void *context, const struct leat_error *err);
+    /* Once: a pooler stands before the lease database, so no session is ours: deaths are seen by expiry alone, and what
+       moved is learnt with the next heartbeat. May be NULL. */
+    void (*pooled)(void *context);
     /* The state of one of this worker's processors is another one; before any lease is acquired under it. May be NULL. */
     void (*processor)(void *context, const char *name, enum leat_processor_state state);
     /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "lease/rows_inside.h"
@@ -47,9 +48,23 @@ leat_rows_moved(struct leat_pg_connection *connection, const struct leat_rows_co
                            "UPDATE leat.applications SET assignment_version = assignment_version + "
                            "1 WHERE application = $1",
                            &parameters, NULL, err);
-    if (status == 0 && context->use_notify)
+    if (status == 0 && context->notify != NULL &&
+        leat_notify_may(context->notify, leat_clock_monotonic_us()))
         status = leat_rows_run(connection, "SELECT pg_notify('leat', $1)", &parameters, NULL, err);
     return status;
+}
+
+int
+leat_rows_notify_owed(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    if (context->notify == NULL ||
+        !leat_notify_may_owed(context->notify, leat_clock_monotonic_us()))
+        return 0;
+    leat_rows_begin(&parameters, context);
+    return leat_rows_run(connection, "SELECT pg_notify('leat', $1)", &parameters, NULL, err);
 }
 
 int
@@ -167,8 +182,8 @@ leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_row
 {
     static const char sql[] =
         "UPDATE leat.workers w SET heartbeat_at = clock_timestamp(), "
-        "expires_at = clock_timestamp() + $4 * interval '1 us', session_key = CASE WHEN $5 = 0 "
-        "THEN w.session_key ELSE $5 END "
+        "expires_at = clock_timestamp() + $4 * interval '1 us', session_key = CASE WHEN $5 = -1 "
+        "THEN w.session_key ELSE nullif($5, 0) END "
         "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
         "RETURNING (SELECT assignment_version FROM leat.applications a WHERE a.application = "
         "w.application), drained_at IS NOT NULL, (SELECT (extract(epoch FROM report_wanted_at) * "

@@ -8,14 +8,18 @@
 #include "lease/assign.h"
 #include "lease/beginning.h"
 #include "lease/manager.h"
+#include "lease/notify.h"
 #include "lease/watch.h"
 #include "postgres/connection.h"
 
 struct leat_rows_context {
     const char *application, *worker_id;
     int64_t expiry_us;
-    bool use_notify;
+    struct leat_notify *notify; /* NULL: none is sent */
 };
+
+/* Of a heartbeat on the session that is known already. */
+#define LEAT_ROWS_SAME_SESSION INT64_C(-1)
 
 /* ---- workers --------------------------------------------------------------------------------- */
 struct leat_registration {
@@ -39,7 +43,7 @@ struct leat_heartbeat_answer {
     int64_t version;          /* assignment_version */
     int64_t report_wanted_us; /* when somebody asked last, an opaque number; 0: nobody did */
 };
-/* session_key: 0: as it is. more than five: a row's key and what it is compared with. */
+/* session_key: LEAT_ROWS_SAME_SESSION: as it is; 0: none. more than five: a row's key and what it is compared with. */
 int leat_rows_heartbeat(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context, int64_t incarnation,
                         int64_t session_key, struct leat_heartbeat_answer *ret_answer,
@@ -47,6 +51,10 @@ int leat_rows_heartbeat(struct leat_pg_connection *connection,
 /* What this worker knows of its shards (JSON), unless it is not this incarnation any more. */
 int leat_rows_report(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      int64_t incarnation, struct leat_slice report, struct leat_error *err);
+
+/* A NOTIFY that was held back, when there is room for it again. */
+int leat_rows_notify_owed(struct leat_pg_connection *connection,
+                          const struct leat_rows_context *context, struct leat_error *err);
 
 struct leat_worker_row {
     struct leat_worker worker;

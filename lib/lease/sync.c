@@ -244,7 +244,8 @@ sync_all(struct leat_lease_manager *manager, struct leat_error *err)
 {
     struct leat_pg_options options = {.url = manager->database_url,
                                       .application_name = "leat sync",
-                                      .settings = LEAT_LEASE_SETTINGS " -c statement_timeout=30s"};
+                                      .settings = LEAT_LEASE_SETTINGS " -c statement_timeout=30s",
+                                      .answer_timeout_us = 40 * LEAT_SECOND_US};
     struct leat_pg_connection *connection;
     int status = leat_pg_connect(&options, &connection, err);
 

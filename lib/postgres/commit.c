@@ -5,6 +5,7 @@
  * number. (2) The connection breaks before the answer: nobody guesses; leat_pg_resolve locks the row, and so waits for
  * the old backend. (3) A statement fails: the server ends the pipeline at the sync, the transaction is rolled back.
  */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "postgres/committer_inside.h"
@@ -271,8 +272,11 @@ send_rows(struct sender *sender, const struct leat_flush_rows *rows, struct leat
 static int
 send_all(struct sender *sender, struct leat_error *err)
 {
+    const char *settings = sender->committer->connection->settings_sql;
     int status = send(sender, "BEGIN", false, err);
 
+    if (status == 0 && settings != NULL)
+        status = send(sender, settings, false, err);
     if (status == 0)
         status = send(sender, "SET CONSTRAINTS ALL IMMEDIATE", false, err);
     if (status == 0)
@@ -288,16 +292,26 @@ send_all(struct sender *sender, struct leat_error *err)
     return status;
 }
 
+/* NULL: it did not come in time, or the connection broke. */
+static PGresult *
+next_answer(struct leat_pg_connection *connection)
+{
+    if (!leat_pg_wait(connection, leat_clock_monotonic_us() + connection->answer_timeout_us))
+        return NULL;
+    return PQgetResult(connection->conn);
+}
+
 /* Reads every answer up to the sync. The first failure counts; *ret_failed is its statement, SIZE_MAX: none. */
 static int
 read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
 {
-    PGconn *conn = sender->committer->connection->conn;
+    struct leat_pg_connection *connection = sender->committer->connection;
+    PGconn *conn = connection->conn;
     int status = 0;
 
     *ret_failed = SIZE_MAX;
     for (size_t statement = 0;; statement++) {
-        PGresult *result = PQgetResult(conn);
+        PGresult *result = next_answer(connection);
         ExecStatusType answer = PQresultStatus(result);
 
         if (result == NULL)
@@ -314,7 +328,7 @@ read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
         PQclear(result);
         while ((result = PQgetResult(conn)) != NULL)
             PQclear(result);
-        if (PQstatus(conn) != CONNECTION_OK)
+        if (leat_pg_is_broken(connection))
             return status != 0 ? status
                                : leat_pg_error(err, NULL, conn, "the answer to a commit was lost");
     }

@@ -3,11 +3,15 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "postgres/committer_inside.h"
 #include "postgres/migrate.h"
 
 /* protocol §4: nothing that a stopped client can hold open for long. */
+/* Longer than any statement may take on the server: it is the network that does not answer. */
+#define ANSWER_US (15 * LEAT_SECOND_US)
+#define USER_TIMEOUT_MS 10000
 #define COMMITTER_SETTINGS                                                                         \
     "-c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=2s"
 
@@ -19,6 +23,10 @@ leat_pg_committer_new(const struct leat_pg_committer_options *options)
     committer->options = *options;
     if (committer->options.connection.settings == NULL)
         committer->options.connection.settings = COMMITTER_SETTINGS;
+    if (committer->options.connection.answer_timeout_us == 0)
+        committer->options.connection.answer_timeout_us = ANSWER_US;
+    if (committer->options.connection.user_timeout_ms == 0)
+        committer->options.connection.user_timeout_ms = USER_TIMEOUT_MS;
     leat_arena_init(&committer->arena);
     return committer;
 }

@@ -15,6 +15,10 @@ struct leat_pg_committer {
 /* Opens the connection when there is none, or a broken one. */
 int leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err);
 
+/* free_row.c: ends the backend of leat that holds this progress row, or makes our own one (pid) wait for it. */
+int leat_pg_free_row(struct leat_pg_committer *committer, const struct leat_progress_key *key,
+                     int pid, struct leat_error *err);
+
 /* Progress keys as arrays: application, processor, tenant, stream_id, shard as $1 … $5. */
 struct leat_pg_keys {
     struct leat_buf columns[5];

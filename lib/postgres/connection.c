@@ -68,14 +68,23 @@ connect_failed(PGconn *conn, bool is_late, struct leat_error *err)
     return LEAT_E_UNAVAILABLE;
 }
 
+/* A server that went without a word is noticed in seconds, not hours; a URL may say otherwise. */
 static PGconn *
-start(const struct leat_pg_options *options)
+start(const struct leat_pg_options *options, bool with_settings)
 {
     char timeout[24];
-    const char *keywords[] = {"dbname",           "application_name", "options",
-                              "tcp_user_timeout", "client_encoding",  NULL};
+    const char *keywords[] = {"keepalives_idle",
+                              "keepalives_interval",
+                              "keepalives_count",
+                              "dbname",
+                              "application_name",
+                              "tcp_user_timeout",
+                              "client_encoding",
+                              with_settings ? "options" : NULL,
+                              NULL};
     const char *values[] = {
-        options->url, options->application_name, options->settings, timeout, "UTF8", NULL};
+        "5", "2", "3", options->url, options->application_name, timeout, "UTF8", options->settings,
+        NULL};
 
     snprintf(timeout, sizeof timeout, "%lld", (long long)options->user_timeout_ms);
     return PQconnectStartParams(keywords, values, 1);
@@ -100,17 +109,32 @@ ignore_notice(void *context, const PGresult *result)
 {
 }
 
-int
-leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection **ret_connection,
-                struct leat_error *err)
+/* "-c a=b -c c=d" as statements that hold for one transaction. */
+static char *
+local_settings(const char *settings)
 {
-    int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
-                                                         : 5 * LEAT_SECOND_US;
-    int64_t deadline_us = leat_clock_monotonic_us() + timeout_us;
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+    while (settings != NULL && (settings = strstr(settings, "-c ")) != NULL) {
+        size_t name, value;
+
+        settings += 3;
+        name = strcspn(settings, "=");
+        value = strcspn(settings + name + 1, " ");
+        leat_buf_printf(&sql, "%sset_config('%.*s', '%.*s', true)",
+                        sql.size == 0 ? "SELECT " : ", ", (int)name, settings, (int)value,
+                        settings + name + 1);
+        settings += name + 1 + value;
+    }
+    return sql.size > 0 ? leat_buf_take(&sql) : NULL;
+}
+
+static int
+open_connection(const struct leat_pg_options *options, bool with_settings, int64_t deadline_us,
+                PGconn **ret_conn, struct leat_error *err)
+{
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-    struct leat_pg_connection *connection;
-    PGconn *conn = start(options);
-    int status;
+    PGconn *conn = start(options, with_settings);
 
     if (conn == NULL)
         leat_out_of_memory(0);
@@ -121,14 +145,46 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
             return connect_failed(conn, state != PGRES_POLLING_FAILED, err);
         state = PQconnectPoll(conn);
     }
+    *ret_conn = conn;
+    return 0;
+}
+
+int
+leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection **ret_connection,
+                struct leat_error *err)
+{
+    int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
+                                                         : 5 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + timeout_us;
+    struct leat_pg_connection *connection;
+    bool has_settings = options->settings != NULL;
+    struct leat_error why;
+    PGconn *conn;
+    int status = open_connection(options, has_settings, deadline_us, &conn, &why);
+
+    /* PgBouncer knows no `options`; what it cannot hand on to a backend it refuses. */
+    if (status != 0 && has_settings && strstr(why.text, "unsupported startup parameter") != NULL) {
+        has_settings = false;
+        status = open_connection(options, false, deadline_us, &conn, &why);
+    }
+    if (status != 0) {
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
     connection = LEAT_NEW(struct leat_pg_connection);
     connection->conn = conn;
+    connection->answer_timeout_us = timeout_us;
     status = detect_pooler(connection, err);
     if (status != 0) {
         leat_pg_close(connection);
         return status;
     }
+    connection->is_pooled = connection->is_pooled || has_settings != (options->settings != NULL);
+    connection->answer_timeout_us = options->answer_timeout_us;
+    if (connection->is_pooled)
+        connection->settings_sql = local_settings(options->settings);
     *ret_connection = connection;
     return 0;
 }
@@ -139,13 +195,14 @@ leat_pg_close(struct leat_pg_connection *connection)
     if (connection == NULL)
         return;
     PQfinish(connection->conn);
+    free(connection->settings_sql);
     free(connection);
 }
 
 bool
 leat_pg_is_broken(const struct leat_pg_connection *connection)
 {
-    return connection == NULL || PQstatus(connection->conn) != CONNECTION_OK;
+    return connection == NULL || connection->is_lost || PQstatus(connection->conn) != CONNECTION_OK;
 }
 
 void
@@ -214,49 +271,4 @@ leat_pg_add_array(struct leat_pg_parameters *parameters, Oid array_type,
     parameters->values[i] = (const char *)array->data;
     parameters->lengths[i] = (int)array->size;
     parameters->formats[i] = 1;
-}
-
-static bool
-is_good(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-
-    /* A script of comments alone is none, and well. */
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
-}
-
-int
-leat_pg_execute(struct leat_pg_connection *connection, const char *sql,
-                const struct leat_pg_parameters *parameters, PGresult **ret_result,
-                struct leat_error *err)
-{
-    PGresult *result = parameters == NULL
-                           ? PQexecParams(connection->conn, sql, 0, NULL, NULL, NULL, NULL, 1)
-                           : PQexecParams(connection->conn, sql, parameters->count,
-                                          parameters->types, parameters->values,
-                                          parameters->lengths, parameters->formats, 1);
-
-    if (!is_good(result)) {
-        int code = leat_pg_error(err, result, connection->conn, "postgres refused a statement");
-
-        PQclear(result);
-        return code;
-    }
-    if (ret_result != NULL)
-        *ret_result = result;
-    else
-        PQclear(result);
-    return 0;
-}
-
-int
-leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct leat_error *err)
-{
-    PGresult *result = PQexec(connection->conn, sql);
-    int code = 0;
-
-    if (!is_good(result))
-        code = leat_pg_error(err, result, connection->conn, "postgres refused a statement");
-    PQclear(result);
-    return code;
 }

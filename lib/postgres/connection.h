@@ -1,6 +1,10 @@
 /*
  * One libpq connection. It belongs to one thread; nothing here is shared. Reconnecting is the caller's.
  * Error texts name host, port and database, never a password.
+ *
+ * Behind a pooler (PgBouncer in transaction mode) no session is ours: settings are given anew inside each transaction, single
+ * statements included, in the same round trip. Nothing else changes for callers, but that session locks, LISTEN, temporary
+ * tables and prepared statements must not be relied on.
  */
 #ifndef LEAT_POSTGRES_CONNECTION_H
 #define LEAT_POSTGRES_CONNECTION_H
@@ -19,12 +23,16 @@ struct leat_pg_options {
     const char *settings;       /* "-c statement_timeout=10000 …"; NULL: none */
     int64_t connect_timeout_us; /* 0: 5 s */
     int64_t user_timeout_ms;    /* tcp_user_timeout; 0: none */
+    int64_t answer_timeout_us;  /* to each statement; then the connection is broken. 0: for ever */
 };
 
 struct leat_pg_connection {
     PGconn *conn;
     bool is_pooled;  /* PQbackendPID differs from pg_backend_pid(): a pooler stands between */
-    int backend_pid; /* of the server */
+    int backend_pid; /* of the server; behind a pooler: of whichever backend answered first */
+    bool is_lost;    /* an answer did not come in time */
+    int64_t answer_timeout_us;
+    char *settings_sql; /* behind a pooler: what each transaction begins with; else NULL */
 };
 
 /* Waits at most connect_timeout_us. *ret is set only on success. */
@@ -55,7 +63,15 @@ void leat_pg_add_slice(struct leat_pg_parameters *parameters, struct leat_slice 
 int leat_pg_execute(struct leat_pg_connection *connection, const char *sql,
                     const struct leat_pg_parameters *parameters, PGresult **ret_result,
                     struct leat_error *err);
-/* Several statements in one text, without parameters. */
+/* In pieces: sent, and asked for an answer until the deadline (monotonic µs; INT64_MAX: for ever). *ret_result NULL: there is
+   none yet. For a transaction that is open already. */
+int leat_pg_send(struct leat_pg_connection *connection, const char *sql,
+                 const struct leat_pg_parameters *parameters, struct leat_error *err);
+int leat_pg_answer(struct leat_pg_connection *connection, int64_t deadline_us,
+                   PGresult **ret_result, struct leat_error *err);
+/* Waits until libpq has something to tell, or the deadline. False: it passed, and the connection is broken. */
+bool leat_pg_wait(struct leat_pg_connection *connection, int64_t deadline_us);
+/* Several statements in one text, without parameters. One that opens a transaction begins with BEGIN. */
 int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct leat_error *err);
 
 /* Fills err from a failed result (sqlstate, one line, primary message) with what was tried in front. */

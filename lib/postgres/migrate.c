@@ -1,14 +1,20 @@
 /*
  * Migrations. Races it survives: (1) two `leat db migrate` at once: the advisory lock makes them one after the other, and
- * the second finds nothing to do; (2) kill -9 in the middle: a migration and its count are one transaction.
+ * the second finds nothing to do; (2) kill -9 in the middle: a migration and its count are one transaction. The lock is the
+ * transaction's, and the version is read under it: so it holds behind a pooler, too, where no session is ours.
  */
 #include "postgres/migrate.h"
 
 #include "postgres/array.h"
 #include "postgres/schemas.h"
 
-#define MIGRATION_LOCK "SELECT pg_advisory_lock(7813525311283447156)"
-#define MIGRATION_UNLOCK "SELECT pg_advisory_unlock(7813525311283447156)"
+#define MIGRATION_LOCK "SELECT pg_advisory_xact_lock(7813525311283447156)"
+#define VERSIONS_TABLE                                                                             \
+    "CREATE SCHEMA IF NOT EXISTS leat;"                                                            \
+    "CREATE TABLE IF NOT EXISTS leat.schema_versions (role text PRIMARY KEY, "                     \
+    "version integer NOT NULL,"                                                                    \
+    " min_worker_version integer NOT NULL DEFAULT 0,"                                              \
+    " changed_at timestamptz NOT NULL DEFAULT clock_timestamp())"
 
 static int
 wanted_version(const char *role)
@@ -65,28 +71,39 @@ leat_schema_status(struct leat_pg_connection *connection, const char *role,
     return status;
 }
 
+static const struct leat_schema *
+next_of(const struct leat_schema_status *state, const char *role)
+{
+    for (const struct leat_schema *schema = leat_schemas; schema->role != NULL; schema++) {
+        if (strcmp(schema->role, role) == 0 && schema->version > state->version)
+            return schema;
+    }
+    return NULL;
+}
+
 static int
 apply_one(struct leat_pg_connection *connection, const struct leat_schema *schema,
           struct leat_error *err)
 {
     LEAT_AUTO_BUF script = LEAT_BUF_INIT;
 
-    leat_buf_printf(&script, "BEGIN;\n%s\n", schema->sql);
+    leat_buf_printf(&script, "%s\n", schema->sql);
     leat_buf_printf(&script,
                     "INSERT INTO leat.schema_versions (role, version) VALUES ('%s', %d) "
                     "ON CONFLICT (role) DO UPDATE SET version = excluded.version, changed_at = "
-                    "clock_timestamp();\nCOMMIT;",
+                    "clock_timestamp();",
                     schema->role, schema->version);
     if (leat_pg_script(connection, leat_buf_text(&script), err) == 0)
         return 0;
-    leat_pg_script(connection, "ROLLBACK", NULL);
     return leat_error_prefix(err, "migration \"%s/%s\"", schema->role, schema->name);
 }
 
+/* In a transaction that has the lock: the next one, if there is one. */
 static int
-apply_missing(struct leat_pg_connection *connection, const char *role, int *ret_applied,
-              struct leat_error *err)
+apply_next(struct leat_pg_connection *connection, const char *role, bool *ret_is_done,
+           struct leat_error *err)
 {
+    const struct leat_schema *next;
     struct leat_schema_status state;
     int status = leat_schema_status(connection, role, &state, err);
 
@@ -95,34 +112,32 @@ apply_missing(struct leat_pg_connection *connection, const char *role, int *ret_
             err, LEAT_E_CONFLICT,
             "the %s schema has version %d, this program knows %d: use a newer leat", role,
             state.version, state.wanted);
-    for (const struct leat_schema *schema = leat_schemas; status == 0 && schema->role != NULL;
-         schema++) {
-        if (strcmp(schema->role, role) != 0 || schema->version <= state.version)
-            continue;
-        status = apply_one(connection, schema, err);
-        *ret_applied += status == 0;
-    }
-    return status;
+    if (status != 0)
+        return status;
+    next = next_of(&state, role);
+    *ret_is_done = next == NULL;
+    return next == NULL ? 0 : apply_one(connection, next, err);
 }
 
 int
 leat_schema_migrate(struct leat_pg_connection *connection, const char *role, int *ret_applied,
                     struct leat_error *err)
 {
-    int applied = 0, status = leat_pg_script(connection, MIGRATION_LOCK, err);
+    int applied = 0, status = 0;
+    bool is_done = false;
 
-    if (status != 0)
-        return status;
-    status = leat_pg_script(connection,
-                            "CREATE SCHEMA IF NOT EXISTS leat;"
-                            "CREATE TABLE IF NOT EXISTS leat.schema_versions (role text PRIMARY "
-                            "KEY, version integer NOT NULL,"
-                            " min_worker_version integer NOT NULL DEFAULT 0,"
-                            " changed_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-                            err);
-    if (status == 0)
-        status = apply_missing(connection, role, &applied, err);
-    leat_pg_script(connection, MIGRATION_UNLOCK, NULL);
+    while (status == 0 && !is_done) {
+        status = leat_pg_script(connection, "BEGIN; " MIGRATION_LOCK, err);
+        if (status == 0)
+            status = leat_pg_script(connection, VERSIONS_TABLE, err);
+        if (status == 0)
+            status = apply_next(connection, role, &is_done, err);
+        if (status == 0)
+            status = leat_pg_script(connection, "COMMIT", err);
+        applied += status == 0 && !is_done;
+    }
+    if (status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
     if (status == 0)
         *ret_applied = applied;
     return status;

@@ -4,8 +4,10 @@
  * Stories it survives. (1) The old owner's commit is under way: its row is locked and skipped; the shard is taken alone,
  * and after 300 ms the backend that holds it is terminated by a control connection. (2) Two workers take a row that is not
  * there yet: the second INSERT waits for the first and then compares counters. (3) A parent is put back below SHARD_END
- * (a restored target): parents are read in the take's own transaction.
+ * (a restored target): parents are read in the take's own transaction. (4) The first of (2) is frozen before its COMMIT: no row
+ * can be seen that it holds; the control connection asks whom our INSERT waits for, while it waits.
  */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "postgres/committer_inside.h"
@@ -56,17 +58,9 @@ static const char read_sql[] =
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) "
     "AS w (application, processor, tenant, stream_id, shard) JOIN leat.progress p ON " KEY_JOIN;
 
-/* Terminates the backend that holds the row, or that makes a first INSERT of it wait. $6: our application_name. */
-static const char free_sql[] =
-    "SELECT pg_terminate_backend(a.pid) FROM leat.progress p JOIN pg_stat_activity a ON "
-    "a.backend_xid = p.xmax "
-    "WHERE p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = $4 AND "
-    "p.shard = $5 "
-    "AND a.application_name = $6 AND a.pid <> pg_backend_pid() AND a.pid <> $7 "
-    "UNION ALL SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a "
-    "WHERE a.pid = ANY (pg_blocking_pids($7::int)) AND a.application_name = $6";
-
-#define FREE_AFTER "300ms"
+#define FREE_AFTER_US (300 * LEAT_MS_US)
+/* For as long as a healthy commit needs. */
+#define BEGIN_PATIENTLY "BEGIN; SET LOCAL lock_timeout = '300ms'"
 
 static bool
 is_key(const struct leat_progress_key *key, const PGresult *result, int row)
@@ -125,6 +119,22 @@ struct take_parameters {
 };
 
 static void
+take_parameters_init(struct take_parameters *bound)
+{
+    leat_pg_keys_init(&bound->keys);
+    leat_buf_init(&bound->counters, INT32_MAX);
+    leat_buf_init(&bound->initials, INT32_MAX);
+}
+
+static void
+take_parameters_release(struct take_parameters *bound)
+{
+    leat_pg_keys_release(&bound->keys);
+    leat_buf_release(&bound->counters);
+    leat_buf_release(&bound->initials);
+}
+
+static void
 bind_takes(struct take_parameters *bound, const struct leat_take *takes, size_t count,
            int64_t incarnation)
 {
@@ -157,18 +167,14 @@ run_take(struct leat_pg_committer *committer, const char *sql, struct leat_take 
     PGresult *result;
     int status;
 
-    leat_pg_keys_init(&bound.keys);
-    leat_buf_init(&bound.counters, INT32_MAX);
-    leat_buf_init(&bound.initials, INT32_MAX);
+    take_parameters_init(&bound);
     bind_takes(&bound, takes, count, takes[0].incarnation);
     status = leat_pg_execute(committer->connection, sql, &bound.parameters, &result, err);
     if (status == 0) {
         match(committer, takes, count, result);
         PQclear(result);
     }
-    leat_pg_keys_release(&bound.keys);
-    leat_buf_release(&bound.counters);
-    leat_buf_release(&bound.initials);
+    take_parameters_release(&bound);
     return status;
 }
 
@@ -254,56 +260,115 @@ classify_rest(struct leat_pg_committer *committer, struct leat_take *take, struc
     return 0;
 }
 
+/* Which backend serves this transaction: behind a pooler it is another one each time. */
 static int
-free_row(struct leat_pg_committer *committer, const struct leat_take *take, struct leat_error *err)
+backend_pid(struct leat_pg_committer *committer, int *ret_pid, struct leat_error *err)
 {
-    struct leat_pg_parameters parameters;
-    int status = 0;
+    PGresult *result;
+    int status =
+        leat_pg_execute(committer->connection, "SELECT pg_backend_pid()", NULL, &result, err);
 
-    if (leat_pg_is_broken(committer->control)) {
-        leat_pg_close(committer->control);
-        committer->control = NULL;
-        status = leat_pg_connect(&committer->options.connection, &committer->control, err);
-    }
     if (status != 0)
         return status;
-    leat_pg_parameters_init(&parameters);
-    leat_pg_add_slice(&parameters, take->key.application);
-    leat_pg_add_slice(&parameters, take->key.processor);
-    leat_pg_add_slice(&parameters, take->key.tenant);
-    leat_pg_add_slice(&parameters, take->key.stream_id);
-    leat_pg_add_slice(&parameters, take->key.shard);
-    leat_pg_add_text(&parameters, committer->options.connection.application_name);
-    leat_pg_add_int8(&parameters, committer->connection->backend_pid);
-    return leat_pg_execute(committer->control, free_sql, &parameters, NULL, err);
+    *ret_pid = leat_pg_int4(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return 0;
 }
 
-/* Waits for the row on the server, for as long as a healthy commit needs. */
+/* Waits on the server, and each 300 ms frees the way. lock_timeout ends it. */
 static int
-take_patiently(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
+wait_and_free(struct leat_pg_committer *committer, struct leat_take *take, int pid,
+              struct leat_error *err)
 {
-    int status = leat_pg_script(committer->connection,
-                                "BEGIN; SET LOCAL lock_timeout = '" FREE_AFTER "'", err);
+    struct leat_error why;
+    PGresult *result = NULL;
+    int64_t until_us = leat_clock_monotonic_us() + committer->options.connection.answer_timeout_us;
+    int status = 0;
+
+    while (status == 0 && result == NULL && !committer->connection->is_lost) {
+        status = leat_pg_answer(committer->connection, leat_clock_monotonic_us() + FREE_AFTER_US,
+                                &result, err);
+        if (status == 0 && result == NULL)
+            leat_pg_free_row(committer, &take->key, pid, &why); /* or it ends by itself */
+        committer->connection->is_lost = result == NULL && leat_clock_monotonic_us() > until_us;
+    }
+    if (status == 0 && result == NULL)
+        status = leat_error_set(err, LEAT_E_UNAVAILABLE, "postgres gave no answer to a take");
+    if (status != 0)
+        return status;
+    match(committer, take, 1, result);
+    PQclear(result);
+    return 0;
+}
+
+static int
+take_waiting(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
+{
+    struct take_parameters bound;
+    int pid = 0, status = leat_pg_script(committer->connection, "BEGIN", err);
 
     if (status == 0)
-        status = run_take(committer, take_one_sql, take, 1, err);
-    return status == 0 ? leat_pg_script(committer->connection, "COMMIT", err) : status;
+        status = backend_pid(committer, &pid, err);
+    if (status == 0)
+        status = check_parents(committer, take, 1, err);
+    if (status != 0 || take->outcome == LEAT_TAKE_WAITING)
+        return status;
+    take_parameters_init(&bound);
+    bind_takes(&bound, take, 1, take->incarnation);
+    status = leat_pg_send(committer->connection, take_one_sql, &bound.parameters, err);
+    if (status == 0)
+        status = wait_and_free(committer, take, pid, err);
+    take_parameters_release(&bound);
+    return status;
 }
 
-/* Alone, so that nobody else waits: patiently first, then the holder's backend is ended. */
+/* Alone, so that nobody else waits. */
 static int
 take_alone(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
 {
-    int status = take_patiently(committer, take, err);
+    struct leat_error why = {0};
+    int status = take_waiting(committer, take, &why);
 
-    if (status != 0 && err != NULL && strcmp(err->sqlstate, "55P03") == 0) {
+    if (status == 0)
+        status = leat_pg_script(committer->connection, "COMMIT", &why);
+    if (status != 0 && !leat_pg_is_broken(committer->connection))
         leat_pg_script(committer->connection, "ROLLBACK", NULL);
-        status = free_row(committer, take, err);
-        if (status == 0)
-            status = run_take(committer, take_one_sql, take, 1, err);
+    if (status != 0 && strcmp(why.sqlstate, "55P03") == 0) {
+        take->outcome = LEAT_TAKE_LOCKED; /* tried again in a moment; the others go on */
+        return 0;
     }
-    if (status == 0 && take->outcome != LEAT_TAKEN)
+    if (status != 0 && err != NULL)
+        *err = why;
+    if (status == 0 && take->outcome == LEAT_TAKE_FAILED)
         status = classify_rest(committer, take, err);
+    return status;
+}
+
+/* All of them at once. Somebody's first INSERT of one of them, which is not committed, would make all wait: then none is taken
+   here, each is taken alone. */
+static int
+take_together(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
+              struct leat_error *err)
+{
+    struct leat_error why = {0};
+    int status = leat_pg_script(committer->connection, BEGIN_PATIENTLY, &why);
+
+    if (status == 0)
+        status = check_parents(committer, takes, count, &why);
+    if (status == 0)
+        status = run_take(committer, take_many_sql, takes, count, &why);
+    if (status == 0) {
+        LEAT_POINT("take.raised");
+        status = leat_pg_script(committer->connection, "COMMIT", &why);
+    }
+    if (status == 0)
+        return 0;
+    if (!leat_pg_is_broken(committer->connection))
+        leat_pg_script(committer->connection, "ROLLBACK", NULL);
+    if (strcmp(why.sqlstate, "55P03") == 0)
+        return 0;
+    if (err != NULL)
+        *err = why;
     return status;
 }
 
@@ -316,13 +381,7 @@ leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_
     leat_arena_reset(&committer->arena);
     LEAT_POINT("take.before");
     if (status == 0)
-        status = leat_pg_script(committer->connection, "BEGIN", err);
-    if (status == 0)
-        status = check_parents(committer, takes, count, err);
-    if (status == 0)
-        status = run_take(committer, take_many_sql, takes, count, err);
-    if (status == 0)
-        status = leat_pg_script(committer->connection, "COMMIT", err);
+        status = take_together(committer, takes, count, err);
     for (size_t i = 0; status == 0 && i < count; i++) {
         if (takes[i].outcome != LEAT_TAKE_FAILED)
             continue;
@@ -331,9 +390,6 @@ leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_
             status = take_alone(committer, &takes[i], err);
     }
     LEAT_POINT("take.after");
-    /* A statement that failed leaves a transaction open: the next call begins anew. */
-    if (status != 0 && !leat_pg_is_broken(committer->connection))
-        leat_pg_script(committer->connection, "ROLLBACK", NULL);
     return status;
 }
 

@@ -78,12 +78,18 @@ key(const char *shard)
 }
 
 static struct leat_take
+wish(int64_t incarnation, const char *shard, int64_t counter)
+{
+    return (struct leat_take){.key = key(shard),
+                              .lease_counter = counter,
+                              .incarnation = incarnation,
+                              .initial = leat_slice_from("TRIM_HORIZON")};
+}
+
+static struct leat_take
 take(struct leat_pg_committer *who, int64_t incarnation, const char *shard, int64_t counter)
 {
-    struct leat_take wanted = {.key = key(shard),
-                               .lease_counter = counter,
-                               .incarnation = incarnation,
-                               .initial = leat_slice_from("TRIM_HORIZON")};
+    struct leat_take wanted = wish(incarnation, shard, counter);
 
     ck_assert_msg(leat_pg_take(who, &wanted, 1, &err) == 0, "%s", err.text);
     return wanted;
@@ -265,6 +271,70 @@ START_TEST(test_a_locked_row_is_freed)
 }
 END_TEST
 
+static struct leat_pg_connection *
+connect_as_leat(void)
+{
+    struct leat_pg_options options = {.url = url, .application_name = "leat test"};
+    struct leat_pg_connection *connection;
+
+    ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
+    return connection;
+}
+
+#define FIRST_INSERT(shard)                                                                        \
+    "INSERT INTO leat.progress (application, processor, tenant, stream_id, shard, lease_counter, " \
+    "lease_owner, checkpoint, commit_seq, takes) VALUES ('app', 'rollup', '', 'stream', '" shard   \
+    "', 1, 11, 'TRIM_HORIZON', 1, 1)"
+
+/* A worker that was stopped between its first INSERT of a row and the COMMIT: nobody can see that row, all wait for it. One
+   that waits in front of us did nothing wrong, and is left alone. */
+START_TEST(test_a_first_insert_is_freed)
+{
+    struct leat_pg_committer *b = committer();
+    struct leat_pg_connection *frozen = connect_as_leat(), *waiting = connect_as_leat();
+    int64_t begun_us;
+
+    ck_assert_int_eq(leat_pg_script(frozen, "BEGIN; " FIRST_INSERT("s0"), &err), 0);
+    ck_assert_int_eq(leat_pg_script(waiting, "BEGIN", &err), 0);
+    ck_assert_int_eq(
+        leat_pg_send(waiting, FIRST_INSERT("s0") " ON CONFLICT DO NOTHING", NULL, &err), 0);
+    begun_us = leat_clock_monotonic_us();
+    ck_assert_int_eq(take(b, 22, "s0", 2).outcome, LEAT_TAKEN);
+    ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, 10 * LEAT_SECOND_US);
+    ck_assert_int_ne(leat_pg_script(frozen, "COMMIT", &err), 0);
+    ck_assert(leat_pg_wait(waiting, leat_clock_monotonic_us() + 10 * LEAT_SECOND_US));
+    while (PQclear(PQgetResult(waiting->conn)), PQisBusy(waiting->conn) == 1)
+        ;
+    ck_assert_msg(!leat_pg_is_broken(waiting), "who only waited was ended");
+    leat_pg_close(frozen);
+    leat_pg_close(waiting);
+    leat_pg_committer_free(b);
+}
+END_TEST
+
+/* The same within a take of many: those that nobody holds are taken, whatever becomes of the one. */
+START_TEST(test_a_first_insert_holds_up_nobody_else)
+{
+    struct leat_pg_committer *b = committer();
+    struct leat_pg_options options = {.url = url, .application_name = "somebody else"};
+    struct leat_pg_connection *other;
+    struct leat_take takes[] = {wish(22, "s0", 2), wish(22, "s1", 2), wish(22, "s2", 2)};
+
+    /* Not leat's: not ours to end. */
+    ck_assert_int_eq(leat_pg_connect(&options, &other, &err), 0);
+    ck_assert_int_eq(leat_pg_script(other, "BEGIN; " FIRST_INSERT("s1"), &err), 0);
+    ck_assert_msg(leat_pg_take(b, takes, 3, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(takes[0].outcome, LEAT_TAKEN);
+    ck_assert_int_eq(takes[1].outcome, LEAT_TAKE_LOCKED);
+    ck_assert_int_eq(takes[2].outcome, LEAT_TAKEN);
+    ck_assert_int_eq(leat_pg_script(other, "COMMIT", &err), 0);
+    ck_assert_int_eq(leat_pg_take(b, &takes[1], 1, &err), 0);
+    ck_assert_int_eq(takes[1].outcome, LEAT_TAKEN);
+    leat_pg_close(other);
+    leat_pg_committer_free(b);
+}
+END_TEST
+
 START_TEST(test_refused_rows_and_missing_tables_are_told_apart)
 {
     struct leat_pg_committer *a = committer();
@@ -365,6 +435,8 @@ main(void)
     tcase_add_test(tests, test_only_the_stale_shard_is_left_out);
     tcase_add_test(tests, test_a_child_waits_for_its_parents);
     tcase_add_test(tests, test_a_locked_row_is_freed);
+    tcase_add_test(tests, test_a_first_insert_is_freed);
+    tcase_add_test(tests, test_a_first_insert_holds_up_nobody_else);
     tcase_add_test(tests, test_refused_rows_and_missing_tables_are_told_apart);
     tcase_add_test(tests, test_resolve_never_guesses);
     tcase_add_test(tests, test_the_ledger_is_in_the_commit);
