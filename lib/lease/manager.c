@@ -149,11 +149,18 @@ count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_err
 {
     uint64_t all = 0, ended = 0, unowned = 0;
     bool has_synced = manager->has_synced; /* before they are counted: a sync may open ended ones */
+    int64_t version = manager->version;
     int status;
 
-    if (now_us < manager->counted_at_us + COUNT_US)
+    /* A reading of all leases: once a second while they move, else with the other readings. */
+    if (now_us < manager->counted_at_us + (version == manager->counted_version &&
+                                                   has_synced == manager->has_counted_synced
+                                               ? READ_US
+                                               : COUNT_US))
         return 0;
     manager->counted_at_us = now_us;
+    manager->counted_version = version;
+    manager->has_counted_synced = has_synced;
     status = leat_rows_count(manager->connection, &manager->rows, &all, &ended, &unowned, err);
     if (status != 0)
         return status;
