@@ -16,7 +16,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CXX ?= g++
-TEST_GOALS := test unit integration kill-loop fuzz bench tests valgrind
+TEST_GOALS := test unit integration kill-loop chaos fuzz bench tests valgrind
 MODE ?= $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,release)
 SAN ?=
 compiler := $(notdir $(CC))
@@ -108,10 +108,14 @@ endef
 $(foreach d,$(PLUGIN_DIRS),$(eval $(call plugin_rule,$(d))))
 
 # ---- tests -------------------------------------------------------------------------------------
-SUPPORT_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+# Of chaos all but the program itself: its deciders have unit tests.
+SUPPORT_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c) $(filter-out tests/chaos/chaos.c,$(wildcard tests/chaos/*.c))) \
+	$(B)/gen/points.o
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*/*.c tests/unit/*/*/*.c))
 INTEGRATION_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*.c))
 INTEGRATION_SCRIPTS := $(wildcard tests/integration/*.sh)
+CHAOS := $(B)/tests/chaos/chaos
+CHAOS_PLUGINS := $(patsubst tests/chaos/plugin/%.c,$(B)/chaos/%.so,$(wildcard tests/chaos/plugin/*.c))
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 BAD_PLUGINS := $(patsubst tests/badplugins/%.c,$(B)/badplugins/%.so,$(wildcard tests/badplugins/*.c))
@@ -120,7 +124,7 @@ TEST_LIBS := -lcheck -lsubunit -lrt $(LIBS) -lssl
 $(B)/libsupport.a: $(SUPPORT_OBJECTS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES): $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(LIBLEAT)
+$(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS): $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(LIBLEAT)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $< $(B)/libsupport.a $(LIBLEAT) $(TEST_LIBS)
 
@@ -135,6 +139,16 @@ $(BAD_PLUGINS): $(B)/badplugins/%.so: $(B)/tests/badplugins/%.o
 	$(call say,PLUG,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $<
 
+$(CHAOS_PLUGINS): $(B)/chaos/%.so: $(B)/tests/chaos/plugin/%.o
+	@mkdir -p $(@D)
+	$(call say,PLUG,$@)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $<
+
+# The names of all test points: chaos draws from them.
+$(B)/gen/points.c: $(LIB_SOURCES) tools/list-points
+	@mkdir -p $(@D)
+	$(Q)sh tools/list-points $(LIB_SOURCES) >$@
+
 # ThreadSanitizer of this generation cannot map its shadow where the kernel randomizes too much.
 RUN_TESTS = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) \
 	env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) tests/run
@@ -147,7 +161,7 @@ SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind
-tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(BAD_PLUGINS) ## build every test, run none
+tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS) $(BAD_PLUGINS) $(CHAOS_PLUGINS) ## build every test, run none
 
 unit: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests alone
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)

@@ -76,7 +76,7 @@ analyze: need-packages ## clang's static analyzer
 	@echo 'analyzer: ok'
 
 # ---- running it --------------------------------------------------------------------------------
-.PHONY: demo bench fuzz fuzz-built kill-loop model
+.PHONY: demo bench fuzz fuzz-built kill-loop chaos model
 demo: ## a stream, workers and a database on this machine, and what they survive (KEEP=1 leaves it up)
 	@tools/deps --if-missing
 	+$(Q)$(MAKE) --no-print-directory MODE=$(MODE) all
@@ -100,9 +100,12 @@ model: ## the protocol as a model: spin checks that it holds, and that no rule o
 kill-loop: tests ## workers killed again and again; the table must be exact
 	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/kill-loop
 
+chaos: all $(CHAOS) $(CHAOS_PLUGINS) ## a storm of faults over real workers: SEED= N=faults RECORDS= WORKERS= GAP_MS= (tests/chaos/README.md)
+	@LEAT_BUILD=$(CURDIR)/$(B) $(CHAOS) "$(SEED)" "$(N)" "$(RECORDS)" "$(WORKERS)" "$(GAP_MS)"
+
 # ---- for editors -------------------------------------------------------------------------------
 COMMAND_SOURCES = $(LIB_SOURCES) $(WORKER_SOURCES) $(wildcard plugins/*/*/*.c tests/support/*.c tests/unit/*/*.c \
-	tests/unit/*/*/*.c tests/integration/*.c tests/bench/*.c tests/fuzz/*.c tests/badplugins/*.c)
+	tests/unit/*/*/*.c tests/integration/*.c tests/chaos/*.c tests/chaos/plugin/*.c tests/bench/*.c tests/fuzz/*.c tests/badplugins/*.c)
 .PHONY: compile_commands.json
 compile_commands.json: ## for clangd and other editors' helpers
 	@separator='['; { for file in $(COMMAND_SOURCES); do \

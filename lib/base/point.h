@@ -4,6 +4,7 @@
  * LEAT_TEST_POINTS is defined (the `points` build): a release has none of it.
  * crash: SIGKILL to itself · exit: _exit(1) · pause:<duration> · stop: SIGSTOP to itself · fail: leat_point returns true
  * @n: only the nth time it is passed (from 1); without it every time.
+ * LEAT_POINTS_LOG=FILE: each time that one does something, a line "name action pid" is added to the file before.
  */
 #ifndef LEAT_BASE_POINT_H
 #define LEAT_BASE_POINT_H

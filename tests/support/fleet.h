@@ -32,7 +32,8 @@ struct test_fleet_options {
     unsigned shards;
     size_t stream_bytes;  /* what the stream may keep; 0: 1 GiB */
     const char *endpoint; /* a Kinesis that runs already; NULL: one is started */
-    const char *database; /* a new one of support/postgres.h's server; NULL: a server of its own */
+    const char *
+        database; /* a new one of support/postgres.h's server; NULL: a server of its own; "": none */
 };
 
 struct test_worker {

@@ -59,7 +59,31 @@ START_TEST(pause_takes_its_time)
 }
 END_TEST
 
-SUITE_MAIN("point", actions, pause_takes_its_time)
+/* Told before it is done, also by one that dies of it. */
+START_TEST(firing_is_told)
+{
+    char path[] = "/tmp/leat-points-XXXXXX", line[64] = "";
+    int fd = mkstemp(path);
+    FILE *in;
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    setenv("LEAT_POINTS_LOG", path, 1);
+    ck_assert(WIFSIGNALED(pass("a=crash@2,b=pause:1ms", "a", 2, 0)));
+    ck_assert_int_eq(pass("a=crash@2,b=pause:1ms@1", "b", 2, 0), 0);
+    unsetenv("LEAT_POINTS_LOG");
+    in = fopen(path, "r");
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, in));
+    ck_assert_int_eq(strncmp(line, "a crash ", 8), 0);
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, in));
+    ck_assert_int_eq(strncmp(line, "b pause ", 8), 0);
+    ck_assert_ptr_null(fgets(line, sizeof line, in));
+    fclose(in);
+    unlink(path);
+}
+END_TEST
+
+SUITE_MAIN("point", actions, pause_takes_its_time, firing_is_told)
 
 #else
 
