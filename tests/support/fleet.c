@@ -317,6 +317,27 @@ test_worker_says(const struct test_worker *worker, const char *text, int64_t dea
     return false;
 }
 
+bool
+test_worker_is_stopped(const struct test_worker *worker, int64_t deadline_us)
+{
+    char path[64], line[256];
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)worker->pid);
+    do {
+        FILE *in = fopen(path, "r");
+        bool is_stopped = false;
+
+        while (in != NULL && fgets(line, sizeof line, in) != NULL)
+            is_stopped = is_stopped || strncmp(line, "State:\tT", 8) == 0;
+        if (in != NULL)
+            fclose(in);
+        if (is_stopped)
+            return true;
+        usleep(LOOK_US);
+    } while (leat_clock_monotonic_us() < deadline_us);
+    return false;
+}
+
 int64_t
 test_worker_rss_bytes(const struct test_worker *worker)
 {

@@ -59,6 +59,8 @@ void test_worker_kill(const struct test_worker *worker, int signal_number);
 int test_worker_wait(struct test_worker *worker, struct rusage *ret_usage);
 /* True when the log has this text by the deadline (monotonic µs). */
 bool test_worker_says(const struct test_worker *worker, const char *text, int64_t deadline_us);
+/* True when it is stopped (SIGSTOP, or a point's) by the deadline. */
+bool test_worker_is_stopped(const struct test_worker *worker, int64_t deadline_us);
 /* All that it wrote so far: appended. */
 void test_worker_log(const struct test_worker *worker, struct leat_buf *out);
 int64_t test_worker_rss_bytes(const struct test_worker *worker);

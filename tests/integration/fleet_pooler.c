@@ -1,0 +1,333 @@
+/*
+ * Real workers behind a real PgBouncer in transaction mode: leases and target, all of it. No session is ours there: no session
+ * locks, no LISTEN, no settings at connect. It is said once; death is seen by expiry alone; each record is still counted once,
+ * in order, whatever is killed or frozen; and the commands work, too.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "support/fleet.h"
+#include "support/pooler.h"
+#include "support/postgres.h"
+#include "support/steady.h"
+
+#include <check.h>
+
+#define SHARDS 4
+#define PATIENCE_US (40 * LEAT_SECOND_US)
+#define LEASE_US (1500 * LEAT_MS_US)
+#define SAYS_POOLED "a pooler stands before the lease database"
+
+static const char *const arguments[] = {"--set", "leases.heartbeat=300ms", "--set",
+                                        "leases.expiry=1500ms", NULL};
+
+static struct test_fleet fleet;
+static struct test_pooler pooler;
+static struct test_worker workers[2];
+static struct test_steady steady;
+
+static int64_t
+soon(void)
+{
+    return leat_clock_monotonic_us() + PATIENCE_US;
+}
+
+static void
+ck_reaches(const char *sql, int64_t wanted)
+{
+    if (test_fleet_wait_for(&fleet, sql, wanted, soon()))
+        return;
+    test_fleet_dump(&fleet);
+    ck_abort_msg("%lld, not %lld: %s", (long long)test_fleet_number(&fleet, sql), (long long)wanted,
+                 sql);
+}
+
+#define HELD_BY(id)                                                                                \
+    "SELECT count(*) FROM leat.leases l JOIN leat.workers w ON w.incarnation = l.lease_owner "     \
+    "WHERE w.state = 'alive' AND w.worker_id = '" id "'"
+
+static int64_t
+incarnation_of(const char *id)
+{
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+    leat_buf_printf(&sql, "SELECT incarnation FROM leat.workers WHERE worker_id = '%s'", id);
+    return test_fleet_number(&fleet, leat_buf_text(&sql));
+}
+
+static size_t
+count_said(const struct test_worker *worker, const char *text)
+{
+    LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+    size_t count = 0;
+
+    test_worker_log(worker, &log);
+    for (const char *at = leat_buf_text(&log); (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* ---- begin and end ------------------------------------------------------------------------------ */
+
+static void
+socket_directory(char *ret_directory, size_t size)
+{
+    const char *begin = strstr(fleet.url, "host=") + 5;
+
+    snprintf(ret_directory, size, "%.*s", (int)strcspn(begin, " "), begin);
+}
+
+static void
+begin_pooler(unsigned pool_size)
+{
+    struct test_fleet_options options = {.shards = SHARDS};
+    char name[40], directory[108];
+
+    snprintf(name, sizeof name, "pooler_%d", (int)getpid());
+    options.database = name;
+    test_fleet_start(&fleet, &options);
+    socket_directory(directory, sizeof directory);
+    test_pooler_start(&pooler, directory, pool_size);
+    snprintf(fleet.url, sizeof fleet.url, "host=127.0.0.1 port=%u user=postgres dbname=%s",
+             pooler.port, name);
+}
+
+static void
+begin(void)
+{
+    begin_pooler(20);
+    test_fleet_configure(&fleet, TEST_STEADY_PROCESSORS); /* `leat db migrate` behind it, too */
+    steady.fleet = &fleet;
+    test_steady_prepare(&steady);
+    test_steady_start(&steady);
+}
+
+static void
+begin_with_two(const char *points)
+{
+    begin();
+    if (points != NULL)
+        setenv("LEAT_POINTS", points, 1);
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    unsetenv("LEAT_POINTS");
+    workers[1] = test_fleet_spawn(&fleet, "w2", arguments);
+}
+
+static void
+teardown(void)
+{
+    for (size_t i = 0; i < LEAT_COUNT_OF(workers); i++) {
+        test_worker_kill(&workers[i], SIGKILL);
+        test_worker_wait(&workers[i], NULL);
+    }
+    test_fleet_end(&fleet);
+    test_pooler_end(&pooler);
+}
+
+static void
+ck_by_expiry_alone(void)
+{
+    ck_assert_int_eq(test_fleet_number(
+                         &fleet, "SELECT count(*) FROM leat.workers WHERE session_key IS NOT NULL"),
+                     0);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.workers WHERE state = "
+                                               "'dead' AND died_at < expires_at"),
+                     0);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM pg_locks WHERE locktype = "
+                                               "'advisory' AND database = (SELECT oid FROM "
+                                               "pg_database WHERE datname = current_database())"),
+                     0);
+}
+
+/* ---- what a pooler is told ------------------------------------------------------------------------ */
+
+static struct leat_pg_connection *
+connect_with(const char *settings)
+{
+    struct leat_pg_options options = {
+        .url = fleet.url, .application_name = "settings", .settings = settings};
+    struct leat_pg_connection *connection;
+    struct leat_error err;
+
+    ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
+    return connection;
+}
+
+static void
+ck_cancelled(struct leat_pg_connection *connection, const char *sql)
+{
+    struct leat_error err = {0};
+
+    ck_assert_int_ne(leat_pg_execute(connection, sql, NULL, NULL, &err), 0);
+    ck_assert_str_eq(err.sqlstate, "57014");
+}
+
+/* One backend for all: what one client sets for a transaction is in force there, and gone for the next client. */
+START_TEST(settings_are_given_in_each_transaction)
+{
+    struct leat_pg_connection *strict, *plain;
+    struct leat_error err;
+
+    begin_pooler(1);
+    strict = connect_with("-c statement_timeout=200ms -c lock_timeout=100ms");
+    plain = connect_with(NULL);
+    ck_assert(strict->is_pooled && plain->is_pooled);
+    for (int round = 0; round < 3; round++) {
+        ck_cancelled(strict, "SELECT pg_sleep(20)");
+        ck_assert_int_eq(leat_pg_execute(plain, "SELECT pg_sleep(0.5)", NULL, NULL, &err), 0);
+        ck_assert_int_eq(leat_pg_script(strict, "BEGIN READ ONLY", &err), 0);
+        ck_cancelled(strict, "SELECT pg_sleep(20)");
+        ck_assert_int_eq(leat_pg_script(strict, "ROLLBACK", &err), 0);
+        ck_assert_int_eq(leat_pg_script(plain, "SELECT pg_sleep(0.3)", &err), 0);
+    }
+    /* A statement that fails leaves nothing behind. */
+    ck_assert_int_ne(leat_pg_execute(strict, "SELECT 1 / 0", NULL, NULL, &err), 0);
+    ck_assert_int_eq(leat_pg_execute(strict, "SELECT 1", NULL, NULL, &err), 0);
+    leat_pg_close(strict);
+    leat_pg_close(plain);
+}
+END_TEST
+
+START_TEST(a_direct_connection_is_not_called_pooled)
+{
+    struct leat_pg_options options = {.settings = "-c statement_timeout=200ms"};
+    struct leat_pg_connection *connection;
+    struct leat_error err;
+
+    options.url = test_postgres_url();
+    ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
+    ck_assert(!connection->is_pooled && connection->settings_sql == NULL);
+    ck_cancelled(connection, "SELECT pg_sleep(20)");
+    leat_pg_close(connection);
+}
+END_TEST
+
+/* ---- workers ---------------------------------------------------------------------------------------- */
+
+START_TEST(it_is_said_once_and_works)
+{
+    int64_t first, second;
+
+    begin_with_two(NULL);
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
+    ck_reaches(HELD_BY("w2"), SHARDS / 2);
+    ck_steady_flows(&steady);
+    ck_by_expiry_alone();
+    first = incarnation_of("w1");
+    second = incarnation_of("w2");
+    /* The pooler itself goes, and comes: nobody dies of it, and nobody says it again. */
+    test_pooler_kill(&pooler);
+    usleep(LEASE_US);
+    test_pooler_again(&pooler);
+    ck_steady_flows(&steady);
+    ck_assert_int_eq(incarnation_of("w1"), first);
+    ck_assert_int_eq(incarnation_of("w2"), second);
+    for (int i = 0; i < 2; i++)
+        ck_assert_uint_eq(count_said(&workers[i], SAYS_POOLED), 1);
+    ck_by_expiry_alone();
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+START_TEST(a_killed_worker_expires)
+{
+    begin_with_two(NULL);
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
+    ck_steady_flows(&steady);
+    test_worker_kill(&workers[0], SIGKILL);
+    test_worker_wait(&workers[0], NULL);
+    ck_reaches(HELD_BY("w2"), SHARDS);
+    ck_by_expiry_alone();
+    ck_steady_flows(&steady);
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+/* Stopped idle, and in the middle of a commit or a take: whose backend it was is known by the name that the pooler hands on. */
+static const char *const stops[] = {NULL, "commit.before=stop@20", "commit.sent=stop@20",
+                                    "take.raised=stop@1"};
+
+START_TEST(a_frozen_worker_is_fenced)
+{
+    int64_t incarnation;
+
+    begin_with_two(stops[_i]);
+    if (stops[_i] == NULL) {
+        ck_reaches(HELD_BY("w1"), SHARDS / 2);
+        ck_steady_flows(&steady);
+        test_worker_kill(&workers[0], SIGSTOP);
+    }
+    ck_reaches("SELECT count(*) FROM leat.workers WHERE worker_id = 'w1'", 1);
+    incarnation = incarnation_of("w1");
+    ck_assert(test_worker_is_stopped(&workers[0], soon()));
+    ck_reaches(HELD_BY("w2"), SHARDS);
+    ck_steady_flows(&steady);
+    test_worker_kill(&workers[0], SIGCONT);
+    ck_assert(test_worker_says(&workers[0], "was declared dead", soon()));
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
+    ck_assert(incarnation_of("w1") != incarnation);
+    ck_by_expiry_alone();
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+/* ---- commands --------------------------------------------------------------------------------------- */
+
+static const char *const commands[] = {
+    "$LEAT db migrate -c $DIR/leat.yaml",
+    "$LEAT db status -c $DIR/leat.yaml",
+    "$LEAT validate --connect -c $DIR/leat.yaml",
+    "$LEAT leases -c $DIR/leat.yaml",
+    "$LEAT workers -c $DIR/leat.yaml",
+    "$LEAT failures ls -c $DIR/leat.yaml",
+};
+
+START_TEST(commands_work)
+{
+    begin();
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS);
+    for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
+        LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+
+        leat_buf_printf(&command, "%s 2>&1", commands[i]);
+        free(test_fleet_shell(&fleet, leat_buf_text(&command)));
+    }
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+int
+main(void)
+{
+    SRunner *runner;
+    Suite *suite = suite_create("fleet_pooler");
+    TCase *tests = tcase_create("pooler");
+    int failed;
+
+    if (!test_pooler_is_there()) {
+        printf("1 skipped: there is no pgbouncer here\n");
+        return 77;
+    }
+    test_postgres_url();
+    tcase_set_timeout(tests, 150);
+    tcase_add_checked_fixture(tests, NULL, teardown);
+    tcase_add_test(tests, settings_are_given_in_each_transaction);
+    tcase_add_test(tests, a_direct_connection_is_not_called_pooled);
+    tcase_add_test(tests, it_is_said_once_and_works);
+    tcase_add_test(tests, a_killed_worker_expires);
+    tcase_add_loop_test(tests, a_frozen_worker_is_fenced, 0, (int)LEAT_COUNT_OF(stops));
+    tcase_add_test(tests, commands_work);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
