@@ -149,7 +149,7 @@ list(struct failures_arguments *arguments)
         leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
     if (code != LEAT_EXIT_OK)
         return code;
-    if (arguments->database.output == LEAT_OUTPUT_TABLE && PQntuples(result) == arguments->limit)
+    if (arguments->database.output != LEAT_OUTPUT_JSON && PQntuples(result) == arguments->limit)
         fprintf(stderr, "leat failures: the latest %lld; --limit N shows more\n",
                 (long long)arguments->limit);
     return leat_database_show(&arguments->database, columns, LEAT_COUNT_OF(columns), result);

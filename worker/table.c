@@ -15,8 +15,10 @@ leat_output_parse(const char *command, const char *text, enum leat_output *ret_o
         *ret_output = LEAT_OUTPUT_JSON;
     else if (strcmp(text, "table") == 0)
         *ret_output = LEAT_OUTPUT_TABLE;
+    else if (strcmp(text, "wide") == 0)
+        *ret_output = LEAT_OUTPUT_WIDE;
     else {
-        fprintf(stderr, "leat %s: there is no output \"%s\": table or json\n", command, text);
+        fprintf(stderr, "leat %s: there is no output \"%s\": table, wide or json\n", command, text);
         return false;
     }
     return true;
@@ -76,15 +78,40 @@ width_of(struct leat_slice text)
     return width;
 }
 
+static bool
+is_hidden(const struct leat_sheet *sheet, size_t column)
+{
+    return sheet->columns[column].is_detail && sheet->output == LEAT_OUTPUT_TABLE;
+}
+
+/* A list of texts as people write it. */
+static void
+add_list(struct leat_buf *out, struct leat_slice json)
+{
+    LEAT_AUTO_BUF bare = LEAT_BUF_INIT;
+
+    for (size_t i = 0; i < json.size; i++) {
+        if (strchr("[]\"", json.data[i]) == NULL)
+            leat_buf_add_byte(&bare, json.data[i]);
+    }
+    leat_printable(out, leat_buf_slice(&bare));
+    if (out->size == 0)
+        leat_buf_add_byte(out, '-');
+}
+
 static void
 table_cell(struct leat_sheet *sheet, size_t column, const struct leat_slice *text)
 {
     LEAT_AUTO_BUF shown = LEAT_BUF_INIT;
     size_t width;
 
-    if (sheet->columns[column].is_detail)
+    if (is_hidden(sheet, column))
         return;
-    leat_printable(&shown, text != NULL && text->size > 0 ? *text : leat_slice_from("-"));
+    if (text != NULL && text->size > 0 && text->data[0] == '[' &&
+        sheet->columns[column].kind == LEAT_CELL_RAW)
+        add_list(&shown, *text);
+    else
+        leat_printable(&shown, text != NULL && text->size > 0 ? *text : leat_slice_from("-"));
     width = width_of(leat_buf_slice(&shown));
     if (width > sheet->widths[column])
         sheet->widths[column] = width;
@@ -164,7 +191,7 @@ last_shown(const struct leat_sheet *sheet)
     size_t last = 0;
 
     for (size_t i = 0; i < sheet->column_count; i++) {
-        if (!sheet->columns[i].is_detail)
+        if (!is_hidden(sheet, i))
             last = i;
     }
     return last;
@@ -186,7 +213,7 @@ print_heading(const struct leat_sheet *sheet, size_t last)
     for (size_t i = 0; i < sheet->column_count; i++) {
         LEAT_AUTO_BUF name = LEAT_BUF_INIT;
 
-        if (sheet->columns[i].is_detail)
+        if (is_hidden(sheet, i))
             continue;
         for (const char *letter = sheet->columns[i].name; *letter != '\0'; letter++)
             leat_buf_add_byte(&name, *letter == '_' ? ' ' : (unsigned char)toupper(*letter));
@@ -203,7 +230,7 @@ print_table(const struct leat_sheet *sheet)
     for (size_t at = 0; at < sheet->cells.size;) {
         uint64_t size;
 
-        for (; sheet->columns[column].is_detail; column = (column + 1) % sheet->column_count)
+        for (; is_hidden(sheet, column); column = (column + 1) % sheet->column_count)
             continue;
         memcpy(&size, sheet->cells.data + at, sizeof size);
         size = __builtin_bswap64(size);
@@ -218,7 +245,7 @@ int
 leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err)
 {
     LEAT_ASSERT(sheet->cell_count % sheet->column_count == 0);
-    if (sheet->output == LEAT_OUTPUT_TABLE)
+    if (sheet->output != LEAT_OUTPUT_JSON)
         print_table(sheet);
     leat_buf_release(&sheet->cells);
     leat_buf_release(&sheet->line);

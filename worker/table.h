@@ -11,10 +11,15 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-enum leat_output { LEAT_OUTPUT_TABLE = 0, LEAT_OUTPUT_JSON = 1 };
-/* "table", "json"; false: another word, and a line on standard error names both. */
+enum leat_output {
+    LEAT_OUTPUT_TABLE = 0,
+    LEAT_OUTPUT_JSON = 1,
+    LEAT_OUTPUT_WIDE = 2 /* a table with all columns */
+};
+/* "table", "wide", "json"; false: another word, and a line on standard error names them. */
 bool leat_output_parse(const char *command, const char *text, enum leat_output *ret_output);
-#define LEAT_OUTPUT_HELP "  -o table|json    columns, or a JSON object a line (default: table)\n"
+#define LEAT_OUTPUT_HELP                                                                           \
+    "  -o table|wide|json  columns, all columns, or a JSON object a line (default: table)\n"
 
 enum leat_cell_kind {
     LEAT_CELL_TEXT = 0,
@@ -23,7 +28,7 @@ enum leat_cell_kind {
 struct leat_sheet_column {
     const char *name; /* the JSON key; in tables in capitals */
     enum leat_cell_kind kind;
-    bool is_detail; /* in JSON alone */
+    bool is_detail; /* in JSON and wide tables alone */
 };
 
 struct leat_sheet {

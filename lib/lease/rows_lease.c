@@ -292,8 +292,8 @@ leat_rows_set_leaving(struct leat_pg_connection *connection,
     leat_rows_begin(&parameters, context);
     leat_pg_add_int8(&parameters, incarnation);
     return leat_rows_run(connection,
-                         "UPDATE leat.workers SET state = 'leaving' WHERE application = $1 AND "
-                         "incarnation = $2 AND state = 'alive'",
+                         "UPDATE leat.workers SET state = 'leaving', drained_at = NULL WHERE "
+                         "application = $1 AND incarnation = $2 AND state <> 'dead'",
                          &parameters, NULL, err);
 }
 

@@ -163,10 +163,12 @@ START_TEST(tables_are_aligned)
     ck_assert_int_eq(run.code, 0);
     ck_assert_str_eq(
         leat_buf_text(&run.out),
-        "APPLICATION  STREAM        SHARD    STATE   OWNER  LEASE COUNTER  NEXT OWNER  PARENTS\n"
-        "weather      observations  shard-0  ended   -      7              -           []\n"
-        "weather      observations  shard-1  active  w1     9              w2          "
-        "[\"shard-0\"]\n");
+        "APPLICATION  STREAM        SHARD    STATE    OWNER  LAG SECONDS  LOST IN SECONDS  "
+        "LEASE COUNTER  NEXT OWNER  ENDED BY  PARENTS\n"
+        "weather      observations  shard-0  ended    -      -            -                "
+        "7              -           rollup    -\n"
+        "weather      observations  shard-1  handoff  w1     -            -                "
+        "9              w2          -         shard-0\n");
 }
 END_TEST
 
@@ -350,7 +352,7 @@ START_TEST(what_is_wrong_is_said)
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "--database"));
     LEAT("workers", "--help");
     ck_assert_int_eq(run.code, 0);
-    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "leat workers --database"));
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "leat workers -c leat.yaml"));
 }
 END_TEST
 
