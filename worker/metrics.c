@@ -170,6 +170,24 @@ add_lag(struct leat_parts *parts, struct leat_buf *out)
                     lag.worst_seconds);
 }
 
+static void
+add_processor(void *context, const struct leat_processor_view *view)
+{
+    struct leat_buf *out = context;
+
+    leat_buf_add_text(out, "leat_processor_paused{");
+    add_label(out, "processor", leat_slice_from(view->processor));
+    leat_buf_printf(out, "} %d\n", view->state == LEAT_PROCESSOR_PAUSED);
+}
+
+static void
+add_processors(struct leat_parts *parts, struct leat_buf *out)
+{
+    leat_buf_add_text(out, "# HELP leat_processor_paused 1 while an operator has paused it\n"
+                           "# TYPE leat_processor_paused gauge\n");
+    leat_pipeline_each_processor(parts->pipeline, add_processor, out);
+}
+
 void
 leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
 {
@@ -182,5 +200,6 @@ leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
     add_reading(parts, out);
     add_memory(parts, out);
     add_lag(parts, out);
+    add_processors(parts, out);
     leat_parts_plugin_metrics(parts, out);
 }

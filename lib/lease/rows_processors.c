@@ -22,7 +22,7 @@ static int
 refuse(const struct leat_lease_processor *processor, bool is_retired, struct leat_error *err)
 {
     if (is_retired)
-        return leat_error_set(err, LEAT_E_CONFLICT,
+        return leat_error_set(err, LEAT_E_INVALID,
                               "processor \"%s\" is retired: nobody waits for it any more; take it "
                               "out of the configuration, give it a new name to begin anew, or "
                               "bring it back with `leat processors resume %s`",

@@ -118,6 +118,8 @@ leat_committer_run_takes(struct leat_committer *committer,
     struct leat_consumer_list these = {0};
 
     for (size_t i = 0; i < consumers->count; i++) {
+        if (consumers->items[i]->is_paused)
+            continue; /* it asks again when it is active */
         if (count > 0 && consumers->items[i]->incarnation != takes[0].incarnation) {
             queue(committer, &committer->takes, consumers->items[i]);
             continue;
@@ -125,7 +127,9 @@ leat_committer_run_takes(struct leat_committer *committer,
         takes[count++] = wanted(committer, consumers->items[i]);
         leat_consumer_list_add(&these, consumers->items[i]);
     }
-    if (committer->store.ops->take(committer->store.committer, takes, count, &err) != 0) {
+    if (count == 0) {
+        committer->take_failures = 0;
+    } else if (committer->store.ops->take(committer->store.committer, takes, count, &err) != 0) {
         all_again(committer, &these, &err);
     } else {
         committer->take_failures = 0;

@@ -19,8 +19,8 @@
 #include "pipeline/runtime.h"
 
 const char *const leat_consumer_state_names[] = {
-    "waiting_parents", "taking",   "running", "retrying", "unavailable", "isolating",
-    "ending",          "draining", "ended",   "blocked",  "lost",
+    "waiting_parents", "taking", "running", "retrying", "unavailable", "isolating", "ending",
+    "draining",        "ended",  "blocked", "lost",     "paused",      "retired",
 };
 
 struct leat_message *
@@ -188,7 +188,13 @@ leat_consumer_rewind(struct leat_consumer *consumer)
     consumer->runtime->counters.rewinds++;
     forget_work(consumer);
     leat_consumer_set_state(consumer, LEAT_CONSUMER_TAKING);
-    leat_committer_take(consumer->committer, consumer);
+    consumer->rest_at_us = 0;
+    if (!consumer->is_paused) {
+        leat_committer_take(consumer->committer, consumer);
+        return;
+    }
+    close_feed(consumer);
+    leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
 }
 
 /* The plugin's state begins, or begins again, with what the progress row says. */
@@ -248,8 +254,8 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
 static void
 on_taken(struct leat_consumer *consumer, const struct leat_message *message)
 {
-    if (consumer->is_draining)
-        return; /* it will be let go */
+    if (consumer->is_draining || consumer->is_paused)
+        return; /* it will be let go, or rests */
     if (message->outcome == LEAT_TAKEN) {
         leat_consumer_target_is_well(consumer);
         begin_running(consumer, &message->progress);
@@ -270,7 +276,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     consumer->answered_us = leat_clock_monotonic_us();
     consumer->behind_ms = message->chunk->behind_ms;
     leat_consumer_see_answer(consumer, message->chunk);
-    if (message->chunk->count == 0 && !message->chunk->is_shard_end)
+    if ((message->chunk->count == 0 && !message->chunk->is_shard_end) || consumer->is_paused)
         return;
     consumer->chunks[consumer->chunk_count++] = message->chunk;
     message->chunk = NULL;
@@ -384,6 +390,17 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
     }
 }
 
+void
+leat_consumer_stop_reading(struct leat_consumer *consumer)
+{
+    if (consumer->feed != NULL)
+        leat_feed_pause(consumer->feed, true);
+    drop_chunks(consumer);
+    if (consumer->is_begun && consumer->state != LEAT_CONSUMER_TAKING &&
+        consumer->state != LEAT_CONSUMER_ENDED && consumer->attempts == 0)
+        leat_consumer_end_state(consumer, LEAT_SHUTDOWN);
+}
+
 static void
 on_drain(struct leat_consumer *consumer, int64_t deadline_us)
 {
@@ -391,12 +408,7 @@ on_drain(struct leat_consumer *consumer, int64_t deadline_us)
         return;
     consumer->is_draining = true;
     consumer->drain_deadline_us = deadline_us;
-    if (consumer->feed != NULL)
-        leat_feed_pause(consumer->feed, true);
-    drop_chunks(consumer);
-    if (consumer->is_begun && consumer->state != LEAT_CONSUMER_TAKING &&
-        consumer->state != LEAT_CONSUMER_ENDED && consumer->attempts == 0)
-        leat_consumer_end_state(consumer, LEAT_SHUTDOWN);
+    leat_consumer_stop_reading(consumer);
     leat_consumer_set_state(consumer, LEAT_CONSUMER_DRAINING);
     leat_consumer_hurry(consumer);
 }
@@ -467,6 +479,9 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
     case LEAT_MESSAGE_LOST:
         on_lost(consumer);
         break;
+    case LEAT_MESSAGE_STATE:
+        leat_consumer_follow(consumer, message->is_waiting);
+        break;
     }
 }
 
@@ -474,7 +489,7 @@ static bool
 is_for_any_generation(enum leat_message_kind kind)
 {
     return kind == LEAT_MESSAGE_ACQUIRED || kind == LEAT_MESSAGE_DRAIN ||
-           kind == LEAT_MESSAGE_RESUME || kind == LEAT_MESSAGE_LOST;
+           kind == LEAT_MESSAGE_RESUME || kind == LEAT_MESSAGE_LOST || kind == LEAT_MESSAGE_STATE;
 }
 
 static void
@@ -543,6 +558,8 @@ run(struct leat_actor *actor)
         return leave(consumer);
     if (consumer->is_draining)
         return drain_step(consumer);
+    if (leat_consumer_is_resting(consumer))
+        return leat_consumer_rest(consumer);
     switch ((enum leat_consumer_state)consumer->state) {
     case LEAT_CONSUMER_RUNNING:
     case LEAT_CONSUMER_RETRYING:
@@ -603,6 +620,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
                                           0,
                                           1};
     consumer->committer = leat_committer_for(runtime, lease->key.shard);
+    consumer->is_paused = runtime->state != LEAT_PROCESSOR_ACTIVE;
     leat_mutex_init(&consumer->mailbox_lock);
     leat_mutex_init(&consumer->flight_lock);
     consumer->mailbox_end = &consumer->mailbox;

@@ -9,41 +9,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/map.h"
 #include "base/memory.h"
-#include "pipeline/runtime.h"
+#include "pipeline/registry.h"
 #include "pipeline/scratch.h"
 #include "plugin/loader.h"
-
-/* Longer than between two answers of a shard that is read. */
-#define SILENT_US (3 * LEAT_SECOND_US)
-
-/* A lease that this worker owns, with one consumer for each processor of its stream. */
-struct leased {
-    char *stream_id, *shard;
-    struct leat_consumer **consumers;
-    size_t count, capacity;
-    size_t draining; /* that have not let go yet, in a handoff */
-    bool is_draining;
-};
-
-struct leat_pipeline {
-    struct leat_pipeline_options options;
-    struct leat_runtime *runtimes;
-    struct leat_scheduler *scheduler;
-    struct leat_scratch_pool *scratch;
-    struct leat_lease_manager *leases;
-    _Atomic int64_t incarnation;
-    struct leat_mutex lock;
-    struct leat_condition gone;
-    struct leat_map leased LEAT_FIELD_GUARDED_BY(lock);
-    struct leat_consumer **consumers
-        LEAT_FIELD_GUARDED_BY(lock); /* all, with those that are about to leave */
-    size_t consumer_count LEAT_FIELD_GUARDED_BY(lock), consumer_capacity
-        LEAT_FIELD_GUARDED_BY(lock);
-    bool has_stopped LEAT_FIELD_GUARDED_BY(lock);
-    struct leat_error why_stopped LEAT_FIELD_GUARDED_BY(lock);
-};
 
 struct leat_scratch_pool *
 leat_pipeline_scratch(struct leat_pipeline *pipeline)
@@ -88,7 +57,7 @@ lease_key(struct leat_lease_key key, struct leat_buf *out)
     leat_buf_add_slice(out, key.shard);
 }
 
-static struct leased *
+static struct leat_leased *
 find_leased(struct leat_pipeline *pipeline, struct leat_lease_key key) LEAT_REQUIRES(pipeline->lock)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
@@ -100,7 +69,7 @@ find_leased(struct leat_pipeline *pipeline, struct leat_lease_key key) LEAT_REQU
 static void
 free_leased(void *value)
 {
-    struct leased *leased = value;
+    struct leat_leased *leased = value;
 
     free(leased->stream_id);
     free(leased->shard);
@@ -113,7 +82,7 @@ remove_leased(struct leat_pipeline *pipeline, struct leat_lease_key key)
     LEAT_REQUIRES(pipeline->lock)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
-    struct leased *leased;
+    struct leat_leased *leased;
 
     lease_key(key, &text);
     leased = leat_map_remove(&pipeline->leased, leat_buf_slice(&text));
@@ -159,13 +128,14 @@ take_or_wait(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
     LEAT_REQUIRES(pipeline->lock)
 {
     consumer->predecessor = find_predecessor(pipeline, consumer);
-    if (consumer->predecessor == NULL)
+    if (consumer->predecessor == NULL && consumer->runtime->state == LEAT_PROCESSOR_ACTIVE)
         leat_committer_take(consumer->committer, consumer);
 }
 
 static void
-start_consumer(struct leat_pipeline *pipeline, struct leased *leased, struct leat_runtime *runtime,
-               const struct leat_owned_lease *lease) LEAT_REQUIRES(pipeline->lock)
+start_consumer(struct leat_pipeline *pipeline, struct leat_leased *leased,
+               struct leat_runtime *runtime, const struct leat_owned_lease *lease)
+    LEAT_REQUIRES(pipeline->lock)
 {
     const struct leat_shard_start *start = start_of(runtime, lease);
     struct leat_consumer *consumer;
@@ -185,7 +155,7 @@ on_acquired(void *context, const struct leat_owned_lease *lease)
 {
     struct leat_pipeline *pipeline = context;
     LEAT_AUTO_BUF key = LEAT_BUF_INIT;
-    struct leased *leased;
+    struct leat_leased *leased;
 
     lease_key(lease->key, &key);
     leat_mutex_lock(&pipeline->lock);
@@ -204,7 +174,7 @@ on_acquired(void *context, const struct leat_owned_lease *lease)
         leat_mutex_unlock(&pipeline->lock);
         return;
     }
-    leased = LEAT_NEW(struct leased);
+    leased = LEAT_NEW(struct leat_leased);
     leased->stream_id = leat_slice_strdup(lease->key.stream_id);
     leased->shard = leat_slice_strdup(lease->key.shard);
     leat_map_put(&pipeline->leased, leat_buf_slice(&key), leased);
@@ -214,7 +184,7 @@ on_acquired(void *context, const struct leat_owned_lease *lease)
 }
 
 static void
-tell(struct leat_pipeline *pipeline, struct leased *leased, enum leat_message_kind kind,
+tell(struct leat_pipeline *pipeline, struct leat_leased *leased, enum leat_message_kind kind,
      int64_t deadline_us) LEAT_REQUIRES(pipeline->lock)
 {
     for (size_t i = 0; i < leased->count; i++) {
@@ -228,7 +198,7 @@ tell(struct leat_pipeline *pipeline, struct leased *leased, enum leat_message_ki
 
 /* Calls under way see it at once, the mail is read when they return. */
 static void
-set_drain_at(struct leased *leased, int64_t at_us)
+set_drain_at(struct leat_leased *leased, int64_t at_us)
 {
     for (size_t i = 0; i < leased->count; i++)
         leased->consumers[i]->drain_at_us = at_us;
@@ -238,7 +208,7 @@ static void
 on_drain(void *context, struct leat_lease_key key, int64_t call_deadline_us, int64_t deadline_us)
 {
     struct leat_pipeline *pipeline = context;
-    struct leased *leased;
+    struct leat_leased *leased;
     bool is_unknown;
 
     leat_mutex_lock(&pipeline->lock);
@@ -259,7 +229,7 @@ static void
 on_resume(void *context, struct leat_lease_key key)
 {
     struct leat_pipeline *pipeline = context;
-    struct leased *leased;
+    struct leat_leased *leased;
 
     leat_mutex_lock(&pipeline->lock);
     leased = find_leased(pipeline, key);
@@ -275,7 +245,7 @@ static void
 on_lost(void *context, struct leat_lease_key key, enum leat_lease_loss loss)
 {
     struct leat_pipeline *pipeline = context;
-    struct leased *leased;
+    struct leat_leased *leased;
 
     leat_mutex_lock(&pipeline->lock);
     leased = find_leased(pipeline, key);
@@ -291,7 +261,7 @@ static bool
 is_calling(void *context, struct leat_lease_key key)
 {
     struct leat_pipeline *pipeline = context;
-    const struct leased *leased;
+    const struct leat_leased *leased;
     bool is_calling = false;
 
     leat_mutex_lock(&pipeline->lock);
@@ -316,6 +286,30 @@ on_report(void *context, struct leat_buf *out)
     leat_pipeline_report(context, out);
 }
 
+/* Set and told under one lock: who is started meanwhile has either the state or the message. */
+static void
+on_processor(void *context, const char *name, enum leat_processor_state state)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leat_runtime *runtime = pipeline->runtimes;
+
+    while (strcmp(runtime->config.name, name) != 0)
+        runtime++;
+    leat_mutex_lock(&pipeline->lock);
+    runtime->state = (int)state;
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        struct leat_message *message;
+
+        if (pipeline->consumers[i]->runtime != runtime)
+            continue;
+        message = leat_message_new(LEAT_MESSAGE_STATE, 0);
+        message->is_waiting = pipeline->consumers[i]->predecessor != NULL;
+        leat_consumer_post(pipeline->consumers[i], message);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+    leat_pipeline_say_state(runtime);
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -326,7 +320,8 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .resume = on_resume,
                                       .lost = on_lost,
                                       .report = on_report,
-                                      .incarnation = on_incarnation};
+                                      .incarnation = on_incarnation,
+                                      .processor = on_processor};
 }
 
 /* ---- what consumers say ---------------------------------------------------------------------- */
@@ -335,7 +330,7 @@ void
 leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
 {
     struct leat_lease_key key = leat_consumer_key(consumer);
-    struct leased *leased;
+    struct leat_leased *leased;
     bool is_last = false;
 
     leat_mutex_lock(&pipeline->lock);
@@ -350,7 +345,7 @@ leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consu
 void
 leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key)
 {
-    struct leased *leased;
+    struct leat_leased *leased;
 
     leat_mutex_lock(&pipeline->lock);
     leased = find_leased(pipeline, key);
@@ -421,114 +416,6 @@ leat_pipeline_stopped(struct leat_pipeline *pipeline, struct leat_error *ret_why
         *ret_why = pipeline->why_stopped;
     leat_mutex_unlock(&pipeline->lock);
     return has_stopped;
-}
-
-/* ---- views ----------------------------------------------------------------------------------- */
-
-/* Its own, but for what the processor as a whole or its target keep it from. */
-static enum leat_consumer_state
-state_of(const struct leat_consumer *consumer)
-{
-    enum leat_consumer_state state = (enum leat_consumer_state)consumer->state;
-
-    if (state == LEAT_CONSUMER_ENDED || state == LEAT_CONSUMER_LOST ||
-        state == LEAT_CONSUMER_DRAINING)
-        return state;
-    if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
-        return LEAT_CONSUMER_BLOCKED;
-    return consumer->target_trouble == LEAT_TARGET_AWAY ? LEAT_CONSUMER_UNAVAILABLE : state;
-}
-
-/* A shard whose answers do not come, or are not asked for, falls behind by that time, too: as if records came all the while. */
-static int64_t
-behind_ms(const struct leat_consumer *consumer, enum leat_consumer_state state)
-{
-    int64_t silent_us = leat_clock_monotonic_us() - consumer->answered_us;
-
-    if (state == LEAT_CONSUMER_ENDED)
-        return 0;
-    if (consumer->behind_ms < 0 || silent_us < SILENT_US)
-        return consumer->behind_ms;
-    return consumer->behind_ms + silent_us / 1000;
-}
-
-static struct leat_consumer_view
-view_of(struct leat_consumer *consumer)
-{
-    enum leat_consumer_state state = state_of(consumer);
-
-    return (struct leat_consumer_view){
-        .processor = consumer->runtime->config.name,
-        .stream = consumer->shard.stream,
-        .stream_id = consumer->shard.stream_id,
-        .shard = consumer->shard.shard,
-        .state = leat_consumer_state_names[state],
-        .reason = state == LEAT_CONSUMER_BLOCKED ? "see the log" : "",
-        .behind_ms = behind_ms(consumer, state),
-        .records = consumer->record_count,
-        .bytes = consumer->byte_count,
-        .commits = consumer->commit_count,
-    };
-}
-
-void
-leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level, const char *what,
-                     const struct leat_error *err)
-{
-    const struct leat_pipeline_options *options = &consumer->runtime->pipeline->options;
-    struct leat_consumer_view view = view_of(consumer);
-
-    if (options->notice != NULL)
-        options->notice(options->notice_context, level, what, &view, err);
-}
-
-void
-leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
-                            void (*each)(void *context, const struct leat_consumer_view *view),
-                            void *context)
-{
-    leat_mutex_lock(&pipeline->lock);
-    for (size_t i = 0; i < pipeline->consumer_count; i++) {
-        struct leat_consumer_view view = view_of(pipeline->consumers[i]);
-
-        each(context, &view);
-    }
-    leat_mutex_unlock(&pipeline->lock);
-}
-
-static void
-count_consumer(void *context, const struct leat_consumer_view *view)
-{
-    struct leat_pipeline_counts *counts = context;
-
-    counts->consumers++;
-    counts->blocked += strcmp(view->state, "blocked") == 0;
-}
-
-void
-leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts)
-{
-    struct leat_pipeline_counts sum = {0};
-
-    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
-        const struct leat_counters *counters = &pipeline->runtimes[i].counters;
-
-        sum.records += counters->records;
-        sum.bytes += counters->bytes;
-        sum.epochs += counters->epochs;
-        sum.flushes += counters->flushes;
-        sum.rows_emitted += counters->rows_emitted;
-        sum.rows_written += counters->rows_written;
-        sum.diverted += counters->diverted;
-        sum.retries += counters->retries;
-        sum.fenced += counters->fenced;
-        sum.rewinds += counters->rewinds;
-        sum.ticks += counters->ticks;
-        sum.commit_us += counters->commit_us;
-        sum.process_us += counters->process_us;
-    }
-    leat_pipeline_each_consumer(pipeline, count_consumer, &sum);
-    *ret_counts = sum;
 }
 
 /* ---- begin and end --------------------------------------------------------------------------- */

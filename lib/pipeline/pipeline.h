@@ -90,6 +90,14 @@ void leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
                                  void *context);
 /* Of all of them, as leat.reports wants it (schemas/lease/0006-operator.sql): appended. */
 void leat_pipeline_report(struct leat_pipeline *pipeline, struct leat_buf *out);
+struct leat_processor_view {
+    const char *processor;
+    enum leat_processor_state state; /* the operator's word */
+};
+void leat_pipeline_each_processor(struct leat_pipeline *pipeline,
+                                  void (*each)(void *context,
+                                               const struct leat_processor_view *view),
+                                  void *context);
 struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
     uint64_t fenced, rewinds, commit_us, process_us, ticks;

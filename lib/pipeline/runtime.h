@@ -44,6 +44,7 @@ struct leat_runtime {
     struct leat_committer *committers;
     struct leat_counters counters;
     _Atomic bool is_stopped;
+    _Atomic int state; /* enum leat_processor_state: the operator's word */
     /* The breaker's minute. */
     struct leat_mutex breaker_lock;
     int64_t minute_us LEAT_FIELD_GUARDED_BY(breaker_lock);
@@ -62,6 +63,7 @@ enum leat_message_kind {
     LEAT_MESSAGE_RESUME,
     LEAT_MESSAGE_LOST,
     LEAT_MESSAGE_CHILDREN,
+    LEAT_MESSAGE_STATE, /* the operator's word on the processor is another one */
 };
 
 struct leat_epoch;
@@ -84,7 +86,7 @@ struct leat_message {
     bool is_end;                        /* FLUSHED: SHARD_END was committed */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
-    bool is_waiting; /* ACQUIRED, RESUME: for its predecessor, whose leaving makes it take */
+    bool is_waiting; /* ACQUIRED, RESUME, STATE: for its predecessor, whose leaving makes it take */
 };
 
 struct leat_message *leat_message_new(enum leat_message_kind kind, uint64_t generation);
@@ -102,6 +104,8 @@ enum leat_consumer_state {
     LEAT_CONSUMER_ENDED,
     LEAT_CONSUMER_BLOCKED,
     LEAT_CONSUMER_LOST,
+    LEAT_CONSUMER_PAUSED, /* these two are only shown: see is_paused */
+    LEAT_CONSUMER_RETIRED,
 };
 extern const char *const leat_consumer_state_names[];
 
@@ -168,6 +172,7 @@ struct leat_consumer {
     _Atomic int state;          /* written by the worker thread alone */
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
     _Atomic bool is_target_told;
+    _Atomic bool is_paused; /* written by the worker thread alone: the processor is not active */
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
@@ -215,6 +220,7 @@ struct leat_consumer {
     bool is_at_end;
     bool is_draining, has_let_go;
     int64_t drain_deadline_us;
+    int64_t rest_at_us; /* paused: what is not flushed by then is thrown away; 0: it rests */
     struct leat_error blocked;
     _Atomic int64_t answered_us; /* when the stream said so; monotonic */
     _Atomic int64_t behind_ms;
@@ -238,6 +244,14 @@ void leat_consumer_go_on(struct leat_consumer *consumer);
 /* A take with the same counter: the one recovery path. */
 void leat_consumer_rewind(struct leat_consumer *consumer);
 struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
+
+/* Nothing new: the feed pauses, what has not begun is thrown away, the processor may write what it keeps. */
+void leat_consumer_stop_reading(struct leat_consumer *consumer);
+
+/* consumer_pause.c: paused or retired, and active again. is_waiting: for its predecessor to leave. */
+void leat_consumer_follow(struct leat_consumer *consumer, bool is_waiting);
+bool leat_consumer_is_resting(const struct leat_consumer *consumer); /* or is about to */
+int64_t leat_consumer_rest(struct leat_consumer *consumer);
 
 /* consumer_process.c: one batch. Returns when to be run again. */
 int64_t leat_consumer_process(struct leat_consumer *consumer);
@@ -296,6 +310,8 @@ void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *
 void leat_pipeline_stop_processor(struct leat_consumer *consumer, const struct leat_error *why);
 void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level,
                           const char *what, const struct leat_error *err);
+/* The operator's word on it is another one. */
+void leat_pipeline_say_state(const struct leat_runtime *runtime);
 struct leat_scratch_pool *leat_pipeline_scratch(struct leat_pipeline *pipeline);
 struct leat_scheduler *leat_pipeline_scheduler(struct leat_pipeline *pipeline);
 const struct leat_pipeline_options *leat_pipeline_options(struct leat_pipeline *pipeline);

@@ -1,0 +1,154 @@
+/* What others may see of the pipeline: consumers, processors, counts, and notices for the log. Any thread. */
+#include "base/clock.h"
+#include "pipeline/registry.h"
+
+/* Longer than between two answers of a shard that is read. */
+#define SILENT_US (3 * LEAT_SECOND_US)
+
+/* Its own, but for what the processor as a whole or its target keep it from. */
+static enum leat_consumer_state
+state_of(const struct leat_consumer *consumer)
+{
+    enum leat_consumer_state state = (enum leat_consumer_state)consumer->state;
+
+    if (state == LEAT_CONSUMER_ENDED || state == LEAT_CONSUMER_LOST ||
+        state == LEAT_CONSUMER_DRAINING)
+        return state;
+    if (consumer->is_paused && state != LEAT_CONSUMER_ENDING)
+        return consumer->runtime->state == LEAT_PROCESSOR_RETIRED ? LEAT_CONSUMER_RETIRED
+                                                                  : LEAT_CONSUMER_PAUSED;
+    if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
+        return LEAT_CONSUMER_BLOCKED;
+    return consumer->target_trouble == LEAT_TARGET_AWAY ? LEAT_CONSUMER_UNAVAILABLE : state;
+}
+
+/* A shard whose answers do not come, or are not asked for, falls behind by that time, too: as if records came all the while. */
+static int64_t
+behind_ms(const struct leat_consumer *consumer, enum leat_consumer_state state)
+{
+    int64_t silent_us = leat_clock_monotonic_us() - consumer->answered_us;
+
+    if (state == LEAT_CONSUMER_ENDED)
+        return 0;
+    if (consumer->behind_ms < 0 || silent_us < SILENT_US)
+        return consumer->behind_ms;
+    return consumer->behind_ms + silent_us / 1000;
+}
+
+static struct leat_consumer_view
+view_of(struct leat_consumer *consumer)
+{
+    enum leat_consumer_state state = state_of(consumer);
+
+    return (struct leat_consumer_view){
+        .processor = consumer->runtime->config.name,
+        .stream = consumer->shard.stream,
+        .stream_id = consumer->shard.stream_id,
+        .shard = consumer->shard.shard,
+        .state = leat_consumer_state_names[state],
+        .reason = state == LEAT_CONSUMER_BLOCKED ? "see the log" : "",
+        .behind_ms = behind_ms(consumer, state),
+        .records = consumer->record_count,
+        .bytes = consumer->byte_count,
+        .commits = consumer->commit_count,
+    };
+}
+
+void
+leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level, const char *what,
+                     const struct leat_error *err)
+{
+    const struct leat_pipeline_options *options = &consumer->runtime->pipeline->options;
+    struct leat_consumer_view view = view_of(consumer);
+
+    if (options->notice != NULL)
+        options->notice(options->notice_context, level, what, &view, err);
+}
+
+/* Of the processor, not of a shard of it. */
+void
+leat_pipeline_say_state(const struct leat_runtime *runtime)
+{
+    static const char *const what[] = {
+        [LEAT_PROCESSOR_ACTIVE] = "the processor is active again",
+        [LEAT_PROCESSOR_PAUSED] = "the processor is paused: it reads nothing and keeps its place, "
+                                  "until `leat processors resume`",
+        [LEAT_PROCESSOR_RETIRED] = "the processor is retired: nobody waits for it any more; take "
+                                   "it out of the configuration",
+    };
+    const struct leat_pipeline_options *options = &runtime->pipeline->options;
+    struct leat_slice none = leat_slice_from("");
+    struct leat_consumer_view view = {.processor = runtime->config.name,
+                                      .stream = none,
+                                      .stream_id = none,
+                                      .shard = none,
+                                      .state = "",
+                                      .reason = ""};
+
+    if (options->notice != NULL)
+        options->notice(options->notice_context, LEAT_LOG_INFO, what[runtime->state], &view, NULL);
+}
+
+void
+leat_pipeline_each_processor(struct leat_pipeline *pipeline,
+                             void (*each)(void *context, const struct leat_processor_view *view),
+                             void *context)
+{
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        struct leat_processor_view view = {
+            .processor = pipeline->runtimes[i].config.name,
+            .state = (enum leat_processor_state)pipeline->runtimes[i].state,
+        };
+
+        each(context, &view);
+    }
+}
+
+void
+leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
+                            void (*each)(void *context, const struct leat_consumer_view *view),
+                            void *context)
+{
+    leat_mutex_lock(&pipeline->lock);
+    for (size_t i = 0; i < pipeline->consumer_count; i++) {
+        struct leat_consumer_view view = view_of(pipeline->consumers[i]);
+
+        each(context, &view);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
+count_consumer(void *context, const struct leat_consumer_view *view)
+{
+    struct leat_pipeline_counts *counts = context;
+
+    counts->consumers++;
+    counts->blocked += strcmp(view->state, "blocked") == 0;
+}
+
+void
+leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts)
+{
+    struct leat_pipeline_counts sum = {0};
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        const struct leat_counters *counters = &pipeline->runtimes[i].counters;
+
+        sum.records += counters->records;
+        sum.bytes += counters->bytes;
+        sum.epochs += counters->epochs;
+        sum.flushes += counters->flushes;
+        sum.rows_emitted += counters->rows_emitted;
+        sum.rows_written += counters->rows_written;
+        sum.diverted += counters->diverted;
+        sum.retries += counters->retries;
+        sum.fenced += counters->fenced;
+        sum.rewinds += counters->rewinds;
+        sum.ticks += counters->ticks;
+        sum.commit_us += counters->commit_us;
+        sum.process_us += counters->process_us;
+    }
+    leat_pipeline_each_consumer(pipeline, count_consumer, &sum);
+    *ret_counts = sum;
+}
