@@ -1,253 +1,449 @@
 /*
- * By count and weight: worker w should hold about active × weight / sum of weights. Two passes leave max − min at most 1 for
- * equal weights. A lease under way to somebody counts as his already.
+ * Who is there, what each lease costs, and who gets what nobody owns. Evening out is in assign_even.c.
+ *
+ * A lease under way to somebody counts as his already. One that is hotter than a fair share stands alone: it is never moved for
+ * balance, all others leave its worker, and what is fair is reckoned without the two.
+ *
+ * A rolling deploy must not move a shard twice: while a newer build is taking over (some of its workers began within ten
+ * minutes) what is released goes to its workers up to two fair shares, and they give nothing back below that. After ten
+ * minutes it is no deploy but a fleet of two builds, and evened out as any other.
+ *
+ * Workers of several configurations: a lease is where least of its processors is lacking (leat_lacks), whatever that costs.
+ *
+ * n leases, m workers: O(n log n + moves × log m), times the number of configurations.
  */
 #include "lease/assign.h"
 
+#include <math.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/map.h"
 #include "base/memory.h"
+#include "lease/assign_inside.h"
 
-#define NOBODY SIZE_MAX
+#define LEASE_US 10000 /* what an idle lease costs in a second: its reads */
+#define ALIKE 1.5      /* costs within this factor are taken as the same */
+#define DEPLOY_US (600 * LEAT_SECOND_US)
 
-struct seat {
-    double weight;
-    size_t held, limit;
-    bool is_open; /* alive: may be given leases */
-};
+/* ---- who --------------------------------------------------------------------------------------- */
 
-struct assigning {
-    const struct leat_lease *leases;
-    const struct leat_worker *workers;
-    struct seat *seats;
-    size_t *holder; /* of each lease, after the moves so far */
-    size_t lease_count, worker_count, move_count;
-    struct leat_move *moves;
-};
-
-static size_t
-find_worker(const struct assigning *a, int64_t incarnation)
+static int
+by_incarnation(const void *a, const void *b)
 {
-    for (size_t w = 0; incarnation != 0 && w < a->worker_count; w++) {
-        if (a->workers[w].incarnation == incarnation && a->workers[w].state != LEAT_WORKER_DEAD)
-            return w;
-    }
-    return NOBODY;
-}
+    const struct leat_incarnation *left = a, *right = b;
 
-static bool
-has_room(const struct seat *seat)
-{
-    return seat->is_open && seat->held < seat->limit;
-}
-
-/* How full he would be with one more, by his weight. */
-static double
-fullness(const struct seat *seat, size_t more)
-{
-    return (double)(seat->held + more) / seat->weight;
-}
-
-static size_t
-emptiest(const struct assigning *a)
-{
-    size_t best = NOBODY;
-
-    for (size_t w = 0; w < a->worker_count; w++) {
-        if (has_room(&a->seats[w]) &&
-            (best == NOBODY || fullness(&a->seats[w], 1) < fullness(&a->seats[best], 1)))
-            best = w;
-    }
-    return best;
-}
-
-/* Of those with room who lack least of its processors. NOBODY, too, when all of them lack all. */
-static size_t
-fittest(const struct assigning *a, const struct leat_lease *lease)
-{
-    unsigned least = LEAT_LACKS_ALL;
-    size_t best = NOBODY;
-
-    for (size_t w = 0; w < a->worker_count; w++) {
-        unsigned lacks = leat_lacks(&a->workers[w], lease);
-
-        if (!has_room(&a->seats[w]) || lacks == LEAT_LACKS_ALL || lacks > least)
-            continue;
-        if (best == NOBODY || lacks < least ||
-            fullness(&a->seats[w], 1) < fullness(&a->seats[best], 1))
-            best = w;
-        least = lacks;
-    }
-    return best;
-}
-
-static size_t
-fullest(const struct assigning *a)
-{
-    size_t best = NOBODY;
-
-    for (size_t w = 0; w < a->worker_count; w++) {
-        if (a->seats[w].held > 0 &&
-            (best == NOBODY || !a->seats[w].is_open ||
-             (a->seats[best].is_open && fullness(&a->seats[w], 0) > fullness(&a->seats[best], 0))))
-            best = w;
-    }
-    return best;
+    return left->incarnation < right->incarnation ? -1 : left->incarnation > right->incarnation;
 }
 
 static void
-move(struct assigning *a, enum leat_move_kind kind, size_t lease, size_t to)
+list_incarnations(struct leat_assigning *a)
 {
-    if (a->holder[lease] != NOBODY)
-        a->seats[a->holder[lease]].held--;
+    const struct leat_assign_input *input = a->input;
+
+    a->incarnations = LEAT_NEW_ARRAY(struct leat_incarnation, input->worker_count + 1);
+    for (size_t w = 0; w < input->worker_count; w++) {
+        if (input->workers[w].state != LEAT_WORKER_DEAD)
+            a->incarnations[a->incarnation_count++] =
+                (struct leat_incarnation){input->workers[w].incarnation, w};
+    }
+    qsort(a->incarnations, a->incarnation_count, sizeof *a->incarnations, by_incarnation);
+}
+
+static size_t
+find_seat(const struct leat_assigning *a, int64_t incarnation)
+{
+    struct leat_incarnation wanted = {incarnation, 0};
+    const struct leat_incarnation *found;
+
+    if (incarnation == 0 || a->incarnation_count == 0)
+        return LEAT_NO_SEAT;
+    found = bsearch(&wanted, a->incarnations, a->incarnation_count, sizeof *a->incarnations,
+                    by_incarnation);
+    return found != NULL ? found->seat : LEAT_NO_SEAT;
+}
+
+static bool
+is_deploying(const struct leat_assigning *a)
+{
+    bool has_old = false, has_young = false;
+
+    for (size_t w = 0; w < a->seats.count; w++) {
+        const struct leat_seat *seat = &a->seats.seats[w];
+
+        has_old = has_old || (seat->is_open && !seat->is_newest);
+        has_young = has_young || (seat->is_open && seat->is_newest && seat->age_us < DEPLOY_US);
+    }
+    return has_old && has_young;
+}
+
+/* ---- what it costs ----------------------------------------------------------------------------- */
+
+struct sorted {
+    double cost;
+    int64_t lease_counter;
+    size_t lease;
+};
+
+/* Among equals the one that was moved least: so pauses are shared out, too. */
+static int
+by_cost(const void *a, const void *b)
+{
+    const struct sorted *left = a, *right = b;
+
+    if (left->cost < right->cost || left->cost > right->cost)
+        return left->cost > right->cost ? -1 : 1;
+    if (left->lease_counter != right->lease_counter)
+        return left->lease_counter < right->lease_counter ? -1 : 1;
+    return left->lease < right->lease ? -1 : left->lease > right->lease;
+}
+
+static void
+sort_leases(struct leat_assigning *a)
+{
+    struct sorted *sorted = LEAT_NEW_ARRAY(struct sorted, a->input->lease_count + 1);
+
+    for (size_t i = 0; i < a->input->lease_count; i++) {
+        if (a->input->leases[i].state == LEAT_LEASE_ACTIVE)
+            sorted[a->active_count++] =
+                (struct sorted){a->cost[i], a->input->leases[i].lease_counter, i};
+    }
+    qsort(sorted, a->active_count, sizeof *sorted, by_cost);
+    for (size_t i = 0; i < a->active_count; i++)
+        a->order[i] = sorted[i].lease;
+    free(sorted);
+}
+
+/* What nothing is known of costs what the known ones do on the average. */
+static void
+price(struct leat_assigning *a)
+{
+    const struct leat_lease *leases = a->input->leases;
+    double sum = 0, mean, least = 0, most = 0, total = 0;
+    size_t known = 0, active = 0;
+
+    for (size_t i = 0; i < a->input->lease_count; i++) {
+        if (leases[i].state != LEAT_LEASE_ACTIVE || leases[i].busy_us < 0)
+            continue;
+        sum += (double)leases[i].busy_us;
+        known++;
+    }
+    mean = known > 0 ? sum / (double)known : 0;
+    for (size_t i = 0; i < a->input->lease_count; i++) {
+        double cost = LEASE_US + (leases[i].busy_us < 0 ? mean : (double)leases[i].busy_us);
+
+        if (leases[i].state != LEAT_LEASE_ACTIVE)
+            continue;
+        a->cost[i] = cost / 1e6;
+        least = active == 0 || cost < least ? cost : least;
+        most = cost > most ? cost : most;
+        total += cost / 1e6;
+        active++;
+    }
+    a->is_counted = most <= ALIKE * least;
+    for (size_t i = 0; i < a->input->lease_count && a->is_counted; i++)
+        a->cost[i] = 1;
+    a->seats.unit = a->is_counted || active == 0 ? 1 : total / (double)active;
+}
+
+/* ---- who holds it ------------------------------------------------------------------------------ */
+
+void
+leat_assign_move(struct leat_assigning *a, enum leat_move_kind kind, size_t lease, size_t to)
+{
+    if (a->holder[lease] != LEAT_NO_SEAT)
+        leat_seats_add(&a->seats, a->holder[lease], -a->cost[lease], -1);
     a->holder[lease] = to;
-    if (to != NOBODY)
-        a->seats[to].held++;
-    a->moves[a->move_count++] = (struct leat_move){kind, lease, to};
+    leat_seats_add(&a->seats, to, a->cost[lease], 1);
+    a->output->moves[a->output->move_count++] = (struct leat_move){kind, lease, to};
 }
 
+/* A handoff to somebody who is gone is cancelled; the lease may be moved again at once. */
 static void
-count_holders(struct assigning *a)
+find_holders(struct leat_assigning *a)
 {
-    for (size_t i = 0; i < a->lease_count; i++) {
-        const struct leat_lease *lease = &a->leases[i];
-        size_t owner = find_worker(a, lease->lease_owner);
-        size_t next = find_worker(a, lease->next_owner);
+    for (size_t i = 0; i < a->input->lease_count; i++) {
+        const struct leat_lease *lease = &a->input->leases[i];
+        size_t owner = find_seat(a, lease->lease_owner), next = find_seat(a, lease->next_owner);
+        bool is_under_way = next != LEAT_NO_SEAT && a->seats.seats[next].is_open;
 
-        a->holder[i] = NOBODY;
-        if (lease->state != LEAT_LEASE_ACTIVE || owner == NOBODY)
+        a->holder[i] = LEAT_NO_SEAT;
+        if (lease->state != LEAT_LEASE_ACTIVE || owner == LEAT_NO_SEAT)
             continue;
-        a->holder[i] = next != NOBODY && a->seats[next].is_open ? next : owner;
-        a->seats[a->holder[i]].held++;
+        if (lease->next_owner != 0 && !is_under_way)
+            a->output->moves[a->output->move_count++] =
+                (struct leat_move){LEAT_MOVE_CANCEL, i, LEAT_NO_SEAT};
+        a->holder[i] = is_under_way ? next : owner;
+        a->is_fixed[i] = is_under_way;
+        a->seats.seats[a->holder[i]].held++;
+        a->seats.seats[a->holder[i]].cost += a->cost[i];
     }
 }
 
-/* What somebody was promised, or had last, unless he is fuller than the emptiest by more than one. */
+/* The next lease that is more than what is fair for all that its worker holds; one for each worker. */
 static size_t
-preferred(const struct assigning *a, const struct leat_lease *lease)
+next_hot(const struct leat_assigning *a, const bool *is_hot)
 {
-    size_t best = fittest(a, lease), wish = find_worker(a, lease->next_owner);
+    for (size_t i = 0; i < a->active_count; i++) {
+        size_t lease = a->order[i], seat = a->holder[lease];
 
-    for (size_t w = 0; wish == NOBODY && lease->last_worker_id.size > 0 && w < a->worker_count;
-         w++) {
-        if (leat_slice_equals(a->workers[w].worker_id, lease->last_worker_id))
-            wish = w;
+        if (a->cost[lease] <= a->fair * a->least_weight)
+            return SIZE_MAX;
+        if (seat != LEAT_NO_SEAT && !is_hot[seat] && a->seats.seats[seat].is_open &&
+            a->cost[lease] > a->fair * a->seats.seats[seat].weight)
+            return lease;
     }
-    if (wish == NOBODY || best == NOBODY || !has_room(&a->seats[wish]) ||
-        leat_lacks(&a->workers[wish], lease) > leat_lacks(&a->workers[best], lease))
-        return best;
-    return fullness(&a->seats[wish], 1) <= fullness(&a->seats[best], 1) + 1 / a->seats[wish].weight
-               ? wish
-               : best;
+    return SIZE_MAX;
+}
+
+/* What is fair, and the hot leases, which are left out of it together with who holds them. */
+static void
+find_fair(struct leat_assigning *a)
+{
+    bool *is_hot = LEAT_NEW_ARRAY(bool, a->seats.count + 1);
+    double cost = 0, weight = 0;
+
+    for (size_t i = 0; i < a->active_count; i++)
+        cost += a->cost[a->order[i]];
+    for (size_t w = 0; w < a->seats.count; w++) {
+        const struct leat_seat *seat = &a->seats.seats[w];
+
+        if (!seat->is_open)
+            continue;
+        weight += seat->weight;
+        if (a->least_weight <= 0 || seat->weight < a->least_weight)
+            a->least_weight = seat->weight;
+    }
+    a->fair = weight > 0 ? cost / weight : 0;
+    while (!a->is_counted) {
+        size_t lease = next_hot(a, is_hot), seat = lease != SIZE_MAX ? a->holder[lease] : 0;
+
+        if (lease == SIZE_MAX || weight - a->seats.seats[seat].weight < a->least_weight / 2)
+            break;
+        is_hot[seat] = a->is_fixed[lease] = true;
+        cost -= a->cost[lease];
+        weight -= a->seats.seats[seat].weight;
+        a->fair = cost > 0 ? cost / weight : 0;
+    }
+    free(is_hot);
 }
 
 static void
-assign_unowned(struct assigning *a)
+open_heaps(struct leat_assigning *a)
 {
-    for (size_t i = 0; i < a->lease_count; i++) {
-        size_t to;
+    for (size_t w = 0; w < a->seats.count; w++) {
+        const struct leat_seat *seat = &a->seats.seats[w];
 
-        if (a->leases[i].state != LEAT_LEASE_ACTIVE || a->holder[i] != NOBODY)
+        if (!seat->is_open || seat->held >= seat->limit)
             continue;
-        to = preferred(a, &a->leases[i]);
-        if (to == NOBODY)
-            continue;
-        move(a, LEAT_MOVE_ASSIGN, i, to);
+        leat_seats_push(&a->seats, LEAT_HEAP_EMPTIEST, w);
+        if (seat->is_newest)
+            leat_seats_push(&a->seats, LEAT_HEAP_NEWEST, w);
     }
 }
 
-/* Not moved in this pass and not on its way already. */
-static bool
-is_movable(const struct assigning *a, size_t lease)
+/* ---- what nobody owns -------------------------------------------------------------------------- */
+
+size_t
+leat_assign_group(const struct leat_assigning *a, size_t lease)
 {
-    return a->holder[lease] != NOBODY && a->leases[lease].next_owner == 0 &&
-           a->leases[lease].lease_owner == a->workers[a->holder[lease]].incarnation;
+    return a->seats.group_of[a->input->leases[lease].stream];
 }
 
-/* What its owner lacks makes no progress while somebody is there who lacks less. */
-static void
-give_to_fitter(struct assigning *a)
+unsigned
+leat_assign_lacks(const struct leat_assigning *a, size_t lease, size_t seat)
 {
-    for (size_t i = 0; i < a->lease_count; i++) {
-        size_t to;
-
-        if (!is_movable(a, i) || leat_lacks(&a->workers[a->holder[i]], &a->leases[i]) == 0)
-            continue;
-        to = fittest(a, &a->leases[i]);
-        if (to != NOBODY && leat_lacks(&a->workers[to], &a->leases[i]) <
-                                leat_lacks(&a->workers[a->holder[i]], &a->leases[i]))
-            move(a, LEAT_MOVE_HANDOFF, i, to);
-    }
+    return leat_seats_lacks(&a->seats, leat_assign_group(a, lease), a->seats.seats[seat].kind);
 }
 
-/* A lease of this worker that the other one may have. */
+/* Of those with room who lack least of it the emptiest; *lacks: what he may lack at most, then what he lacks. */
 static size_t
-movable(const struct assigning *a, size_t from, size_t to)
+fittest(const struct leat_assigning *a, enum leat_seat_heap heap, size_t group, unsigned *lacks)
 {
-    for (size_t i = 0; i < a->lease_count; i++) {
-        if (a->holder[i] == from && is_movable(a, i) &&
-            leat_lacks(&a->workers[to], &a->leases[i]) != LEAT_LACKS_ALL &&
-            leat_lacks(&a->workers[to], &a->leases[i]) <=
-                leat_lacks(&a->workers[from], &a->leases[i]))
-            return i;
+    size_t best = LEAT_NO_SEAT;
+
+    for (size_t k = 0; k < a->seats.kinds; k++) {
+        unsigned its = leat_seats_lacks(&a->seats, group, k);
+        size_t top = leat_seats_top(&a->seats, heap, k);
+
+        if (top == LEAT_NO_SEAT || its == LEAT_LACKS_ALL || its > *lacks)
+            continue;
+        if (best == LEAT_NO_SEAT || its < *lacks ||
+            leat_seat_fullness(&a->seats.seats[top], a->seats.unit) <
+                leat_seat_fullness(&a->seats.seats[best], a->seats.unit))
+            best = top;
+        *lacks = its;
     }
-    return NOBODY;
-}
-
-static void
-balance(struct assigning *a)
-{
-    for (size_t round = 0; round < a->lease_count; round++) {
-        size_t from = fullest(a), to = emptiest(a), lease;
-
-        if (from == NOBODY || to == NOBODY || from == to)
-            return;
-        /* A move must make the two more alike; a leaving worker is emptied in any case. */
-        if (a->seats[from].is_open && fullness(&a->seats[to], 1) >= fullness(&a->seats[from], 0))
-            return;
-        lease = movable(a, from, to);
-        if (lease == NOBODY)
-            return;
-        move(a, LEAT_MOVE_HANDOFF, lease, to);
-    }
-}
-
-/* A handoff to somebody who is gone. */
-static void
-cancel_orphans(struct assigning *a)
-{
-    for (size_t i = 0; i < a->lease_count; i++) {
-        size_t next = find_worker(a, a->leases[i].next_owner);
-
-        if (a->leases[i].next_owner != 0 && find_worker(a, a->leases[i].lease_owner) != NOBODY &&
-            (next == NOBODY || !a->seats[next].is_open))
-            a->moves[a->move_count++] = (struct leat_move){LEAT_MOVE_CANCEL, i, NOBODY};
-    }
+    return best;
 }
 
 size_t
-leat_assign(const struct leat_lease *leases, size_t lease_count, const struct leat_worker *workers,
-            size_t worker_count, struct leat_move *moves)
+leat_assign_target(const struct leat_assigning *a, size_t lease, unsigned most_lacks)
 {
-    struct assigning a = {.leases = leases,
-                          .workers = workers,
-                          .lease_count = lease_count,
-                          .worker_count = worker_count,
-                          .moves = moves};
+    size_t group = leat_assign_group(a, lease);
+    size_t best = fittest(a, LEAT_HEAP_EMPTIEST, group, &most_lacks), newest;
 
-    a.seats = LEAT_NEW_ARRAY(struct seat, worker_count);
-    a.holder = LEAT_NEW_ARRAY(size_t, lease_count);
-    for (size_t w = 0; w < worker_count; w++) {
-        a.seats[w].is_open = workers[w].state == LEAT_WORKER_ALIVE;
-        a.seats[w].weight = workers[w].weight > 0 ? workers[w].weight : 1;
-        a.seats[w].limit = workers[w].max_leases > 0 ? workers[w].max_leases : SIZE_MAX;
+    if (!a->is_deploying || best == LEAT_NO_SEAT)
+        return best;
+    newest = fittest(a, LEAT_HEAP_NEWEST, group, &most_lacks);
+    return newest != LEAT_NO_SEAT && leat_seat_fullness(&a->seats.seats[newest], a->cost[lease]) <=
+                                         LEAT_NEWEST_SHARES * a->fair
+               ? newest
+               : best;
+}
+
+/*
+ * Up to his fair share. Where leases are counted and do not divide evenly some get one more: as many as have to, so that nobody
+ * has to give one back for it.
+ */
+static bool
+may_have(struct leat_assigning *a, size_t wish, size_t lease)
+{
+    const struct leat_seat *seat;
+    unsigned lacks = LEAT_LACKS_ALL;
+    double share, cost = a->cost[lease];
+
+    if (wish == LEAT_NO_SEAT)
+        return false;
+    seat = &a->seats.seats[wish];
+    share = a->fair * seat->weight;
+    fittest(a, LEAT_HEAP_EMPTIEST, leat_assign_group(a, lease), &lacks);
+    if (!seat->is_open || seat->held >= seat->limit || leat_assign_lacks(a, lease, wish) > lacks)
+        return false;
+    if (seat->cost + cost <= share + 1e-9)
+        return true;
+    if (!a->is_counted || a->crossings == 0 || seat->cost >= share - 1e-9)
+        return false;
+    a->crossings--;
+    return true;
+}
+
+/* How many will have to hold a lease more than their share, less those who do already. */
+static void
+count_crossings(struct leat_assigning *a)
+{
+    double rest = 0;
+    size_t above = 0;
+
+    for (size_t w = 0; w < a->seats.count; w++) {
+        const struct leat_seat *seat = &a->seats.seats[w];
+        double share = a->fair * seat->weight;
+
+        if (!seat->is_open)
+            continue;
+        rest += share - floor(share + 1e-9);
+        above += seat->cost > share + 1e-9;
     }
-    count_holders(&a);
-    cancel_orphans(&a);
-    assign_unowned(&a);
-    give_to_fitter(&a);
-    balance(&a);
-    free(a.seats);
+    a->crossings = (size_t)(rest + 0.5) > above ? (size_t)(rest + 0.5) - above : 0;
+}
+
+/* Whom it was promised, or who had it last; of an old build only if that stays. */
+static size_t
+wish_of(struct leat_assigning *a, const struct leat_map *by_id, size_t i)
+{
+    const struct leat_lease *lease = &a->input->leases[i];
+    size_t wish = find_seat(a, lease->next_owner);
+
+    if (may_have(a, wish, i))
+        return wish;
+    wish = (size_t)(uintptr_t)leat_map_get(by_id, lease->last_worker_id) - 1;
+    if (wish != LEAT_NO_SEAT && a->is_deploying && !a->seats.seats[wish].is_newest)
+        return LEAT_NO_SEAT;
+    return may_have(a, wish, i) ? wish : LEAT_NO_SEAT;
+}
+
+static void
+assign_one(struct leat_assigning *a, size_t lease, size_t to)
+{
+    a->is_fixed[lease] = true;
+    leat_assign_move(a, LEAT_MOVE_ASSIGN, lease, to);
+}
+
+static void
+assign_wishes(struct leat_assigning *a)
+{
+    struct leat_map by_id;
+
+    leat_map_init(&by_id);
+    for (size_t w = 0; w < a->seats.count; w++) {
+        if (a->seats.seats[w].is_open && a->input->workers[w].worker_id.size > 0)
+            leat_map_put(&by_id, a->input->workers[w].worker_id, (void *)(uintptr_t)(w + 1));
+    }
+    count_crossings(a);
+    for (size_t i = 0; i < a->active_count; i++) {
+        size_t lease = a->order[i], to;
+
+        if (a->holder[lease] != LEAT_NO_SEAT)
+            continue;
+        to = wish_of(a, &by_id, lease);
+        if (to != LEAT_NO_SEAT)
+            assign_one(a, lease, to);
+    }
+    leat_map_release(&by_id, NULL);
+}
+
+static void
+assign_rest(struct leat_assigning *a)
+{
+    for (size_t i = 0; i < a->active_count; i++) {
+        size_t lease = a->order[i], to;
+
+        if (a->holder[lease] != LEAT_NO_SEAT)
+            continue;
+        to = leat_assign_target(a, lease, LEAT_LACKS_ALL);
+        if (to != LEAT_NO_SEAT)
+            assign_one(a, lease, to);
+        else
+            a->output->spilled++;
+    }
+}
+
+/* By kind as the database does them, then by key: rows are locked in one order. */
+static int
+by_kind(const void *a, const void *b)
+{
+    static const int ranks[] = {
+        [LEAT_MOVE_CANCEL] = 0, [LEAT_MOVE_ASSIGN] = 1, [LEAT_MOVE_HANDOFF] = 2};
+    const struct leat_move *left = a, *right = b;
+
+    if (left->kind != right->kind)
+        return ranks[left->kind] < ranks[right->kind] ? -1 : 1;
+    return left->lease < right->lease ? -1 : left->lease > right->lease;
+}
+
+void
+leat_assign(const struct leat_assign_input *input, struct leat_assign_output *output)
+{
+    struct leat_assigning a = {.input = input, .output = output};
+    struct leat_move *moves = output->moves;
+    size_t streams = 1;
+
+    for (size_t i = 0; i < input->lease_count; i++)
+        streams = input->leases[i].stream >= streams ? input->leases[i].stream + 1 : streams;
+    *output = (struct leat_assign_output){.moves = moves, .balance = input->balance};
+    leat_seats_init(&a.seats, input->workers, input->worker_count, streams);
+    a.holder = LEAT_NEW_ARRAY(size_t, input->lease_count + 1);
+    a.is_fixed = LEAT_NEW_ARRAY(bool, input->lease_count + 1);
+    a.cost = LEAT_NEW_ARRAY(double, input->lease_count + 1);
+    a.order = LEAT_NEW_ARRAY(size_t, input->lease_count + 1);
+    a.is_deploying = is_deploying(&a);
+    list_incarnations(&a);
+    price(&a);
+    sort_leases(&a);
+    find_holders(&a);
+    find_fair(&a);
+    open_heaps(&a);
+    assign_wishes(&a);
+    assign_rest(&a);
+    leat_even_begin(&a);
+    leat_even_empty(&a);
+    leat_even_out(&a);
+    leat_even_end(&a);
+    qsort(output->moves, output->move_count, sizeof *output->moves, by_kind);
+    free(a.order);
+    free(a.cost);
+    free(a.is_fixed);
     free(a.holder);
-    return a.move_count;
+    free(a.incarnations);
+    leat_seats_release(&a.seats);
 }

@@ -25,6 +25,8 @@ struct leat_lease {
     size_t parent_count;
     struct leat_slice starting_hash_key, ending_hash_key;
     size_t stream; /* its stream's place in every worker's `lacks`; set for the plan alone */
+    int64_t
+        busy_us; /* measured: µs in processor calls in a second; 0: idle; -1: nothing is known */
 };
 
 enum leat_worker_state { LEAT_WORKER_ALIVE = 0, LEAT_WORKER_LEAVING = 1, LEAT_WORKER_DEAD = 2 };
@@ -38,6 +40,7 @@ struct leat_worker {
     struct leat_slice build;
     /* By leat_lease.stream: how many of the stream's active processors this worker does not run. NULL: he runs all. */
     const unsigned char *lacks;
+    int64_t age_us; /* since it registered, by the database's clock */
 };
 
 /*

@@ -11,32 +11,52 @@
 #define PASS_US (1 * LEAT_SECOND_US)
 #define READ_US (10 * LEAT_SECOND_US)
 
+/* What is read is as it was; every move carries its own condition. */
+static int
+read_for_plan(struct leat_lease_manager *manager, struct leat_balance *ret_balance,
+              struct leat_error *err)
+{
+    struct leat_pg_connection *connection = manager->connection;
+    int status = leat_rows_workers(connection, &manager->rows, &manager->workers, err);
+
+    if (status == 0)
+        status = leat_rows_leases_to_plan(connection, &manager->rows, &manager->leases, err);
+    if (status == 0)
+        status =
+            leat_rows_lacking(connection, &manager->rows, &manager->leases, &manager->workers, err);
+    if (status == 0)
+        status =
+            leat_rows_loads(connection, &manager->rows, &manager->workers, &manager->leases, err);
+    if (status == 0)
+        status = leat_rows_balance(connection, &manager->rows, ret_balance, err);
+    return status;
+}
+
 static int
 plan(struct leat_lease_manager *manager, struct leat_error *err)
 {
+    struct leat_assign_input input = {0};
+    struct leat_assign_output output = {0};
     struct leat_worker *workers;
-    struct leat_move *moves;
-    size_t count, moved = 0;
-    int status = leat_rows_workers(manager->connection, &manager->rows, &manager->workers, err);
+    size_t moved = 0;
+    int status = read_for_plan(manager, &input.balance, err);
 
-    if (status == 0)
-        status = leat_rows_leases(manager->connection, &manager->rows, 0, &manager->leases, err);
-    if (status == 0)
-        status = leat_rows_lacking(manager->connection, &manager->rows, &manager->leases,
-                                   &manager->workers, err);
     if (status != 0)
         return status;
     workers = LEAT_NEW_ARRAY(struct leat_worker, manager->workers.count);
-    moves = LEAT_NEW_ARRAY(struct leat_move, 2 * manager->leases.count);
     for (size_t w = 0; w < manager->workers.count; w++)
         workers[w] = manager->workers.rows[w].worker;
-    count = leat_assign(manager->leases.leases, manager->leases.count, workers,
-                        manager->workers.count, moves);
-    if (count > 0)
+    input.leases = manager->leases.leases;
+    input.lease_count = manager->leases.count;
+    input.workers = workers;
+    input.worker_count = manager->workers.count;
+    output.moves = LEAT_NEW_ARRAY(struct leat_move, 2 * input.lease_count + 1);
+    leat_assign(&input, &output);
+    if (output.move_count > 0)
         status = leat_rows_move(manager->connection, &manager->rows, &manager->leases,
-                                &manager->workers, moves, count, &moved, err);
+                                &manager->workers, &output, &moved, err);
     free(workers);
-    free(moves);
+    free(output.moves);
     if (status == 0 && moved > 0)
         manager->read_version = -1; /* some may be ours */
     return status;

@@ -96,10 +96,11 @@ int leat_rows_leases(struct leat_pg_connection *connection, const struct leat_ro
 int leat_rows_claim_pass(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, int64_t incarnation,
                          bool *ret_is_ours, int64_t *ret_version, struct leat_error *err);
-/* All moves of a pass in one transaction; *ret_moved: how many still held. more than five: a row's key and what it is compared with. */
+/* All moves of a pass in one transaction; *ret_moved: how many still held. Did all, its balance is stored with them: else
+   the next pass takes what changed for new. more than five: a plan and what its indices mean. */
 int leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                    const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
-                   const struct leat_move *moves, size_t count, size_t *ret_moved,
+                   const struct leat_assign_output *plan, size_t *ret_moved,
                    struct leat_error *err);
 /* Handoffs that are older than force_after. */
 int leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
@@ -134,6 +135,24 @@ int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_ro
 int leat_rows_trim_moves(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, bool *ret_more,
                          struct leat_error *err);
+
+/* ---- what a pass reads (rows_plan.c) ------------------------------------------------------------ */
+
+/* Active leases of the application, by key, without parents and hash ranges. */
+int leat_rows_leases_to_plan(struct leat_pg_connection *connection,
+                             const struct leat_rows_context *context, struct leat_lease_rows *rows,
+                             struct leat_error *err);
+/* Sets busy_us of the leases, build and age_us of the workers. */
+int leat_rows_loads(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                    struct leat_worker_rows *workers, struct leat_lease_rows *leases,
+                    struct leat_error *err);
+int leat_rows_balance(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, struct leat_balance *ret_balance,
+                      struct leat_error *err);
+/* Part of the transaction that moves. */
+int leat_rows_keep_balance(struct leat_pg_connection *connection,
+                           const struct leat_rows_context *context,
+                           const struct leat_assign_output *plan, struct leat_error *err);
 
 /* ---- application, processors, streams -------------------------------------------------------- */
 int leat_rows_application(struct leat_pg_connection *connection,

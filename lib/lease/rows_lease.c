@@ -193,8 +193,7 @@ static const char *const move_sql[] = {
 int
 leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                const struct leat_lease_rows *leases, const struct leat_worker_rows *workers,
-               const struct leat_move *moves, size_t count, size_t *ret_moved,
-               struct leat_error *err)
+               const struct leat_assign_output *plan, size_t *ret_moved, struct leat_error *err)
 {
     static const enum leat_move_kind kinds[] = {LEAT_MOVE_CANCEL, LEAT_MOVE_ASSIGN,
                                                 LEAT_MOVE_HANDOFF};
@@ -205,12 +204,14 @@ leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_con
         struct bound_moves bound;
         size_t rows = 0;
 
-        bind_moves(&bound, context, leases, workers, moves, count, kinds[k]);
+        bind_moves(&bound, context, leases, workers, plan->moves, plan->move_count, kinds[k]);
         if (bound.count > 0)
             status = leat_rows_run(connection, move_sql[kinds[k]], &bound.parameters, &rows, err);
         moved += rows;
         release_moves(&bound);
     }
+    if (status == 0 && moved == plan->move_count)
+        status = leat_rows_keep_balance(connection, context, plan, err);
     status = leat_rows_finish(connection, context, status, moved > 0, err);
     if (status == 0)
         *ret_moved = moved;

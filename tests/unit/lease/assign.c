@@ -5,193 +5,182 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "base/random.h"
+#include "support/leases.h"
 #include "support/slow.h"
 
-#define LEASES 200
-#define WORKERS 20
-
-struct fleet {
-    struct leat_lease leases[LEASES];
-    struct leat_worker workers[WORKERS];
-    size_t lease_count, worker_count;
-    char ids[WORKERS][16];
-};
-
-static struct leat_move moves[2 * LEASES];
-
-/* What the database does with a move, with handoffs done at once. */
-static size_t
-apply(struct fleet *fleet)
-{
-    size_t count =
-        leat_assign(fleet->leases, fleet->lease_count, fleet->workers, fleet->worker_count, moves);
-
-    for (size_t i = 0; i < count; i++) {
-        struct leat_lease *lease = &fleet->leases[moves[i].lease];
-
-        if (moves[i].kind == LEAT_MOVE_CANCEL) {
-            lease->next_owner = 0;
-            continue;
-        }
-        ck_assert_int_eq(fleet->workers[moves[i].to].state, LEAT_WORKER_ALIVE);
-        lease->lease_owner = fleet->workers[moves[i].to].incarnation;
-        lease->next_owner = 0;
-        lease->lease_counter++;
-    }
-    /* Handoffs that were under way before end as they were meant to. */
-    for (size_t i = 0; i < fleet->lease_count; i++) {
-        struct leat_lease *lease = &fleet->leases[i];
-
-        if (lease->next_owner != 0)
-            lease->lease_owner = lease->next_owner;
-        lease->next_owner = 0;
-    }
-    return count;
-}
-
-static size_t
-held(const struct fleet *fleet, size_t worker)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < fleet->lease_count; i++)
-        count += fleet->leases[i].state == LEAT_LEASE_ACTIVE &&
-                 fleet->leases[i].lease_owner == fleet->workers[worker].incarnation;
-    return count;
-}
+/* ---- generated fleets ---------------------------------------------------------------------------- */
 
 static void
 generate(struct fleet *fleet, struct leat_random *random)
 {
-    fleet->lease_count = 1 + leat_random_below(random, LEASES);
-    fleet->worker_count = 1 + leat_random_below(random, WORKERS);
-    for (size_t w = 0; w < fleet->worker_count; w++) {
-        snprintf(fleet->ids[w], sizeof fleet->ids[w], "w%u", (unsigned)w);
-        fleet->workers[w] = (struct leat_worker){
-            .worker_id = leat_slice_from(fleet->ids[w]),
-            .incarnation = (int64_t)w + 1,
-            .weight = 1,
-            .state = leat_random_below(random, 5) == 0 ? LEAT_WORKER_DEAD : LEAT_WORKER_ALIVE};
+    fleet_init(fleet, 1 + leat_random_below(random, 200), 1 + leat_random_below(random, 20));
+    for (size_t w = 1; w < fleet->worker_count; w++) {
+        unsigned state = (unsigned)leat_random_below(random, 8);
+
+        fleet->workers[w].state = state == 0   ? LEAT_WORKER_DEAD
+                                  : state == 1 ? LEAT_WORKER_LEAVING
+                                               : LEAT_WORKER_ALIVE;
     }
-    fleet->workers[0].state = LEAT_WORKER_ALIVE;
-    for (size_t i = 0; i < fleet->lease_count; i++)
-        fleet->leases[i] = (struct leat_lease){
-            .lease_owner = (int64_t)leat_random_below(random, fleet->worker_count + 3),
-            .last_worker_id =
-                leat_slice_from(fleet->ids[leat_random_below(random, fleet->worker_count)]),
-            .next_owner = leat_random_below(random, 6) == 0
-                              ? (int64_t)leat_random_below(random, fleet->worker_count + 3)
-                              : 0,
-        };
+    for (size_t i = 0; i < fleet->lease_count; i++) {
+        struct leat_lease *lease = &fleet->leases[i];
+
+        lease->state = leat_random_below(random, 10) == 0 ? LEAT_LEASE_ENDED : LEAT_LEASE_ACTIVE;
+        lease->lease_owner = (int64_t)leat_random_below(random, fleet->worker_count + 3);
+        lease->last_worker_id =
+            fleet->workers[leat_random_below(random, fleet->worker_count)].worker_id;
+        lease->next_owner = leat_random_below(random, 6) == 0
+                                ? (int64_t)leat_random_below(random, fleet->worker_count + 3)
+                                : 0;
+    }
 }
 
-START_TEST(test_fleets_are_balanced_in_two_passes)
+static bool
+is_alive(const struct fleet *fleet, int64_t incarnation)
+{
+    return incarnation > 0 && incarnation <= (int64_t)fleet->worker_count &&
+           fleet->workers[incarnation - 1].state == LEAT_WORKER_ALIVE;
+}
+
+static int
+descending(const void *a, const void *b)
+{
+    return *(const size_t *)a < *(const size_t *)b ? 1 : -1;
+}
+
+/* Handoffs that any assignment needs, so that nobody holds two more than another: what the fullest have too much of, and
+   all that those hold who must not. */
+static size_t
+needed(const struct fleet *fleet)
+{
+    size_t *held = LEAT_NEW_ARRAY(size_t, fleet->worker_count + 1), active = 0, alive = 0,
+           count = 0;
+
+    for (size_t i = 0; i < fleet->lease_count; i++) {
+        const struct leat_lease *lease = &fleet->leases[i];
+        bool is_owned = lease->lease_owner > 0 &&
+                        lease->lease_owner <= (int64_t)fleet->worker_count &&
+                        fleet->workers[lease->lease_owner - 1].state != LEAT_WORKER_DEAD;
+        int64_t holder = is_owned && is_alive(fleet, lease->next_owner) ? lease->next_owner
+                                                                        : lease->lease_owner;
+
+        if (lease->state != LEAT_LEASE_ACTIVE)
+            continue;
+        active++;
+        if (is_owned && is_alive(fleet, holder))
+            held[holder - 1]++;
+        else if (is_owned)
+            count++; /* of one who leaves */
+    }
+    for (size_t w = 0; w < fleet->worker_count; w++)
+        alive += fleet->workers[w].state == LEAT_WORKER_ALIVE;
+    qsort(held, fleet->worker_count, sizeof *held, descending);
+    for (size_t w = 0; w < alive; w++) {
+        size_t share = active / alive + (w < active % alive);
+
+        count += held[w] > share ? held[w] - share : 0;
+    }
+    free(held);
+    return count;
+}
+
+static void
+check_even(const struct fleet *fleet)
+{
+    size_t least = SIZE_MAX, most = 0, sum = 0, active = 0;
+
+    for (size_t i = 0; i < fleet->lease_count; i++)
+        active += fleet->leases[i].state == LEAT_LEASE_ACTIVE;
+    for (size_t w = 0; w < fleet->worker_count; w++) {
+        size_t count = fleet_held(fleet, w);
+
+        sum += count;
+        if (fleet->workers[w].state != LEAT_WORKER_ALIVE) {
+            ck_assert_uint_eq(count, 0);
+            continue;
+        }
+        least = count < least ? count : least;
+        most = count > most ? count : most;
+    }
+    ck_assert_uint_eq(sum, active);
+    ck_assert_uint_le(most - least, 1);
+}
+
+START_TEST(test_fleets_are_even_after_two_passes_with_no_move_too_many)
 {
     struct leat_random random;
 
     leat_random_seed(&random, (uint64_t)_i + 1);
     for (size_t round = 0; round < test_rounds(200); round++) {
         struct fleet fleet;
-        size_t least = SIZE_MAX, most = 0, sum = 0;
+        size_t least, moved;
 
         generate(&fleet, &random);
-        apply(&fleet);
-        apply(&fleet);
-        for (size_t w = 0; w < fleet.worker_count; w++) {
-            size_t count = held(&fleet, w);
-
-            sum += count;
-            if (fleet.workers[w].state != LEAT_WORKER_ALIVE) {
-                ck_assert_uint_eq(count, 0);
-                continue;
-            }
-            least = count < least ? count : least;
-            most = count > most ? count : most;
-        }
-        ck_assert_uint_eq(sum, fleet.lease_count);
-        ck_assert_uint_le(most - least, 1);
-        ck_assert_uint_eq(apply(&fleet), 0);
+        least = needed(&fleet);
+        fleet_pass(&fleet);
+        moved = fleet.handoffs;
+        fleet_pass(&fleet);
+        moved += fleet.handoffs;
+        check_even(&fleet);
+        /* Those under way cannot be moved again, so what is too much may have to be waited for. */
+        ck_assert_uint_le(moved, least + least / 20);
+        ck_assert_uint_eq(fleet_pass(&fleet), 0);
+        fleet_release(&fleet);
     }
 }
 END_TEST
 
-/* One joins ten who hold ninety each: exactly what he should have is moved. */
-START_TEST(test_a_join_moves_no_more_than_needed)
+/* Loads, weights, limits, builds, all at once: what holds whatever comes. */
+START_TEST(test_whatever_comes_nobody_is_given_too_much)
 {
-    static struct leat_lease leases[900];
-    static struct leat_move many[1800];
-    struct leat_worker workers[11];
-    size_t count;
+    struct leat_random random;
 
-    for (size_t w = 0; w < 11; w++)
-        workers[w] = (struct leat_worker){.incarnation = (int64_t)w + 1, .weight = 1};
-    for (size_t i = 0; i < 900; i++)
-        leases[i] = (struct leat_lease){.lease_owner = (int64_t)(i % 10) + 1};
-    count = leat_assign(leases, 900, workers, 11, many);
-    ck_assert_uint_eq(count, 81);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(many[i].to, 10);
-}
-END_TEST
+    leat_random_seed(&random, (uint64_t)_i + 1000);
+    for (size_t round = 0; round < test_rounds(100); round++) {
+        struct fleet fleet;
+        size_t owned = 0, active = 0;
 
-START_TEST(test_weights_and_limits_are_kept)
-{
-    struct fleet fleet = {.lease_count = 90, .worker_count = 3};
-
-    for (size_t w = 0; w < 3; w++)
-        fleet.workers[w] =
-            (struct leat_worker){.incarnation = (int64_t)w + 1, .weight = w == 0 ? 4 : 1};
-    fleet.workers[2].max_leases = 5;
-    apply(&fleet);
-    apply(&fleet);
-    ck_assert_uint_eq(held(&fleet, 2), 5);
-    ck_assert_uint_eq(held(&fleet, 0), 68);
-    ck_assert_uint_eq(held(&fleet, 1), 17);
-}
-END_TEST
-
-START_TEST(test_who_had_it_last_gets_it_back)
-{
-    struct fleet fleet = {.lease_count = 4, .worker_count = 2};
-
-    fleet.workers[0] =
-        (struct leat_worker){.incarnation = 1, .weight = 1, .worker_id = leat_slice_from("a")};
-    fleet.workers[1] =
-        (struct leat_worker){.incarnation = 2, .weight = 1, .worker_id = leat_slice_from("b")};
-    for (size_t i = 0; i < 4; i++)
-        fleet.leases[i].last_worker_id = leat_slice_from(i < 2 ? "b" : "a");
-    apply(&fleet);
-    for (size_t i = 0; i < 4; i++)
-        ck_assert_int_eq(fleet.leases[i].lease_owner, i < 2 ? 2 : 1);
-}
-END_TEST
-
-START_TEST(test_a_leaving_worker_is_emptied)
-{
-    struct fleet fleet = {.lease_count = 6, .worker_count = 2};
-
-    fleet.workers[0] =
-        (struct leat_worker){.incarnation = 1, .weight = 1, .state = LEAT_WORKER_LEAVING};
-    fleet.workers[1] = (struct leat_worker){.incarnation = 2, .weight = 1};
-    for (size_t i = 0; i < 6; i++)
-        fleet.leases[i].lease_owner = 1;
-    ck_assert_uint_eq(apply(&fleet), 6);
-    ck_assert_uint_eq(held(&fleet, 1), 6);
+        generate(&fleet, &random);
+        for (size_t w = 0; w < fleet.worker_count; w++) {
+            fleet.workers[w].weight = 0.5 + (double)leat_random_below(&random, 8) / 2;
+            fleet.workers[w].max_leases = (uint32_t)leat_random_below(&random, 3) * 5;
+            fleet.workers[w].build =
+                leat_slice_from(leat_random_below(&random, 2) == 0 ? "1.9" : "1.10");
+            fleet.workers[w].age_us = (int64_t)leat_random_below(&random, 3) * 400 * LEAT_SECOND_US;
+        }
+        for (size_t i = 0; i < fleet.lease_count; i++) {
+            fleet.leases[i].next_owner = 0; /* so that nobody is above his limit by what was */
+            fleet.leases[i].lease_owner = 0;
+            fleet.leases[i].busy_us =
+                (int64_t)leat_random_below(&random, 1 + leat_random_below(&random, 2000000)) - 1;
+        }
+        for (size_t pass = 0; pass < 4; pass++) {
+            fleet_pass(&fleet);
+            fleet.balance.age_us = (int64_t)leat_random_below(&random, 100) * LEAT_SECOND_US;
+            for (size_t i = 0; i < fleet.lease_count; i++)
+                fleet.leases[i].busy_us = fleet.leases[i].busy_us < 0 ? 0 : fleet.leases[i].busy_us;
+        }
+        for (size_t i = 0; i < fleet.lease_count; i++)
+            active += fleet.leases[i].state == LEAT_LEASE_ACTIVE;
+        for (size_t w = 0; w < fleet.worker_count; w++)
+            owned += fleet_held(&fleet, w);
+        ck_assert_uint_eq(owned + fleet.last.spilled, active);
+        fleet_release(&fleet);
+    }
 }
 END_TEST
 
 /* Workers of several configurations: a lease is where least is lacking, and never where all is. */
 START_TEST(test_a_lease_goes_to_who_lacks_least)
 {
-    enum { STREAMS = 4 };
+    enum { STREAMS = 4, MOST_WORKERS = 20 };
     static const unsigned char lacking[] = {0, 0, 1, 2, LEAT_LACKS_ALL};
     struct leat_random random;
 
     leat_random_seed(&random, (uint64_t)_i + 1);
     for (size_t round = 0; round < test_rounds(200); round++) {
-        unsigned char lacks[WORKERS][STREAMS], least[STREAMS];
+        unsigned char lacks[MOST_WORKERS][STREAMS], least[STREAMS];
         struct fleet fleet;
 
         generate(&fleet, &random);
@@ -207,17 +196,555 @@ START_TEST(test_a_lease_goes_to_who_lacks_least)
         for (size_t i = 0; i < fleet.lease_count; i++)
             fleet.leases[i].stream = leat_random_below(&random, STREAMS);
         for (int pass = 0; pass < 4; pass++)
-            apply(&fleet);
+            fleet_pass(&fleet);
         for (size_t i = 0; i < fleet.lease_count; i++) {
             const struct leat_lease *lease = &fleet.leases[i];
             size_t owner = (size_t)lease->lease_owner - 1;
 
-            if (least[lease->stream] == LEAT_LACKS_ALL)
+            if (lease->state != LEAT_LEASE_ACTIVE || least[lease->stream] == LEAT_LACKS_ALL)
                 continue;
             ck_assert_uint_lt(owner, fleet.worker_count);
             ck_assert_uint_eq(lacks[owner][lease->stream], least[lease->stream]);
         }
+        ck_assert_uint_eq(fleet_pass(&fleet), 0);
+        fleet_release(&fleet);
     }
+}
+END_TEST
+
+/* Two streams, each with three workers of its own and one who runs both: everybody is as full as he can be. */
+START_TEST(test_two_configurations_are_evened_out_each_for_itself)
+{
+    static const unsigned char first[] = {0, LEAT_LACKS_ALL}, second[] = {LEAT_LACKS_ALL, 0};
+    struct fleet fleet;
+
+    fleet_init(&fleet, 84, 7);
+    for (size_t w = 0; w < 6; w++)
+        fleet.workers[w].lacks = w < 3 ? first : second;
+    for (size_t i = 0; i < 84; i++)
+        fleet.leases[i].stream = i % 2;
+    fleet.workers[1].state = fleet.workers[5].state = LEAT_WORKER_DEAD;
+    fleet_pass(&fleet);
+    fleet.workers[1].state = fleet.workers[5].state = LEAT_WORKER_ALIVE;
+    fleet_pass(&fleet);
+    for (size_t w = 0; w < 7; w++)
+        ck_assert_uint_eq(fleet_held(&fleet, w), 12);
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* ---- by count ------------------------------------------------------------------------------------ */
+
+/* One joins ten who hold ninety each: exactly what he should have is moved. */
+START_TEST(test_a_join_moves_no_more_than_needed)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 900, 11);
+    fleet_deal(&fleet, 10);
+    ck_assert_uint_eq(fleet_plan(&fleet), 81);
+    for (size_t i = 0; i < 81; i++)
+        ck_assert_uint_eq(fleet.moves[i].to, 10);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* The KCL's 14–16 here and 1–3 there (go-kcl #109). */
+START_TEST(test_160_leases_on_20_workers_are_8_each)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 160, 20);
+    fleet_deal(&fleet, 10);
+    fleet_pass(&fleet);
+    fleet_pass(&fleet);
+    for (size_t w = 0; w < 20; w++)
+        ck_assert_uint_eq(fleet_held(&fleet, w), 8);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_weights_and_limits_are_kept)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 90, 3);
+    fleet.workers[0].weight = 4;
+    fleet.workers[2].max_leases = 5;
+    fleet_pass(&fleet);
+    fleet_pass(&fleet);
+    ck_assert_uint_eq(fleet_held(&fleet, 2), 5);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), 68);
+    ck_assert_uint_eq(fleet_held(&fleet, 1), 17);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* The KCL's LeaseSpillover. */
+START_TEST(test_when_all_are_full_the_rest_is_counted)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 10, 3);
+    for (size_t w = 0; w < 3; w++)
+        fleet.workers[w].max_leases = w == 0 ? 1 : 3;
+    fleet_pass(&fleet);
+    ck_assert_uint_eq(fleet.last.spilled, 3);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), 1);
+    ck_assert_uint_eq(fleet_held(&fleet, 1), 3);
+    ck_assert_uint_eq(fleet_held(&fleet, 2), 3);
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* He came back with a smaller limit: what is too much goes, and only that. */
+START_TEST(test_who_is_above_his_limit_gives_the_rest_away)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 12, 3);
+    fleet_deal(&fleet, 3);
+    fleet.workers[0].max_leases = 2;
+    ck_assert_uint_eq(fleet_pass(&fleet), 2);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), 2);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* A single lease is not yielded to an idle worker. */
+START_TEST(test_a_single_lease_stays)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 1, 3);
+    fleet_deal(&fleet, 1);
+    fleet.leases[0].busy_us = 900000;
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_who_had_it_last_gets_it_back)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 4, 2);
+    for (size_t i = 0; i < 4; i++)
+        fleet.leases[i].last_worker_id = leat_slice_from(i < 2 ? "w1" : "w0");
+    fleet_pass(&fleet);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_int_eq(fleet.leases[i].lease_owner, i < 2 ? 2 : 1);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* What somebody was promised comes before who had it last. */
+START_TEST(test_a_promise_is_kept_when_the_owner_died)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 6, 4);
+    fleet.workers[3].state = LEAT_WORKER_DEAD;
+    for (size_t i = 0; i < 6; i++) {
+        fleet.leases[i].lease_owner = 4;
+        fleet.leases[i].next_owner = i < 2 ? 3 : 0;
+        fleet.leases[i].last_worker_id = leat_slice_from(i < 4 ? "w1" : "w3");
+    }
+    ck_assert_uint_eq(fleet_pass(&fleet), 6);
+    ck_assert_int_eq(fleet.leases[0].lease_owner, 3);
+    ck_assert_int_eq(fleet.leases[1].lease_owner, 3);
+    ck_assert_int_eq(fleet.leases[2].lease_owner, 2);
+    ck_assert_int_eq(fleet.leases[3].lease_owner, 2);
+    ck_assert_int_eq(fleet.leases[4].lease_owner, 1);
+    ck_assert_int_eq(fleet.leases[5].lease_owner, 1);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_a_leaving_worker_is_emptied)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 6, 2);
+    fleet_deal(&fleet, 1);
+    fleet.workers[0].state = LEAT_WORKER_LEAVING;
+    ck_assert_uint_eq(fleet_pass(&fleet), 6);
+    ck_assert_uint_eq(fleet_held(&fleet, 1), 6);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* The target of a handoff has died: it is cancelled, and a better one made in the same pass. */
+START_TEST(test_a_handoff_to_the_dead_is_made_anew_at_once)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 6, 3);
+    fleet_deal(&fleet, 1);
+    fleet.workers[1].state = LEAT_WORKER_DEAD;
+    for (size_t i = 0; i < 3; i++)
+        fleet.leases[i].next_owner = 2;
+    ck_assert_uint_eq(fleet_pass(&fleet), 6);
+    ck_assert_uint_eq(fleet.handoffs, 3);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), 3);
+    ck_assert_uint_eq(fleet_held(&fleet, 2), 3);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* Those under way count where they go, so that a slow owner does not make the next pass move more. */
+START_TEST(test_handoffs_under_way_are_counted_where_they_go)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 10, 2);
+    fleet_deal(&fleet, 1);
+    ck_assert_uint_eq(fleet_plan(&fleet), 5);
+    for (size_t i = 0; i < 5; i++)
+        fleet.leases[fleet.moves[i].lease].next_owner = 2;
+    ck_assert_uint_eq(fleet_plan(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_nobody_there_moves_nothing)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 5, 1);
+    fleet.workers[0].state = LEAT_WORKER_DEAD;
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    ck_assert_uint_eq(fleet.last.spilled, 5);
+    fleet_release(&fleet);
+    fleet_init(&fleet, 0, 0);
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* Leases that ended or were made since are no load that drifts: they are evened out whatever was done a moment ago. */
+START_TEST(test_a_reshard_is_evened_out_at_once)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 60, 3);
+    fleet_pass(&fleet);
+    fleet.balance.repeats = 6;
+    fleet.balance.age_us = 0;
+    for (size_t i = 0, ended = 0; ended < 10; i++) {
+        if (fleet.leases[i].lease_owner != 1)
+            continue;
+        fleet.leases[i].state = LEAT_LEASE_ENDED;
+        fleet.leases[i].lease_owner = 0;
+        ended++;
+    }
+    ck_assert_uint_eq(fleet_pass(&fleet), 6);
+    check_even(&fleet);
+    ck_assert_uint_eq(fleet.balance.repeats, 6);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* ---- builds -------------------------------------------------------------------------------------- */
+
+/* Two of the old build, one of the new: what an old one lets go must not go to the other. */
+START_TEST(test_what_is_released_goes_to_the_newest_build)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 9, 3);
+    fleet_deal(&fleet, 3);
+    fleet.workers[2].build = leat_slice_from("1.10");
+    fleet.workers[1].build = leat_slice_from("1.9");
+    fleet.workers[2].age_us = LEAT_SECOND_US;
+    fleet.workers[0].state = LEAT_WORKER_DEAD;
+    for (size_t i = 0; i < 9; i += 3)
+        fleet.leases[i].lease_owner = 0;
+    ck_assert_uint_eq(fleet_pass(&fleet), 3);
+    ck_assert_uint_eq(fleet_held(&fleet, 2), 6);
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    /* Not for ever: two builds that stay are a fleet as any other. */
+    fleet.workers[2].age_us = 3600 * LEAT_SECOND_US;
+    fleet.balance.age_us = 3600 * LEAT_SECOND_US;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    check_even(&fleet);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* Ten workers are replaced one by one, the new one first; returns the moves. */
+static size_t
+deploy(const char *build)
+{
+    struct fleet fleet;
+    size_t moves = 0;
+
+    fleet_init(&fleet, 100, 20);
+    for (size_t w = 10; w < 20; w++)
+        fleet.workers[w].state = LEAT_WORKER_DEAD;
+    fleet_deal(&fleet, 10);
+    for (size_t w = 0; w < 10; w++) {
+        fleet.workers[10 + w].state = LEAT_WORKER_ALIVE;
+        fleet.workers[10 + w].build = leat_slice_from(build);
+        fleet.workers[10 + w].age_us = LEAT_SECOND_US;
+        moves += fleet_pass(&fleet);
+        moves += fleet_pass(&fleet);
+        fleet.workers[w].state = LEAT_WORKER_DEAD;
+        moves += fleet_pass(&fleet);
+        moves += fleet_pass(&fleet);
+    }
+    check_even(&fleet);
+    fleet_release(&fleet);
+    return moves;
+}
+
+/* Each shard has to move once: 100 moves. */
+START_TEST(test_a_rolling_deploy_hardly_moves_a_shard_twice)
+{
+    size_t with = deploy("1.1"), without = deploy("1.0");
+
+    ck_assert_uint_le(with, 145);
+    ck_assert_uint_gt(without, 170);
+}
+END_TEST
+
+/* ---- by measured load ------------------------------------------------------------------------------ */
+
+static void
+check_band(const struct fleet *fleet, double band)
+{
+    int64_t sum = 0;
+
+    for (size_t w = 0; w < fleet->worker_count; w++)
+        sum += fleet_busy_us(fleet, w);
+    for (size_t w = 0; w < fleet->worker_count; w++) {
+        double share = (double)fleet_busy_us(fleet, w) * (double)fleet->worker_count / (double)sum;
+
+        ck_assert_double_ge(share, 1 - band);
+        ck_assert_double_le(share, 1 + band);
+    }
+}
+
+/* A quarter of the shards is busy ten times as much as the others, and one worker has all of these. */
+START_TEST(test_busy_time_is_evened_out_not_counts)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 200, 4);
+    for (size_t i = 0; i < 200; i++) {
+        fleet.leases[i].lease_owner = (int64_t)(i / 50) + 1;
+        fleet.leases[i].busy_us = i < 50 ? 1000000 : 100000;
+    }
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    check_band(&fleet, 0.12);
+    ck_assert_uint_gt(fleet_held(&fleet, 3), fleet_held(&fleet, 0) + 10);
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* A worker that is twice as slow has the same shards for twice the time: he ends with fewer. */
+START_TEST(test_a_slow_worker_ends_with_fewer)
+{
+    struct fleet fleet;
+    size_t moves = 0;
+
+    fleet_init(&fleet, 300, 3);
+    fleet_deal(&fleet, 3);
+    for (size_t round = 0; round < 12; round++) {
+        for (size_t i = 0; i < 300; i++)
+            fleet.leases[i].busy_us = fleet.leases[i].lease_owner == 1 ? 40000 : 20000;
+        fleet.balance.age_us = round == 0 ? 0 : leat_balance_wait_us(fleet.balance.repeats);
+        moves += fleet_pass(&fleet);
+    }
+    ck_assert_uint_le(fleet_held(&fleet, 0),
+                      78); /* 68 would be exact, with what an idle lease costs */
+    ck_assert_uint_ge(fleet_held(&fleet, 0), 58);
+    ck_assert_uint_le(moves, 60);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_weights_share_out_busy_time)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 300, 3);
+    fleet.workers[0].weight = 2;
+    for (size_t i = 0; i < 300; i++)
+        fleet.leases[i].busy_us = 5000 + (int64_t)(i % 10) * 10000;
+    fleet_pass(&fleet);
+    fleet_pass(&fleet);
+    ck_assert_double_eq_tol((double)fleet_busy_us(&fleet, 0),
+                            2.0 * (double)fleet_busy_us(&fleet, 1),
+                            0.12 * (double)fleet_busy_us(&fleet, 0));
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* Hotter than a whole fair share: alone, never moved, and the others are as even as without it. */
+START_TEST(test_a_hot_shard_stands_alone)
+{
+    struct fleet fleet;
+    int64_t owner;
+
+    fleet_init(&fleet, 41, 5);
+    fleet_deal(&fleet, 5);
+    for (size_t i = 0; i < 41; i++)
+        fleet.leases[i].busy_us = i == 7 ? 900000 : 20000;
+    owner = fleet.leases[7].lease_owner;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    fleet_pass(&fleet);
+    ck_assert_int_eq(fleet.leases[7].lease_owner, owner);
+    for (size_t w = 0; w < 5; w++)
+        ck_assert_uint_eq(fleet_held(&fleet, w), (int64_t)w + 1 == owner ? 1 : 10);
+    fleet.balance.age_us = 3600 * LEAT_SECOND_US;
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    /* Somebody joins: he gets some of the others, not the hot one. */
+    fleet.workers[(owner + 1) % 5].state = LEAT_WORKER_DEAD;
+    fleet_pass(&fleet);
+    fleet.workers[(owner + 1) % 5].state = LEAT_WORKER_ALIVE;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    ck_assert_int_eq(fleet.leases[7].lease_owner, owner);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_two_hot_shards_of_one_worker_part)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 20, 4);
+    for (size_t i = 0; i < 20; i++) {
+        fleet.leases[i].lease_owner = i < 2 ? 1 : (int64_t)(i % 4) + 1;
+        fleet.leases[i].busy_us = i < 2 ? 1000000 : 10000;
+    }
+    fleet_pass(&fleet);
+    fleet_pass(&fleet);
+    ck_assert_int_ne(fleet.leases[0].lease_owner, fleet.leases[1].lease_owner);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* Where nothing is known a lease counts as much as the known ones do. */
+START_TEST(test_unknown_leases_are_average)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 40, 2);
+    for (size_t i = 0; i < 40; i++) {
+        fleet.leases[i].lease_owner = i < 20 ? 1 : 0;
+        fleet.leases[i].busy_us = i < 20 ? 10000 + (int64_t)(i % 5) * 20000 : -1;
+    }
+    fleet_pass(&fleet);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), 20);
+    ck_assert_uint_eq(fleet_held(&fleet, 1), 20);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* A whole hour of load that walks about: how often and how much is moved. */
+static void
+walk(uint64_t seed, size_t *ret_acts, size_t *ret_moves)
+{
+    struct leat_random random;
+    struct fleet fleet;
+
+    leat_random_seed(&random, seed);
+    fleet_init(&fleet, 200, 10);
+    for (size_t i = 0; i < 200; i++)
+        fleet.leases[i].busy_us = 5000 + (int64_t)leat_random_below(&random, 60000);
+    fleet_pass(&fleet);
+    *ret_acts = *ret_moves = 0;
+    for (size_t second = 0; second < 3600; second += 10) {
+        size_t moved;
+
+        for (size_t i = 0; i < 200; i++) {
+            int64_t busy_us = fleet.leases[i].busy_us *
+                              (80 + (int64_t)leat_random_below(&random, 46)) / 100;
+
+            fleet.leases[i].busy_us = busy_us < 2000 ? 2000 : busy_us > 400000 ? 400000 : busy_us;
+        }
+        fleet.balance.age_us += 10 * LEAT_SECOND_US;
+        moved = fleet_pass(&fleet);
+        *ret_acts += moved > 0;
+        *ret_moves += moved;
+    }
+    fleet_release(&fleet);
+}
+
+START_TEST(test_load_that_walks_about_does_not_flap)
+{
+    size_t acts, moves;
+
+    walk((uint64_t)_i + 1, &acts, &moves);
+    /* At once, then after 30 s, 1, 2, 4, 8 and 10 minutes: eleven in an hour. */
+    ck_assert_uint_ge(acts, 1);
+    ck_assert_uint_le(acts, 11);
+    ck_assert_uint_le(moves, 11 * 60);
+}
+END_TEST
+
+START_TEST(test_noise_within_the_band_moves_nothing)
+{
+    struct leat_random random;
+    struct fleet fleet;
+
+    leat_random_seed(&random, 7);
+    fleet_init(&fleet, 400, 8);
+    for (size_t i = 0; i < 400; i++)
+        fleet.leases[i].busy_us = 10000 + (int64_t)(i % 7) * 10000;
+    fleet_pass(&fleet);
+    fleet_pass(&fleet);
+    for (size_t round = 0; round < 1000; round++) {
+        for (size_t i = 0; i < 400; i++)
+            fleet.leases[i].busy_us = (10000 + (int64_t)(i % 7) * 10000) *
+                                      (90 + (int64_t)leat_random_below(&random, 21)) / 100;
+        fleet.balance.age_us = 3600 * LEAT_SECOND_US;
+        ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    }
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* The first change at once, the next one later, whoever makes the pass; a join at once, and all begins anew. */
+START_TEST(test_changes_for_loads_sake_back_off)
+{
+    struct fleet fleet;
+
+    fleet_init(&fleet, 40, 4);
+    fleet_pass(&fleet);
+    for (size_t i = 0; i < 40; i++)
+        fleet.leases[i].busy_us = fleet.leases[i].lease_owner == 1 ? 100000 : 10000;
+    fleet.balance.age_us = 0;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    ck_assert_uint_eq(fleet.balance.repeats, 1);
+    for (size_t i = 0; i < 40; i++)
+        fleet.leases[i].busy_us = fleet.leases[i].lease_owner == 2 ? 100000 : 10000;
+    fleet.balance.age_us = 29 * LEAT_SECOND_US;
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    ck_assert(fleet.last.is_waiting);
+    fleet.balance.age_us = 30 * LEAT_SECOND_US;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    ck_assert_uint_eq(fleet.balance.repeats, 2);
+    for (size_t i = 0; i < 40; i++)
+        fleet.leases[i].busy_us = fleet.leases[i].lease_owner == 3 ? 100000 : 10000;
+    fleet.workers[3].state = LEAT_WORKER_DEAD;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    ck_assert_uint_eq(fleet.balance.repeats, 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+START_TEST(test_waits_grow_to_ten_minutes)
+{
+    static const int64_t seconds[] = {0, 30, 60, 120, 240, 480, 600, 600};
+
+    for (uint32_t i = 0; i < LEAT_COUNT_OF(seconds); i++)
+        ck_assert_int_eq(leat_balance_wait_us(i), seconds[i] * LEAT_SECOND_US);
+    ck_assert_int_eq(leat_balance_wait_us(UINT32_MAX), 600 * LEAT_SECOND_US);
 }
 END_TEST
 
@@ -230,12 +757,35 @@ main(void)
     int failed;
 
     tcase_set_timeout(tests, 60);
-    tcase_add_loop_test(tests, test_fleets_are_balanced_in_two_passes, 0, 20);
-    tcase_add_test(tests, test_a_join_moves_no_more_than_needed);
-    tcase_add_test(tests, test_weights_and_limits_are_kept);
-    tcase_add_test(tests, test_who_had_it_last_gets_it_back);
-    tcase_add_test(tests, test_a_leaving_worker_is_emptied);
+    tcase_add_loop_test(tests, test_fleets_are_even_after_two_passes_with_no_move_too_many, 0, 20);
+    tcase_add_loop_test(tests, test_whatever_comes_nobody_is_given_too_much, 0, 20);
     tcase_add_loop_test(tests, test_a_lease_goes_to_who_lacks_least, 0, 20);
+    tcase_add_test(tests, test_two_configurations_are_evened_out_each_for_itself);
+    tcase_add_test(tests, test_a_join_moves_no_more_than_needed);
+    tcase_add_test(tests, test_160_leases_on_20_workers_are_8_each);
+    tcase_add_test(tests, test_weights_and_limits_are_kept);
+    tcase_add_test(tests, test_when_all_are_full_the_rest_is_counted);
+    tcase_add_test(tests, test_who_is_above_his_limit_gives_the_rest_away);
+    tcase_add_test(tests, test_a_single_lease_stays);
+    tcase_add_test(tests, test_who_had_it_last_gets_it_back);
+    tcase_add_test(tests, test_a_promise_is_kept_when_the_owner_died);
+    tcase_add_test(tests, test_a_leaving_worker_is_emptied);
+    tcase_add_test(tests, test_a_handoff_to_the_dead_is_made_anew_at_once);
+    tcase_add_test(tests, test_handoffs_under_way_are_counted_where_they_go);
+    tcase_add_test(tests, test_nobody_there_moves_nothing);
+    tcase_add_test(tests, test_a_reshard_is_evened_out_at_once);
+    tcase_add_test(tests, test_what_is_released_goes_to_the_newest_build);
+    tcase_add_test(tests, test_a_rolling_deploy_hardly_moves_a_shard_twice);
+    tcase_add_test(tests, test_busy_time_is_evened_out_not_counts);
+    tcase_add_test(tests, test_a_slow_worker_ends_with_fewer);
+    tcase_add_test(tests, test_weights_share_out_busy_time);
+    tcase_add_test(tests, test_a_hot_shard_stands_alone);
+    tcase_add_test(tests, test_two_hot_shards_of_one_worker_part);
+    tcase_add_test(tests, test_unknown_leases_are_average);
+    tcase_add_loop_test(tests, test_load_that_walks_about_does_not_flap, 0, test_cases(40, 4));
+    tcase_add_test(tests, test_noise_within_the_band_moves_nothing);
+    tcase_add_test(tests, test_changes_for_loads_sake_back_off);
+    tcase_add_test(tests, test_waits_grow_to_ten_minutes);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
