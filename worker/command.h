@@ -18,6 +18,7 @@ struct leat_command {
     int (*run)(int argc, char **argv);
 };
 
+int leat_command_checkpoint(int argc, char **argv);
 int leat_command_config(int argc, char **argv);
 int leat_command_dev(int argc, char **argv);
 int leat_command_db(int argc, char **argv);

@@ -24,6 +24,8 @@ static const struct leat_command commands[] = {
      leat_command_workers},
     {"shards", "each shard of each processor: how far it is, how it fares", leat_command_shards},
     {"processors", "what is registered ([ls] | pause | resume | retire)", leat_command_processors},
+    {"checkpoint", "where a processor is, and how to put it elsewhere (show | set)",
+     leat_command_checkpoint},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
     {"version", "print the version", leat_command_version},
 };

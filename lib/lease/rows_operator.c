@@ -291,7 +291,8 @@ static const char raise_sql[] = LEAT_TOLD(
     "l.stream_id = $2 AND $3 IS NOT NULL AND l.state = 'active' AND l.lease_owner IS NOT NULL AND "
     "l.shard IN (WITH RECURSIVE edges AS MATERIALIZED (SELECT c.shard, q.parent FROM leat.leases c,"
     " unnest(c.parents) AS q (parent) WHERE c.application = $1 AND c.stream_id = $2), "
-    "below (shard) AS (SELECT unnest($4::text[]) UNION SELECT e.shard FROM edges e JOIN below b ON "
+    "below (shard) AS (SELECT unnest($4::text[]) COLLATE \"C\" UNION SELECT e.shard FROM edges e "
+    "JOIN below b ON "
     "b.shard = e.parent) SELECT shard FROM below)",
     "'operator'");
 
