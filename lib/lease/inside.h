@@ -66,6 +66,7 @@ struct leat_lease_manager {
         **requests_end LEAT_FIELD_GUARDED_BY(lock);
     bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
     bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
+    bool is_sync_wanted LEAT_FIELD_GUARDED_BY(lock);
     int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
     int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
     bool has_said_leaving;        /* the manager thread's: the worker's row says so */
@@ -160,7 +161,14 @@ int leat_manager_settle_processors(struct leat_lease_manager *manager, struct le
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);
 void leat_request_free(struct leat_request *request);
 
+/* ends.c: so many requests from this one on, all of them of shards' ends */
+bool leat_request_is_of_an_end(const struct leat_request *request);
+int leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_request *first,
+                            size_t count, struct leat_error *err);
+
 /* sync.c */
 void leat_sync_main(void *manager);
+/* Something is missing that a sync makes: not in a minute, but now. Any thread. */
+void leat_manager_sync_soon(struct leat_lease_manager *manager);
 
 #endif

@@ -5,6 +5,8 @@
 #include "base/point.h"
 #include "lease/inside.h"
 
+#define MOST_AT_ONCE 1000
+
 void
 leat_request_free(struct leat_request *request)
 {
@@ -117,61 +119,6 @@ raise_counter(struct leat_lease_manager *manager, const struct leat_request *req
     return leat_manager_read(manager, err);
 }
 
-/* A source that does not tell them: what ListShards says are its children. */
-static int
-list_children(struct leat_lease_manager *manager, struct leat_request *request,
-              struct leat_error *err)
-{
-    struct leat_held_lease *held = leat_manager_find(manager, request->key);
-    struct leat_shard_list all;
-    int status;
-
-    if (held == NULL || request->children.count > 0)
-        return 0;
-    leat_shard_list_init(&all);
-    status = held->source->ops->list_shards(held->source, &all, err);
-    for (size_t i = 0; status == 0 && i < all.count; i++) {
-        for (size_t p = 0; p < all.shards[i].parent_count; p++) {
-            if (leat_slice_equals(all.shards[i].parents[p], request->key.shard))
-                leat_shard_list_add(&request->children, &all.shards[i]);
-        }
-    }
-    leat_shard_list_release(&all);
-    return status;
-}
-
-static int
-make_children(struct leat_lease_manager *manager, struct leat_request *request,
-              struct leat_error *err)
-{
-    int status = list_children(manager, request, err);
-
-    if (status == 0)
-        status = leat_rows_children(manager->connection, &manager->rows, request->key,
-                                    request->children.shards, request->children.count, err);
-    if (status != 0)
-        return status;
-    LEAT_POINT("lease.children.after");
-    manager->pass_at_us = 0;
-    request->done(request->context, request->key);
-    return 0;
-}
-
-static int
-processor_ended(struct leat_lease_manager *manager, const struct leat_request *request,
-                struct leat_error *err)
-{
-    bool is_ended = false;
-    int status = leat_rows_processor_ended(manager->connection, &manager->rows, request->key,
-                                           (const char *)request->processor.data, &is_ended, err);
-
-    if (status == 0 && is_ended) {
-        leat_manager_lose(manager, request->key, LEAT_LOSS_GONE);
-        manager->counted_at_us = 0;
-    }
-    return status;
-}
-
 static int
 serve(struct leat_lease_manager *manager, struct leat_request *request, struct leat_error *err)
 {
@@ -183,49 +130,63 @@ serve(struct leat_lease_manager *manager, struct leat_request *request, struct l
     case LEAT_REQUEST_CHECK:
         return leat_manager_read(manager, err);
     case LEAT_REQUEST_CHILDREN:
-        return make_children(manager, request, err);
     case LEAT_REQUEST_PROCESSOR_ENDED:
-        return processor_ended(manager, request, err);
+        break; /* leat_manager_serve_ends */
     case LEAT_REQUEST_REOPEN:
         return leat_rows_reopen(manager->connection, &manager->rows, request->key, err);
     }
     return 0;
 }
 
+/* Those that can be served now, as far as they are of the same sort: a shard's ends go together, all others alone. */
 static struct leat_request *
-first_request(struct leat_lease_manager *manager)
+first_requests(struct leat_lease_manager *manager, size_t *ret_count)
 {
-    struct leat_request *request;
+    struct leat_request *first;
 
     leat_mutex_lock(&manager->lock);
-    request = manager->requests;
+    first = manager->requests;
+    *ret_count = first != NULL;
+    if (first != NULL && leat_request_is_of_an_end(first)) {
+        for (const struct leat_request *next = first->next;
+             next != NULL && leat_request_is_of_an_end(next) && *ret_count < MOST_AT_ONCE;
+             next = next->next)
+            ++*ret_count;
+    }
     leat_mutex_unlock(&manager->lock);
-    return request;
+    return first;
 }
 
 static void
 drop_first(struct leat_lease_manager *manager)
 {
+    struct leat_request *request;
+
     leat_mutex_lock(&manager->lock);
-    manager->requests = manager->requests->next;
+    request = manager->requests;
+    manager->requests = request->next;
     if (manager->requests == NULL)
         manager->requests_end = &manager->requests;
     leat_mutex_unlock(&manager->lock);
+    leat_request_free(request);
 }
 
-/* In order; one that fails stays the first, and is served when the database is back. */
+/* In order; what fails stays in front, and is served when the database is back. */
 int
 leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err)
 {
     struct leat_request *request;
+    size_t count;
 
-    while ((request = first_request(manager)) != NULL) {
-        int status = serve(manager, request, err);
+    while ((request = first_requests(manager, &count)) != NULL) {
+        int status = leat_request_is_of_an_end(request)
+                         ? leat_manager_serve_ends(manager, request, count, err)
+                         : serve(manager, request, err);
 
         if (status != 0)
             return status;
-        drop_first(manager);
-        leat_request_free(request);
+        for (size_t i = 0; i < count; i++)
+            drop_first(manager);
     }
     return 0;
 }

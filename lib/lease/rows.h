@@ -120,15 +120,6 @@ int leat_rows_set_leaving(struct leat_pg_connection *connection,
 int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
                     int64_t *ret_counter, struct leat_error *err);
-/* Inserts what is not there and whose parents are all there; the children's names into the parent's row. more than five: a row's key and what it is compared with. */
-int leat_rows_children(struct leat_pg_connection *connection,
-                       const struct leat_rows_context *context, struct leat_lease_key parent,
-                       const struct leat_shard_facts *children, size_t count,
-                       struct leat_error *err);
-/* *ret_is_ended: all registered processors of the stream have. */
-int leat_rows_processor_ended(struct leat_pg_connection *connection,
-                              const struct leat_rows_context *context, struct leat_lease_key key,
-                              const char *processor, bool *ret_is_ended, struct leat_error *err);
 int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      struct leat_lease_key key, struct leat_error *err);
 /* The oldest moves beyond what is kept, at most a step of them; *ret_more: there may be others. */
@@ -153,6 +144,29 @@ int leat_rows_balance(struct leat_pg_connection *connection,
 int leat_rows_keep_balance(struct leat_pg_connection *connection,
                            const struct leat_rows_context *context,
                            const struct leat_assign_output *plan, struct leat_error *err);
+
+/* ---- a shard's end (rows_end.c): many at a time ------------------------------------------------ */
+
+struct leat_rows_parent {
+    struct leat_lease_key key;
+    const struct leat_shard_facts *children;
+    size_t child_count;
+};
+/* Inserts children that are not there and whose parents are all there; the children's names into the parents' rows.
+   *ret_left: children that have no lease still. */
+int leat_rows_children(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context,
+                       const struct leat_rows_parent *parents, size_t count, size_t *ret_left,
+                       struct leat_error *err);
+
+struct leat_rows_end {
+    struct leat_lease_key key;
+    struct leat_slice processor;
+    bool is_ended; /* out: all registered processors that need the shard have */
+};
+int leat_rows_processors_ended(struct leat_pg_connection *connection,
+                               const struct leat_rows_context *context, struct leat_rows_end *ends,
+                               size_t count, struct leat_error *err);
 
 /* ---- application, processors, streams -------------------------------------------------------- */
 int leat_rows_application(struct leat_pg_connection *connection,

@@ -262,8 +262,19 @@ static void
 wait_until(struct leat_lease_manager *manager, int64_t until_us)
 {
     leat_mutex_lock(&manager->lock);
-    while (!manager->is_stopping && leat_clock_monotonic_us() < until_us)
+    while (!manager->is_stopping && !manager->is_sync_wanted &&
+           leat_clock_monotonic_us() < until_us)
         leat_condition_wait_until(&manager->stopping, &manager->lock, until_us);
+    manager->is_sync_wanted = false;
+    leat_mutex_unlock(&manager->lock);
+}
+
+void
+leat_manager_sync_soon(struct leat_lease_manager *manager)
+{
+    leat_mutex_lock(&manager->lock);
+    manager->is_sync_wanted = true;
+    leat_condition_broadcast(&manager->stopping);
     leat_mutex_unlock(&manager->lock);
 }
 

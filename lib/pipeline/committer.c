@@ -29,11 +29,52 @@ wake(struct leat_committer *committer) LEAT_REQUIRES(committer->lock)
     leat_condition_signal(&committer->condition);
 }
 
+static struct leat_consumer_list *
+list_of(struct leat_committer *committer, enum leat_queue queue) LEAT_REQUIRES(committer->lock)
+{
+    return queue == LEAT_QUEUE_TAKES     ? &committer->takes
+           : queue == LEAT_QUEUE_DIRTY   ? &committer->dirty
+           : queue == LEAT_QUEUE_WAITING ? &committer->waiting
+                                         : &committer->forgets;
+}
+
+void
+leat_consumer_list_append(struct leat_consumer_list *list, struct leat_consumer *consumer)
+{
+    LEAT_GROW(list->items, list->count, list->capacity);
+    list->items[list->count++] = consumer;
+}
+
+void
+leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,
+                     enum leat_queue queue)
+{
+    if (consumer->queues & queue)
+        return;
+    consumer->queues |= queue;
+    leat_consumer_list_append(list_of(committer, queue), consumer);
+}
+
+static void
+unqueue(struct leat_committer *committer, struct leat_consumer *consumer, enum leat_queue queue)
+    LEAT_REQUIRES(committer->lock)
+{
+    struct leat_consumer_list *list = list_of(committer, queue);
+
+    if (!(consumer->queues & queue))
+        return;
+    consumer->queues &= ~(unsigned)queue;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i] == consumer)
+            list->items[i--] = list->items[--list->count];
+    }
+}
+
 void
 leat_committer_take(struct leat_committer *committer, struct leat_consumer *consumer)
 {
     leat_mutex_lock(&committer->lock);
-    leat_consumer_list_add(&committer->takes, consumer);
+    leat_committer_queue(committer, consumer, LEAT_QUEUE_TAKES);
     wake(committer);
     leat_mutex_unlock(&committer->lock);
 }
@@ -44,7 +85,7 @@ leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *con
     leat_mutex_lock(&committer->lock);
     if (!consumer->is_dirty) {
         consumer->is_dirty = true;
-        leat_consumer_list_add(&committer->dirty, consumer);
+        leat_committer_queue(committer, consumer, LEAT_QUEUE_DIRTY);
     }
     wake(committer);
     leat_mutex_unlock(&committer->lock);
@@ -54,39 +95,11 @@ void
 leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer)
 {
     leat_mutex_lock(&committer->lock);
-    leat_consumer_list_add(&committer->forgets, consumer);
+    leat_committer_queue(committer, consumer, LEAT_QUEUE_FORGETS);
     wake(committer);
-    while (leat_consumer_list_has(&committer->forgets, consumer) && !committer->is_ended)
+    while ((consumer->queues & LEAT_QUEUE_FORGETS) && !committer->is_ended)
         leat_condition_wait(&committer->forgotten, &committer->lock);
     leat_mutex_unlock(&committer->lock);
-}
-
-void
-leat_consumer_list_add(struct leat_consumer_list *list, struct leat_consumer *consumer)
-{
-    if (leat_consumer_list_has(list, consumer))
-        return;
-    LEAT_GROW(list->items, list->count, list->capacity);
-    list->items[list->count++] = consumer;
-}
-
-bool
-leat_consumer_list_has(const struct leat_consumer_list *list, const struct leat_consumer *consumer)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i] == consumer)
-            return true;
-    }
-    return false;
-}
-
-void
-leat_consumer_list_remove(struct leat_consumer_list *list, const struct leat_consumer *consumer)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i] == consumer)
-            list->items[i--] = list->items[--list->count];
-    }
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -263,26 +276,29 @@ forget_all(struct leat_committer *committer)
     while (committer->forgets.count > 0) {
         struct leat_consumer *consumer = committer->forgets.items[0];
 
-        leat_consumer_list_remove(&committer->takes, consumer);
-        leat_consumer_list_remove(&committer->dirty, consumer);
-        leat_consumer_list_remove(&committer->waiting, consumer);
+        unqueue(committer, consumer, LEAT_QUEUE_TAKES);
+        unqueue(committer, consumer, LEAT_QUEUE_DIRTY);
+        unqueue(committer, consumer, LEAT_QUEUE_WAITING);
         leat_mutex_unlock(&committer->lock);
         drop_parked(committer, consumer);
         leat_mutex_lock(&committer->lock);
-        leat_consumer_list_remove(&committer->forgets, consumer);
+        unqueue(committer, consumer, LEAT_QUEUE_FORGETS);
         leat_condition_broadcast(&committer->forgotten);
     }
     leat_mutex_unlock(&committer->lock);
 }
 
 static struct leat_consumer_list
-steal(struct leat_committer *committer, struct leat_consumer_list *list)
+steal(struct leat_committer *committer, enum leat_queue queue)
 {
-    struct leat_consumer_list stolen;
+    struct leat_consumer_list stolen, *list;
 
     leat_mutex_lock(&committer->lock);
+    list = list_of(committer, queue);
     stolen = *list;
     *list = (struct leat_consumer_list){0};
+    for (size_t i = 0; i < stolen.count; i++)
+        stolen.items[i]->queues &= ~(unsigned)queue;
     leat_mutex_unlock(&committer->lock);
     return stolen;
 }
@@ -307,15 +323,17 @@ take_all(struct leat_committer *committer, int64_t now_us)
 
     if (now_us < committer->take_at_us)
         return next_take_us(committer);
-    takes = steal(committer, &committer->takes);
     if (now_us >= committer->parents_at_us) {
-        struct leat_consumer_list waiting = steal(committer, &committer->waiting);
+        struct leat_consumer_list waiting = steal(committer, LEAT_QUEUE_WAITING);
 
+        leat_mutex_lock(&committer->lock);
         for (size_t i = 0; i < waiting.count; i++)
-            leat_consumer_list_add(&takes, waiting.items[i]);
+            leat_committer_queue(committer, waiting.items[i], LEAT_QUEUE_TAKES);
+        leat_mutex_unlock(&committer->lock);
         free(waiting.items);
         committer->parents_at_us = now_us + PARENTS_US;
     }
+    takes = steal(committer, LEAT_QUEUE_TAKES);
     if (takes.count > 0)
         leat_committer_run_takes(committer, &takes);
     free(takes.items);
@@ -333,7 +351,7 @@ keep_dirty(struct leat_committer *committer, struct leat_consumer *consumer)
     leat_mutex_lock(&committer->lock);
     if (!consumer->is_dirty) {
         consumer->is_dirty = true;
-        leat_consumer_list_add(&committer->dirty, consumer);
+        leat_committer_queue(committer, consumer, LEAT_QUEUE_DIRTY);
     }
     leat_mutex_unlock(&committer->lock);
 }
@@ -342,7 +360,7 @@ keep_dirty(struct leat_committer *committer, struct leat_consumer *consumer)
 static int64_t
 flush_all(struct leat_committer *committer, int64_t now_us)
 {
-    struct leat_consumer_list dirty = steal(committer, &committer->dirty);
+    struct leat_consumer_list dirty = steal(committer, LEAT_QUEUE_DIRTY);
     struct leat_flight *flight = NULL;
     int64_t next_us = INT64_MAX;
 

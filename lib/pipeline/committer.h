@@ -6,15 +6,20 @@
 
 struct leat_flight;
 
+/* The queues a consumer may stand in: each at most once, told by a bit of its own. */
+enum leat_queue {
+    LEAT_QUEUE_TAKES = 1,
+    LEAT_QUEUE_DIRTY = 2,
+    LEAT_QUEUE_WAITING = 4,
+    LEAT_QUEUE_FORGETS = 8
+};
+
 struct leat_consumer_list {
     struct leat_consumer **items;
     size_t count, capacity;
 };
-void leat_consumer_list_add(struct leat_consumer_list *list, struct leat_consumer *consumer);
-void leat_consumer_list_remove(struct leat_consumer_list *list,
-                               const struct leat_consumer *consumer);
-bool leat_consumer_list_has(const struct leat_consumer_list *list,
-                            const struct leat_consumer *consumer);
+/* As it is, once more. */
+void leat_consumer_list_append(struct leat_consumer_list *list, struct leat_consumer *consumer);
 
 struct leat_committer {
     struct leat_runtime *runtime;
@@ -36,6 +41,8 @@ struct leat_committer {
 };
 
 void leat_committer_main(void *committer);
+void leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,
+                          enum leat_queue queue) LEAT_REQUIRES(committer->lock);
 void leat_committer_run_takes(struct leat_committer *committer,
                               const struct leat_consumer_list *takes);
 

@@ -35,11 +35,10 @@ answer(struct leat_consumer *consumer, const struct leat_take *take, uint64_t ge
 }
 
 static void
-queue(struct leat_committer *committer, struct leat_consumer_list *list,
-      struct leat_consumer *consumer)
+queue(struct leat_committer *committer, struct leat_consumer *consumer, enum leat_queue queue)
 {
     leat_mutex_lock(&committer->lock);
-    leat_consumer_list_add(list, consumer);
+    leat_committer_queue(committer, consumer, queue);
     leat_mutex_unlock(&committer->lock);
 }
 
@@ -71,7 +70,7 @@ all_again(struct leat_committer *committer, const struct leat_consumer_list *tak
     bool is_lasting = committer->take_failures >= 2 || !err->is_retryable;
 
     for (size_t i = 0; i < takes->count; i++) {
-        queue(committer, &committer->takes, takes->items[i]);
+        queue(committer, takes->items[i], LEAT_QUEUE_TAKES);
         if (!is_lasting)
             continue;
         takes->items[i]->target_trouble = LEAT_TARGET_AWAY;
@@ -92,11 +91,11 @@ sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
     case LEAT_TAKE_WAITING:
         if (consumer->state != LEAT_CONSUMER_WAITING_PARENTS)
             consumer->state = LEAT_CONSUMER_WAITING_PARENTS;
-        queue(committer, &committer->waiting, consumer);
+        queue(committer, consumer, LEAT_QUEUE_WAITING);
         break;
     case LEAT_TAKE_LOCKED:
     case LEAT_TAKE_FAILED:
-        queue(committer, &committer->takes, consumer);
+        queue(committer, consumer, LEAT_QUEUE_TAKES);
         committer->take_at_us = leat_clock_monotonic_us() + AGAIN_BASE_US;
         break;
     case LEAT_TAKEN:
@@ -121,11 +120,11 @@ leat_committer_run_takes(struct leat_committer *committer,
         if (consumers->items[i]->is_paused)
             continue; /* it asks again when it is active */
         if (count > 0 && consumers->items[i]->incarnation != takes[0].incarnation) {
-            queue(committer, &committer->takes, consumers->items[i]);
+            queue(committer, consumers->items[i], LEAT_QUEUE_TAKES);
             continue;
         }
         takes[count++] = wanted(committer, consumers->items[i]);
-        leat_consumer_list_add(&these, consumers->items[i]);
+        leat_consumer_list_append(&these, consumers->items[i]);
     }
     if (count == 0) {
         committer->take_failures = 0;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/point.h"
 #include "pipeline/runtime.h"
 
 const char *const leat_consumer_state_names[] = {
@@ -373,6 +374,7 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
         leat_consumer_target_is_well(consumer);
         isolate_less(consumer, message->records);
         if (message->is_end) {
+            LEAT_POINT("shard.end.committed");
             leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
             leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
                                        leat_consumer_key(consumer), consumer->runtime->config.name);

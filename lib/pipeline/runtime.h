@@ -168,6 +168,7 @@ struct leat_consumer {
     uint64_t refused_generation LEAT_FIELD_GUARDED_BY(flight_lock); /* nothing more of it flies */
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
+    unsigned queues;         /* of the committer, guarded by its lock: enum leat_queue */
     _Atomic uint64_t generation;
     _Atomic int state;          /* written by the worker thread alone */
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */

@@ -33,4 +33,8 @@ void leat_pg_keys_bind(struct leat_pg_keys *keys, struct leat_pg_parameters *par
 struct leat_slice leat_pg_copy(struct leat_arena *arena, const PGresult *result, int row,
                                int column);
 
+/* take_parents.c: marks the takes that must wait for a parent; all others as not taken yet. */
+int leat_pg_take_check_parents(struct leat_pg_committer *committer, struct leat_take *takes,
+                               size_t count, struct leat_error *err);
+
 #endif

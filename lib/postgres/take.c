@@ -8,6 +8,7 @@
  * can be seen that it holds; the control connection asks whom our INSERT waits for, while it waits.
  */
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "postgres/committer_inside.h"
@@ -62,18 +63,55 @@ static const char read_sql[] =
 /* For as long as a healthy commit needs. */
 #define BEGIN_PATIENTLY "BEGIN; SET LOCAL lock_timeout = '300ms'"
 
-static bool
-is_key(const struct leat_progress_key *key, const PGresult *result, int row)
-{
-    const struct leat_slice parts[] = {key->application, key->processor, key->tenant,
-                                       key->stream_id, key->shard};
+/* Results come in any order: they are found by their key. */
+struct key_index {
+    struct leat_map places; /* key -> its index + 1 */
+    struct leat_buf text;
+};
 
+static struct leat_slice
+index_text(struct key_index *index, const struct leat_slice parts[5])
+{
+    leat_buf_clear(&index->text);
     for (int i = 0; i < 5; i++) {
-        if (!leat_slice_equals(parts[i], leat_slice_make(PQgetvalue(result, row, i),
-                                                         (size_t)PQgetlength(result, row, i))))
-            return false;
+        leat_buf_printf(&index->text, "%zu:", parts[i].size);
+        leat_buf_add_slice(&index->text, parts[i]);
     }
-    return true;
+    return leat_buf_slice(&index->text);
+}
+
+static void
+index_init(struct key_index *index)
+{
+    leat_map_init(&index->places);
+    leat_buf_init(&index->text, INT32_MAX);
+}
+
+static void
+index_release(struct key_index *index)
+{
+    leat_map_release(&index->places, NULL);
+    leat_buf_release(&index->text);
+}
+
+static void
+index_add(struct key_index *index, const struct leat_progress_key *key, size_t place)
+{
+    const struct leat_slice parts[5] = {key->application, key->processor, key->tenant,
+                                        key->stream_id, key->shard};
+
+    leat_map_put(&index->places, index_text(index, parts), (void *)(uintptr_t)(place + 1));
+}
+
+/* The key is what a row begins with. SIZE_MAX: none of ours. */
+static size_t
+index_find(struct key_index *index, const PGresult *result, int row)
+{
+    struct leat_slice parts[5];
+
+    for (int i = 0; i < 5; i++)
+        parts[i] = leat_slice_make(PQgetvalue(result, row, i), (size_t)PQgetlength(result, row, i));
+    return (size_t)(uintptr_t)leat_map_get(&index->places, index_text(index, parts)) - 1;
 }
 
 static struct leat_progress
@@ -97,19 +135,26 @@ progress_from(struct leat_arena *arena, const PGresult *result, int row)
     return progress;
 }
 
-/* The results come in any order: matched by key. Few enough that the square does not matter. */
 static void
 match(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
       const PGresult *result)
 {
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t i = 0; i < count; i++) {
-            if (takes[i].outcome == LEAT_TAKE_WAITING || !is_key(&takes[i].key, result, row))
-                continue;
-            takes[i].outcome = LEAT_TAKEN;
-            takes[i].progress = progress_from(&committer->arena, result, row);
-        }
+    struct key_index index;
+
+    index_init(&index);
+    for (size_t i = 0; i < count; i++) {
+        if (takes[i].outcome != LEAT_TAKE_WAITING)
+            index_add(&index, &takes[i].key, i);
     }
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t i = index_find(&index, result, row);
+
+        if (i == SIZE_MAX)
+            continue;
+        takes[i].outcome = LEAT_TAKEN;
+        takes[i].progress = progress_from(&committer->arena, result, row);
+    }
+    index_release(&index);
 }
 
 struct take_parameters {
@@ -178,28 +223,21 @@ run_take(struct leat_pg_committer *committer, const char *sql, struct leat_take 
     return status;
 }
 
-static bool
-parents_are_ended(const struct leat_take *take, const struct leat_progress *parents)
-{
-    for (size_t i = 0; i < take->parent_count; i++) {
-        if (!parents[i].exists || !leat_slice_is(parents[i].checkpoint, "SHARD_END"))
-            return false;
-    }
-    return true;
-}
-
 static int
 read_rows(struct leat_pg_committer *committer, const struct leat_progress_key *keys, size_t count,
           struct leat_progress *ret_progress, struct leat_error *err)
 {
     struct leat_pg_parameters parameters;
     struct leat_pg_keys bound;
+    struct key_index index;
     PGresult *result;
     int status;
 
+    index_init(&index);
     leat_pg_keys_init(&bound);
     leat_pg_keys_begin(&bound, count);
     for (size_t i = 0; i < count; i++) {
+        index_add(&index, &keys[i], i);
         leat_pg_keys_add(&bound, &keys[i]);
         ret_progress[i] = (struct leat_progress){0};
     }
@@ -207,43 +245,16 @@ read_rows(struct leat_pg_committer *committer, const struct leat_progress_key *k
     leat_pg_keys_bind(&bound, &parameters);
     status = leat_pg_execute(committer->connection, read_sql, &parameters, &result, err);
     for (int row = 0; status == 0 && row < PQntuples(result); row++) {
-        for (size_t i = 0; i < count; i++) {
-            if (is_key(&keys[i], result, row))
-                ret_progress[i] = progress_from(&committer->arena, result, row);
-        }
+        size_t i = index_find(&index, result, row);
+
+        if (i != SIZE_MAX)
+            ret_progress[i] = progress_from(&committer->arena, result, row);
     }
     if (status == 0)
         PQclear(result);
+    index_release(&index);
     leat_pg_keys_release(&bound);
     return status;
-}
-
-/* Marks the takes whose parents are not all at SHARD_END. */
-static int
-check_parents(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
-              struct leat_error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct leat_progress_key keys[8];
-        struct leat_progress parents[8];
-        int status;
-
-        takes[i].outcome = LEAT_TAKE_FAILED;
-        takes[i].progress = (struct leat_progress){0};
-        LEAT_ASSERT(takes[i].parent_count <= LEAT_COUNT_OF(keys));
-        if (takes[i].parent_count == 0)
-            continue;
-        for (size_t p = 0; p < takes[i].parent_count; p++) {
-            keys[p] = takes[i].key;
-            keys[p].shard = takes[i].parents[p];
-        }
-        status = read_rows(committer, keys, takes[i].parent_count, parents, err);
-        if (status != 0)
-            return status;
-        if (!parents_are_ended(&takes[i], parents))
-            takes[i].outcome = LEAT_TAKE_WAITING;
-    }
-    return 0;
 }
 
 /* What was not taken is ahead of us, or locked by somebody. */
@@ -310,7 +321,7 @@ take_waiting(struct leat_pg_committer *committer, struct leat_take *take, struct
     if (status == 0)
         status = backend_pid(committer, &pid, err);
     if (status == 0)
-        status = check_parents(committer, take, 1, err);
+        status = leat_pg_take_check_parents(committer, take, 1, err);
     if (status != 0 || take->outcome == LEAT_TAKE_WAITING)
         return status;
     take_parameters_init(&bound);
@@ -354,7 +365,7 @@ take_together(struct leat_pg_committer *committer, struct leat_take *takes, size
     int status = leat_pg_script(committer->connection, BEGIN_PATIENTLY, &why);
 
     if (status == 0)
-        status = check_parents(committer, takes, count, &why);
+        status = leat_pg_take_check_parents(committer, takes, count, &why);
     if (status == 0)
         status = run_take(committer, take_many_sql, takes, count, &why);
     if (status == 0) {
