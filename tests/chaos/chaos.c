@@ -7,6 +7,8 @@
  *
  * The same seed makes the same faults at the same moments of the storm. What processes make of them is theirs: a fault that
  * makes no sense at its moment (nobody lives to be killed) is left out, does not count, and the next one comes.
+ *
+ * CHAOS_WITHOUT=fence takes the fence away: a storm of some length must fail then. That is the test of this test.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,25 @@ configure(struct chaos_world *world)
     free(ddl);
 }
 
+/* As if commits were not fenced: everything else stays. */
+static void
+break_what_is_asked(const struct chaos_database *target)
+{
+    const char *what = getenv("CHAOS_WITHOUT");
+
+    if (what == NULL || *what == '\0')
+        return;
+    if (strcmp(what, "fence") != 0) {
+        fprintf(stderr, "chaos: cannot do without \"%s\": fence\n", what);
+        exit(2);
+    }
+    run_script(target,
+               "CREATE OR REPLACE FUNCTION leat.fence(p_application text, p_processor text, "
+               "p_tenant text, p_streams text[], p_shards text[], p_counters bigint[], "
+               "p_commit_seqs bigint[], p_owner bigint) RETURNS void LANGUAGE plpgsql "
+               "VOLATILE AS $$ BEGIN END $$");
+}
+
 static void say(const char *format, ...) LEAT_PRINTF(1, 2);
 
 static void
@@ -109,6 +130,7 @@ begin(int64_t records, unsigned workers)
 
     chaos_world_start(&storm.world, SHARDS, (size_t)records * RECORD_BYTES + ((size_t)256 << 20));
     configure(&storm.world);
+    break_what_is_asked(&storm.world.databases[CHAOS_TARGET]);
     leat_buf_printf(&diary, "%s/storm.log", storm.world.fleet.directory);
     storm.diary = fopen(leat_buf_text(&diary), "w");
     storm.begun_us = leat_clock_monotonic_us();
@@ -284,9 +306,10 @@ print_summary(bool is_good)
         stderr,
         "chaos: FAILED. Diary %s/storm.log, points %s/points.log, workers' logs, both databases "
         "and dump.txt beside them.\n"
-        "chaos: again: make chaos SEED=%llu N=%u RECORDS=%lld WORKERS=%u\n",
+        "chaos: again: make chaos SEED=%llu N=%u RECORDS=%lld WORKERS=%u GAP_MS=%lld\n",
         directory, directory, (unsigned long long)storm.seed, storm.faults_wanted,
-        (long long)storm.producer.wanted, storm.workers.wanted);
+        (long long)storm.producer.wanted, storm.workers.wanted,
+        (long long)(storm.gap_us / LEAT_MS_US));
 }
 
 static void

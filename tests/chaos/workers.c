@@ -101,7 +101,8 @@ static void
 judge_end(struct chaos_workers *workers, const struct chaos_worker *worker, int status)
 {
     if (WIFSIGNALED(status)) {
-        if (WTERMSIG(status) != SIGKILL)
+        /* SIGTERM before it could block it is an end as good as any. */
+        if (WTERMSIG(status) != SIGKILL && !(WTERMSIG(status) == SIGTERM && worker->is_ending))
             note_trouble(workers, worker, "died of signal", WTERMSIG(status));
         return;
     }
