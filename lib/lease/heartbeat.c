@@ -18,6 +18,7 @@
 
 #define RECONNECT_BASE_US (100 * LEAT_MS_US)
 #define RECONNECT_CAP_US (2 * LEAT_SECOND_US)
+#define CONNECT_LEAST_US (1 * LEAT_SECOND_US)
 
 struct beating {
     struct leat_lease_manager *manager;
@@ -50,6 +51,24 @@ say_pooled(struct leat_lease_manager *manager)
         manager->options.events.pooled(manager->options.events.context);
 }
 
+/* When the database is back, the first one there may judge after a lease time: by then the last one must be there, too, also when
+   it had just begun to wait (a quarter) and had just begun to connect (another one). */
+static int64_t
+connect_timeout_us(const struct leat_lease_manager *manager)
+{
+    int64_t quarter_us = manager->options.expiry_us / 4;
+
+    return quarter_us > CONNECT_LEAST_US ? quarter_us : CONNECT_LEAST_US;
+}
+
+static int64_t
+reconnect_cap_us(const struct leat_lease_manager *manager)
+{
+    int64_t quarter_us = manager->options.expiry_us / 4;
+
+    return quarter_us < RECONNECT_CAP_US ? quarter_us : RECONNECT_CAP_US;
+}
+
 int
 leat_heartbeat_connect(struct leat_lease_manager *manager,
                        struct leat_pg_connection **ret_connection, int64_t *ret_session_key,
@@ -58,7 +77,7 @@ leat_heartbeat_connect(struct leat_lease_manager *manager,
     struct leat_pg_options options = {.url = manager->database_url,
                                       .application_name = "leat session",
                                       .settings = LEAT_LEASE_SETTINGS,
-                                      .connect_timeout_us = 3 * LEAT_SECOND_US,
+                                      .connect_timeout_us = connect_timeout_us(manager),
                                       .user_timeout_ms = manager->options.expiry_us / 1000,
                                       .answer_timeout_us = manager->options.expiry_us};
     struct leat_pg_connection *connection;
@@ -145,9 +164,9 @@ lose_connection(struct beating *beating, struct leat_error *err)
         leat_error_prefix(err, "could not renew worker \"%s\"", manager->worker_id);
         leat_manager_trouble(manager, &beating->is_told, err);
     }
-    beating->next_us =
-        leat_clock_monotonic_us() +
-        leat_backoff_us(&beating->random, RECONNECT_BASE_US, RECONNECT_CAP_US, beating->failures++);
+    beating->next_us = leat_clock_monotonic_us() +
+                       leat_backoff_us(&beating->random, RECONNECT_BASE_US,
+                                       reconnect_cap_us(manager), beating->failures++);
 }
 
 static void
