@@ -26,6 +26,7 @@ struct leat_part_processor {
     struct leat_position start;
     const char **stream_names; /* as many as the configuration says: an ARN is a name by then */
     const struct leat_config_processor *config;
+    const struct leat_config *all;
 };
 
 /* ---- streams --------------------------------------------------------------------------------- */
@@ -115,6 +116,38 @@ open_letters(struct leat_parts *parts, const struct leat_parts_events *events,
     return parts->letters == NULL ? err->code : 0;
 }
 
+/* ---- URLs as they are now --------------------------------------------------------------------- */
+
+static int
+hand_over(int status, const struct leat_buf *url, char *out, size_t room, struct leat_error *err)
+{
+    if (status == 0 && url->size >= room)
+        status = leat_error_set(err, LEAT_E_LIMIT, "a URL is longer than %zu bytes", room - 1);
+    if (status == 0)
+        snprintf(out, room, "%.*s", (int)url->size, (const char *)url->data);
+    return status;
+}
+
+static int
+current_database_url(void *context, char *out, size_t room, struct leat_error *err)
+{
+    const struct leat_parts *parts = context;
+    LEAT_AUTO_BUF url = LEAT_BUF_INIT;
+    int status = leat_setup_database_url(parts->config, &url, err);
+
+    return hand_over(status, &url, out, room, err);
+}
+
+static int
+current_target_url(void *context, char *out, size_t room, struct leat_error *err)
+{
+    const struct leat_part_processor *processor = context;
+    LEAT_AUTO_BUF url = LEAT_BUF_INIT;
+    int status = leat_setup_target_url(processor->all, processor->config, &url, err);
+
+    return hand_over(status, &url, out, room, err);
+}
+
 /* ---- processors ------------------------------------------------------------------------------- */
 
 /* What names a target without its secrets: plugin, host, port and database of a conninfo, or the plugin alone. */
@@ -142,6 +175,7 @@ open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
     int status;
 
     processor->config = &config->processors[index];
+    processor->all = config;
     processor->start = position_of(&processor->config->start);
     if (leat_setup_processor_init(&processor->setup, config, index, leat_setup_report, NULL) != 0)
         return leat_error_set(err, LEAT_E_INVALID, "processor \"%s\" cannot be set up: see above",
@@ -169,6 +203,8 @@ pipeline_processor(struct leat_part_processor *processor)
         .target = processor->setup.target,
         .target_options = &processor->setup.target_options,
         .target_url = leat_buf_text(&processor->url),
+        .current_url = current_target_url,
+        .url_context = processor,
         .batch_records = (size_t)config->batch_records,
         .batch_bytes = (size_t)config->batch_bytes,
         .batch_deadline_us = config->batch_deadline_us,
@@ -205,6 +241,8 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
         .fetcher = parts->fetcher,
         .letters = parts->letters,
         .lease_database_url = leat_buf_text(&parts->database_url),
+        .lease_url = current_database_url,
+        .lease_url_context = parts,
         .worker_threads = (unsigned)(config->thread_workers > 0 ? config->thread_workers
                                      : cores > 0                ? cores
                                                                 : 1),
@@ -249,6 +287,8 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
         LEAT_NEW_ARRAY(struct leat_lease_processor, config->processor_count);
     struct leat_lease_options options = {
         .database_url = leat_buf_text(&parts->database_url),
+        .current_url = current_database_url,
+        .url_context = parts,
         .application = config->application,
         .worker_id = config->worker_id,
         .heartbeat_us = config->lease_heartbeat_us,

@@ -74,16 +74,15 @@ leat_heartbeat_connect(struct leat_lease_manager *manager,
                        struct leat_pg_connection **ret_connection, int64_t *ret_session_key,
                        struct leat_error *err)
 {
-    struct leat_pg_options options = {.url = manager->database_url,
-                                      .application_name = "leat session",
-                                      .settings = LEAT_LEASE_SETTINGS,
-                                      .connect_timeout_us = connect_timeout_us(manager),
-                                      .user_timeout_ms = manager->options.expiry_us / 1000,
-                                      .answer_timeout_us = manager->options.expiry_us};
+    struct leat_pg_options options =
+        leat_manager_pg_options(manager, "leat session", LEAT_LEASE_SETTINGS);
     struct leat_pg_connection *connection;
     int64_t key = 0;
-    int status = leat_pg_connect(&options, &connection, err);
+    int status;
 
+    options.connect_timeout_us = connect_timeout_us(manager);
+    options.answer_timeout_us = manager->options.expiry_us;
+    status = leat_pg_connect(&options, &connection, err);
     if (status != 0)
         return status;
     if (connection->is_pooled)

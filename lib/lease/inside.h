@@ -112,6 +112,9 @@ int leat_heartbeat_connect(struct leat_lease_manager *manager,
                            struct leat_error *err);
 void leat_heartbeat_main(void *manager);
 void leat_manager_wake(struct leat_lease_manager *manager);
+/* manager.c: of every connection to the lease database. */
+struct leat_pg_options leat_manager_pg_options(const struct leat_lease_manager *manager,
+                                               const char *name, const char *settings);
 /* Told once when it begins and once (err NULL) when it is over; is_told is the calling thread's. */
 void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
                           const struct leat_error *err);

@@ -93,15 +93,28 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     return manager;
 }
 
+struct leat_pg_options
+leat_manager_pg_options(const struct leat_lease_manager *manager, const char *name,
+                        const char *settings)
+{
+    return (struct leat_pg_options){
+        .url = manager->database_url,
+        .application_name = name,
+        .settings = settings,
+        .connect_timeout_us = 3 * LEAT_SECOND_US,
+        .user_timeout_ms = manager->options.expiry_us / 1000,
+        .answer_timeout_us = LEAT_LEASE_ANSWER_US,
+        .is_for_writing = true,
+        .current_url = manager->options.current_url,
+        .url_context = manager->options.url_context,
+    };
+}
+
 static int
 connect_second(struct leat_lease_manager *manager, struct leat_error *err)
 {
-    struct leat_pg_options options = {.url = manager->database_url,
-                                      .application_name = "leat manager",
-                                      .settings = LEAT_LEASE_SETTINGS " -c lock_timeout=2s",
-                                      .connect_timeout_us = 3 * LEAT_SECOND_US,
-                                      .user_timeout_ms = manager->options.expiry_us / 1000,
-                                      .answer_timeout_us = LEAT_LEASE_ANSWER_US};
+    struct leat_pg_options options =
+        leat_manager_pg_options(manager, "leat manager", LEAT_LEASE_SETTINGS " -c lock_timeout=2s");
 
     return leat_pg_connect(&options, &manager->connection, err);
 }

@@ -8,6 +8,8 @@
 #ifndef LEAT_LEASE_MANAGER_H
 #define LEAT_LEASE_MANAGER_H
 
+#include <leat/target.h>
+
 #include "lease/lease.h"
 #include "stream/source.h"
 
@@ -92,6 +94,8 @@ struct leat_lease_stream {
 
 struct leat_lease_options {
     const char *database_url;
+    leat_url_fn current_url; /* the same as it is now, asked for at each connect; NULL: as above */
+    void *url_context;
     const char *application;
     const char *worker_id;  /* "auto" or NULL: host-pid-random */
     int64_t heartbeat_us;   /* 1 s */

@@ -14,6 +14,7 @@
 #include "base/point.h"
 #include "lease/inside.h"
 
+#define ANSWER_US (40 * LEAT_SECOND_US)
 #define SYNC_US (60 * LEAT_SECOND_US)
 #define RETRY_BASE_US (200 * LEAT_MS_US)
 #define RETRY_CAP_US (10 * LEAT_SECOND_US)
@@ -242,12 +243,13 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
 static int
 sync_all(struct leat_lease_manager *manager, struct leat_error *err)
 {
-    struct leat_pg_options options = {.url = manager->database_url,
-                                      .application_name = "leat sync",
-                                      .settings = LEAT_LEASE_SETTINGS " -c statement_timeout=30s",
-                                      .answer_timeout_us = 40 * LEAT_SECOND_US};
+    struct leat_pg_options options = leat_manager_pg_options(
+        manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s");
     struct leat_pg_connection *connection;
-    int status = leat_pg_connect(&options, &connection, err);
+    int status;
+
+    options.answer_timeout_us = ANSWER_US;
+    status = leat_pg_connect(&options, &connection, err);
 
     if (status != 0)
         return status;

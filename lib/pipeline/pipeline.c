@@ -433,6 +433,8 @@ open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *
         .application = leat_slice_from(pipeline->options.application),
         .processor = leat_slice_from(config->name),
         .url = leat_slice_from(config->target_url),
+        .current_url = config->current_url,
+        .url_context = config->url_context,
     };
     int status = 0;
 

@@ -35,6 +35,8 @@ struct leat_pipeline_processor {
     const struct leat_target *target;
     const struct leat_options *target_options;
     const char *target_url;
+    leat_url_fn current_url; /* the same as it is now; NULL: as above */
+    void *url_context;
     size_t batch_records, batch_bytes;
     int64_t batch_deadline_us;
     struct leat_failure_policy failure;
@@ -66,6 +68,8 @@ struct leat_pipeline_options {
     struct leat_letters *letters;
     struct leat_lease_manager *leases; /* set by leat_pipeline_start */
     const char *lease_database_url;    /* progress of targets without transactions */
+    leat_url_fn lease_url;             /* the same as it is now; NULL: as above */
+    void *lease_url_context;
     unsigned worker_threads;
     /* Something that an operator must see: once per change of state, from any thread, must not block. NULL: nobody. */
     void (*notice)(void *context, enum leat_log_level level, const char *what,

@@ -52,7 +52,10 @@ leat_progress_store_open(const struct leat_pipeline_options *options, struct lea
                          struct leat_error *err)
 {
     struct leat_pg_committer_options committer = {
-        .connection = {.url = options->lease_database_url, .application_name = "leat committer"},
+        .connection = {.url = options->lease_database_url,
+                       .application_name = "leat committer",
+                       .current_url = options->lease_url,
+                       .url_context = options->lease_url_context},
         .application = options->application,
     };
 

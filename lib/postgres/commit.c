@@ -322,7 +322,7 @@ read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
             return status;
         }
         if (answer == PGRES_FATAL_ERROR && *ret_failed == SIZE_MAX) {
-            status = leat_pg_error(err, result, conn, "postgres refused a commit");
+            status = leat_pg_refused(err, result, connection, "postgres refused a commit");
             *ret_failed = statement;
         }
         PQclear(result);
@@ -438,9 +438,8 @@ failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *r
     enum leat_commit_outcome outcome = outcome_of(sender, failed, err);
 
     if (leat_pg_is_broken(committer->connection)) {
-        /* Without a judgement of the server nothing is known but for what it refused before. */
-        set_all(sender->flush, results,
-                failed == SIZE_MAX ? LEAT_COMMIT_UNKNOWN : LEAT_COMMIT_TRANSIENT, err);
+        /* Whatever came before the end: a backend that is terminated may say so after its commit. */
+        set_all(sender->flush, results, LEAT_COMMIT_UNKNOWN, err);
         return 0;
     }
     leat_pg_script(committer->connection, "ROLLBACK", NULL);

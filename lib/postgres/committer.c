@@ -8,12 +8,17 @@
 #include "postgres/committer_inside.h"
 #include "postgres/migrate.h"
 
-/* protocol §4: nothing that a stopped client can hold open for long. */
+/*
+ * protocol §4: nothing that a stopped client can hold open for long. A crash of the server may lose the last commits
+ * (synchronous_commit): rows, ledger and progress together, so they are made again. All of a committer's statements may be lost
+ * so; what is told elsewhere because of them (an ended lease, a letter) is found and told again.
+ */
+#define COMMITTER_SETTINGS                                                                         \
+    "-c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=2s "       \
+    "-c synchronous_commit=off"
 /* Longer than any statement may take on the server: it is the network that does not answer. */
 #define ANSWER_US (15 * LEAT_SECOND_US)
 #define USER_TIMEOUT_MS 10000
-#define COMMITTER_SETTINGS                                                                         \
-    "-c statement_timeout=10s -c lock_timeout=1s -c idle_in_transaction_session_timeout=2s"
 
 struct leat_pg_committer *
 leat_pg_committer_new(const struct leat_pg_committer_options *options)
@@ -23,6 +28,7 @@ leat_pg_committer_new(const struct leat_pg_committer_options *options)
     committer->options = *options;
     if (committer->options.connection.settings == NULL)
         committer->options.connection.settings = COMMITTER_SETTINGS;
+    committer->options.connection.is_for_writing = true;
     if (committer->options.connection.answer_timeout_us == 0)
         committer->options.connection.answer_timeout_us = ANSWER_US;
     if (committer->options.connection.user_timeout_ms == 0)

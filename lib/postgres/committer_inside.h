@@ -8,7 +8,7 @@
 struct leat_pg_committer {
     struct leat_pg_committer_options options;
     struct leat_pg_connection *connection; /* NULL: not open */
-    struct leat_pg_connection *control;    /* frees locked rows; opened when needed */
+    struct leat_pg_connection *control;    /* frees locked rows; open for the end of a take alone */
     struct leat_arena arena;               /* what the last call returned */
 };
 

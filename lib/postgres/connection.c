@@ -1,8 +1,12 @@
-/* Connects with a deadline, sends statements, turns failures into errors that hold no secret. */
+/*
+ * Connects with a deadline, turns failures into errors that hold no secret.
+ *
+ * Stories it survives. (1) A failover: the URL names several hosts, or its file is written anew; each connect asks for it
+ * again, waits for each host alone, and refuses a server that is read-only. (2) A connection that was opened to a primary
+ * which came back as a standby: the first refusal (25006) makes it broken, so that the next connect finds the right one.
+ */
 #include "postgres/connection.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -43,23 +47,41 @@ leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn
     return code;
 }
 
-static bool
-wait_for(PGconn *conn, PostgresPollingStatusType wanted, int64_t deadline_us)
+int
+leat_pg_refused(struct leat_error *err, const PGresult *result,
+                struct leat_pg_connection *connection, const char *what)
 {
-    struct pollfd descriptor = {.fd = PQsocket(conn),
-                                .events = wanted == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-    int64_t left_us = deadline_us - leat_clock_monotonic_us();
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-    return left_us > 0 && (poll(&descriptor, 1, (int)(left_us / 1000) + 1) > 0 || errno == EINTR);
+    if (state != NULL && strcmp(state, LEAT_SQLSTATE_READ_ONLY) == 0)
+        connection->is_read_only = true;
+    return leat_pg_error(err, result, connection->conn, what);
+}
+
+/* libpq says a line for each host, and indents its hints. */
+static void
+all_hosts(char *out, size_t room, const char *text)
+{
+    size_t size = 0;
+
+    out[0] = '\0';
+    while (*text != '\0' && size < room) {
+        size_t length = strcspn(text, "\n");
+
+        if (*text != '\t')
+            size += (size_t)snprintf(out + size, room - size, "%s%.*s", size > 0 ? "; " : "",
+                                     (int)length, text);
+        text += length + (text[length] == '\n');
+    }
 }
 
 static int
-connect_failed(PGconn *conn, bool is_late, struct leat_error *err)
+connect_failed(PGconn *conn, struct leat_error *err)
 {
     const char *host = PQhost(conn), *port = PQport(conn), *database = PQdb(conn);
-    char line[300];
+    char line[400];
 
-    first_line(line, sizeof line, is_late ? "no answer in time" : PQerrorMessage(conn));
+    all_hosts(line, sizeof line, PQerrorMessage(conn));
     leat_error_set(err, LEAT_E_UNAVAILABLE,
                    "could not connect to postgres at %s:%s/%s: %s: check its url, and that it runs",
                    host != NULL ? host : "?", port != NULL ? port : "?",
@@ -68,40 +90,58 @@ connect_failed(PGconn *conn, bool is_late, struct leat_error *err)
     return LEAT_E_UNAVAILABLE;
 }
 
-/* A server that went without a word is noticed in seconds, not hours; a URL may say otherwise. */
+/* A server that went without a word is noticed in seconds, not hours; what stands before the URL can be said otherwise in
+   it. Blocking, so that libpq gives each host of the URL the whole time: one that is cut off must not hide the next one. */
 static PGconn *
-start(const struct leat_pg_options *options, bool with_settings)
+start(const struct leat_pg_options *options, const char *url, bool with_settings)
 {
-    char timeout[24];
+    int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
+                                                         : 5 * LEAT_SECOND_US;
+    char seconds[24], timeout[24];
     const char *keywords[] = {"keepalives_idle",
                               "keepalives_interval",
                               "keepalives_count",
+                              "connect_timeout",
+                              "tcp_user_timeout",
                               "dbname",
                               "application_name",
-                              "tcp_user_timeout",
                               "client_encoding",
                               with_settings ? "options" : NULL,
                               NULL};
     const char *values[] = {
-        "5", "2", "3", options->url, options->application_name, timeout, "UTF8", options->settings,
+        "5", "2", "3", seconds, timeout, url, options->application_name, "UTF8", options->settings,
         NULL};
 
+    snprintf(seconds, sizeof seconds, "%lld",
+             (long long)((timeout_us + LEAT_SECOND_US - 1) / LEAT_SECOND_US));
     snprintf(timeout, sizeof timeout, "%lld", (long long)options->user_timeout_ms);
-    return PQconnectStartParams(keywords, values, 1);
+    return PQconnectdbParams(keywords, values, 1);
 }
 
 static int
-detect_pooler(struct leat_pg_connection *connection, struct leat_error *err)
+check_server(struct leat_pg_connection *connection, const struct leat_pg_options *options,
+             struct leat_error *err)
 {
     PGresult *result;
-    int status = leat_pg_execute(connection, "SELECT pg_backend_pid()", NULL, &result, err);
+    int status = leat_pg_execute(
+        connection, "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool", NULL,
+        &result, err);
+    bool is_read_only;
 
     if (status != 0)
         return status;
     connection->backend_pid = leat_pg_int4(PQgetvalue(result, 0, 0));
     connection->is_pooled = connection->backend_pid != PQbackendPID(connection->conn);
+    is_read_only = PQgetvalue(result, 0, 1)[0] != 0;
     PQclear(result);
-    return 0;
+    if (!is_read_only || !options->is_for_writing)
+        return 0;
+    return leat_error_set(err, LEAT_E_UNAVAILABLE,
+                          "could not use postgres at %s:%s/%s: it is read-only, as a standby is: "
+                          "let the url lead to the primary, or name all hosts in it with "
+                          "target_session_attrs=read-write",
+                          PQhost(connection->conn), PQport(connection->conn),
+                          PQdb(connection->conn));
 }
 
 static void
@@ -130,53 +170,61 @@ local_settings(const char *settings)
 }
 
 static int
-open_connection(const struct leat_pg_options *options, bool with_settings, int64_t deadline_us,
+open_connection(const struct leat_pg_options *options, const char *url, bool with_settings,
                 PGconn **ret_conn, struct leat_error *err)
 {
-    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-    PGconn *conn = start(options, with_settings);
+    PGconn *conn = start(options, url, with_settings);
 
     if (conn == NULL)
         leat_out_of_memory(0);
-    if (PQstatus(conn) == CONNECTION_BAD)
-        return connect_failed(conn, false, err);
-    while (state != PGRES_POLLING_OK) {
-        if (state == PGRES_POLLING_FAILED || !wait_for(conn, state, deadline_us))
-            return connect_failed(conn, state != PGRES_POLLING_FAILED, err);
-        state = PQconnectPoll(conn);
-    }
+    if (PQstatus(conn) != CONNECTION_OK)
+        return connect_failed(conn, err);
     *ret_conn = conn;
     return 0;
+}
+
+/* PgBouncer knows no `options`; what it cannot hand on to a backend it refuses. */
+static int
+open_with_settings(const struct leat_pg_options *options, bool *has_settings, PGconn **ret_conn,
+                   struct leat_error *err)
+{
+    const char *url = options->url;
+    char current[LEAT_URL_BYTES];
+    struct leat_error why;
+    int status = 0;
+
+    if (options->current_url != NULL) {
+        status = options->current_url(options->url_context, current, sizeof current, &why);
+        url = current;
+    }
+    if (status == 0)
+        status = open_connection(options, url, *has_settings, ret_conn, &why);
+    if (status != 0 && *has_settings && strstr(why.text, "unsupported startup parameter") != NULL) {
+        *has_settings = false;
+        status = open_connection(options, url, false, ret_conn, &why);
+    }
+    if (status != 0 && err != NULL)
+        *err = why;
+    return status;
 }
 
 int
 leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection **ret_connection,
                 struct leat_error *err)
 {
-    int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
-                                                         : 5 * LEAT_SECOND_US;
-    int64_t deadline_us = leat_clock_monotonic_us() + timeout_us;
     struct leat_pg_connection *connection;
     bool has_settings = options->settings != NULL;
-    struct leat_error why;
     PGconn *conn;
-    int status = open_connection(options, has_settings, deadline_us, &conn, &why);
+    int status = open_with_settings(options, &has_settings, &conn, err);
 
-    /* PgBouncer knows no `options`; what it cannot hand on to a backend it refuses. */
-    if (status != 0 && has_settings && strstr(why.text, "unsupported startup parameter") != NULL) {
-        has_settings = false;
-        status = open_connection(options, false, deadline_us, &conn, &why);
-    }
-    if (status != 0) {
-        if (err != NULL)
-            *err = why;
+    if (status != 0)
         return status;
-    }
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
     connection = LEAT_NEW(struct leat_pg_connection);
     connection->conn = conn;
-    connection->answer_timeout_us = timeout_us;
-    status = detect_pooler(connection, err);
+    connection->answer_timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
+                                                                    : 5 * LEAT_SECOND_US;
+    status = check_server(connection, options, err);
     if (status != 0) {
         leat_pg_close(connection);
         return status;
@@ -202,7 +250,8 @@ leat_pg_close(struct leat_pg_connection *connection)
 bool
 leat_pg_is_broken(const struct leat_pg_connection *connection)
 {
-    return connection == NULL || connection->is_lost || PQstatus(connection->conn) != CONNECTION_OK;
+    return connection == NULL || connection->is_lost || connection->is_read_only ||
+           PQstatus(connection->conn) != CONNECTION_OK;
 }
 
 void

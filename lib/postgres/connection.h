@@ -11,7 +11,7 @@
 
 #include <libpq-fe.h>
 
-#include <leat/error.h>
+#include <leat/target.h>
 
 #include "base/buf.h"
 
@@ -21,24 +21,29 @@ struct leat_pg_options {
     const char *url; /* URI or conninfo; passwords by libpq's own means, too */
     const char *application_name;
     const char *settings;       /* "-c statement_timeout=10000 …"; NULL: none */
-    int64_t connect_timeout_us; /* 0: 5 s */
+    int64_t connect_timeout_us; /* 0: 5 s; for each host of the URL */
     int64_t user_timeout_ms;    /* tcp_user_timeout; 0: none */
     int64_t answer_timeout_us;  /* to each statement; then the connection is broken. 0: for ever */
+    bool is_for_writing;        /* a standby, or a server made read-only, is refused */
+    leat_url_fn current_url;    /* asked for at each connect instead of url; NULL: url */
+    void *url_context;
 };
 
 struct leat_pg_connection {
     PGconn *conn;
-    bool is_pooled;  /* PQbackendPID differs from pg_backend_pid(): a pooler stands between */
-    int backend_pid; /* of the server; behind a pooler: of whichever backend answered first */
-    bool is_lost;    /* an answer did not come in time */
+    bool is_pooled;    /* PQbackendPID differs from pg_backend_pid(): a pooler stands between */
+    int backend_pid;   /* of the server; behind a pooler: of whichever backend answered first */
+    bool is_lost;      /* an answer did not come in time */
+    bool is_read_only; /* it refused to write (25006): another server may be the primary by now */
     int64_t answer_timeout_us;
     char *settings_sql; /* behind a pooler: what each transaction begins with; else NULL */
 };
 
-/* Waits at most connect_timeout_us. *ret is set only on success. */
+/* Waits at most connect_timeout_us for each host. *ret is set only on success. */
 int leat_pg_connect(const struct leat_pg_options *options,
                     struct leat_pg_connection **ret_connection, struct leat_error *err);
 void leat_pg_close(struct leat_pg_connection *connection); /* NULL is fine */
+/* Also true when the server turned out to be read-only: connecting again may find the right one. */
 bool leat_pg_is_broken(const struct leat_pg_connection *connection);
 
 /* Parameters of one statement. Binary ones are borrowed until it was sent. */
@@ -77,5 +82,8 @@ int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struc
 /* Fills err from a failed result (sqlstate, one line, primary message) with what was tried in front. */
 int leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn,
                   const char *what);
+/* The same, and remembers that the server is read-only where that is what it says. */
+int leat_pg_refused(struct leat_error *err, const PGresult *result,
+                    struct leat_pg_connection *connection, const char *what);
 
 #endif

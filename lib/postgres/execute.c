@@ -60,7 +60,7 @@ refused(struct leat_pg_connection *connection, const PGresult *result, struct le
         return leat_error_set(err, LEAT_E_UNAVAILABLE,
                               "postgres gave no answer within %.1f s: the connection is given up",
                               (double)connection->answer_timeout_us / 1e6);
-    return leat_pg_error(err, result, connection->conn, "postgres refused a statement");
+    return leat_pg_refused(err, result, connection, "postgres refused a statement");
 }
 
 static int

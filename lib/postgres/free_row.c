@@ -21,11 +21,14 @@ static const char free_sql[] =
 static int
 control(struct leat_pg_committer *committer, struct leat_error *err)
 {
+    struct leat_pg_options options = committer->options.connection;
+
     if (!leat_pg_is_broken(committer->control))
         return 0;
     leat_pg_close(committer->control);
     committer->control = NULL;
-    return leat_pg_connect(&committer->options.connection, &committer->control, err);
+    options.application_name = "leat control";
+    return leat_pg_connect(&options, &committer->control, err);
 }
 
 int

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#define LEAT_SQLSTATE_READ_ONLY "25006" /* a standby, or an old primary */
+
 enum leat_sqlstate_class {
     LEAT_SQLSTATE_TRANSIENT,    /* wait, uncounted */
     LEAT_SQLSTATE_DATA,         /* the rows are refused */

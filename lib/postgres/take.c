@@ -400,6 +400,9 @@ leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_
         if (status == 0 && takes[i].outcome == LEAT_TAKE_LOCKED)
             status = take_alone(committer, &takes[i], err);
     }
+    /* Needed rarely, and a worker's connections are few. */
+    leat_pg_close(committer->control);
+    committer->control = NULL;
     LEAT_POINT("take.after");
     return status;
 }

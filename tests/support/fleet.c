@@ -144,10 +144,14 @@ test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options *opti
     owner = getpid();
     atexit(end_at_exit);
     signal(SIGPIPE, SIG_IGN);
-    if (options->database == NULL)
+    if (options->url != NULL) {
+        snprintf(fleet->url, sizeof fleet->url, "%s", options->url);
+        fleet->connection = connect_to(fleet->url);
+    } else if (options->database == NULL) {
         start_postgres(fleet);
-    else if (*options->database != '\0')
+    } else if (*options->database != '\0') {
         share_postgres(fleet, options->database);
+    }
     if (endpoint == NULL) {
         start_kinesis(fleet, options);
         endpoint = leat_local_kinesis_endpoint(fleet->kinesis);

@@ -20,8 +20,8 @@
 
 struct test_fleet {
     char directory[64]; /* its own, under /tmp; removed at the end */
-    char config[96], url[160];
-    struct leat_local_postgres *postgres;  /* NULL: options.database */
+    char config[96], url[240];
+    struct leat_local_postgres *postgres;  /* NULL: options.database, options.url */
     struct leat_local_kinesis *kinesis;    /* NULL: options.endpoint is somebody else's */
     struct leat_pg_connection *connection; /* of this thread */
     const char *streams; /* the YAML of the configuration's list; NULL: [events] */
@@ -34,6 +34,7 @@ struct test_fleet_options {
     const char *endpoint; /* a Kinesis that runs already; NULL: one is started */
     const char *
         database; /* a new one of support/postgres.h's server; NULL: a server of its own; "": none */
+    const char *url; /* somebody else's database, as it is; NULL: as above */
 };
 
 struct test_worker {

@@ -22,11 +22,18 @@ extern "C" {
 #define LEAT_TARGET_ABI_MAJOR 1
 #define LEAT_TARGET_ABI_MINOR 0
 
+#define LEAT_URL_BYTES 8192
+/* A URL as it is now, with its zero; it may hold a secret. 0, or an error that says why not. Any thread. */
+typedef int (*leat_url_fn)(void *context, char *out, size_t room, struct leat_error *err);
+
 struct leat_target_context {
     size_t size;
     struct leat_slice application;
     struct leat_slice processor;
     struct leat_slice url; /* the target's own, or the application's database; may hold a secret */
+    /* To be asked for at each connect instead of url: its file is written anew when a password or a host changes. NULL: url. */
+    leat_url_fn current_url;
+    void *url_context;
 };
 
 struct leat_progress_key {

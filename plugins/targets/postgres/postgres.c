@@ -15,6 +15,8 @@ struct target {
     const struct leat_host *host;
     char *url, *application;
     struct leat_pg_names names;
+    leat_url_fn current_url;
+    void *url_context;
 };
 
 static const struct leat_option options[] = {
@@ -34,6 +36,11 @@ target_open(const struct leat_host *host, const struct leat_target_context *cont
     target->host = host;
     target->url = leat_slice_strdup(context->url);
     target->application = leat_slice_strdup(context->application);
+    /* A host of before does not know them. */
+    if (context->size >= sizeof *context) {
+        target->current_url = context->current_url;
+        target->url_context = context->url_context;
+    }
     target->names.schema = leat_option_get(given, "schema")->text;
     target->names.pairs = tables->list;
     target->names.pair_count = tables->list_count / 2;
@@ -58,7 +65,10 @@ target_describe(void *state, const struct leat_table *tables, leat_mismatch_fn r
                 void *context, struct leat_error *err)
 {
     struct target *target = state;
-    struct leat_pg_options connect = {.url = target->url, .application_name = "leat validate"};
+    struct leat_pg_options connect = {.url = target->url,
+                                      .application_name = "leat validate",
+                                      .current_url = target->current_url,
+                                      .url_context = target->url_context};
     struct leat_pg_connection *connection;
     struct leat_error schema;
     int status = leat_pg_connect(&connect, &connection, err);
@@ -93,7 +103,10 @@ committer_open(void *state, const struct leat_table *tables, unsigned index, voi
 {
     struct target *target = state;
     struct leat_pg_committer_options committer = {
-        .connection = {.url = target->url, .application_name = "leat committer"},
+        .connection = {.url = target->url,
+                       .application_name = "leat committer",
+                       .current_url = target->current_url,
+                       .url_context = target->url_context},
         .application = target->application,
         .names = &target->names,
         .tables = tables,

@@ -1,0 +1,155 @@
+/*
+ * Failovers that lose the last commits, of the lease database and of the target: two private clusters with asynchronous
+ * streaming replication each. Whatever went back, what the tables show at the end is exact, each record once and in order.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "support/slow.h"
+#include "support/two_databases.h"
+
+#include <check.h>
+
+static struct test_two two;
+
+static void
+begin(const struct test_two_options *options)
+{
+    test_two_start(&two, options);
+}
+
+static void
+teardown(void)
+{
+    test_two_end(&two);
+}
+
+#define LOST_US (2 * LEAT_SECOND_US)
+
+START_TEST(the_target_loses_its_last_commits)
+{
+    int64_t before, after;
+
+    begin(&(struct test_two_options){.shards = 4, .workers = 2, .has_standbys = true});
+    test_two_fail_over(&two, false, LOST_US);
+    before = test_two_target_number(&two, "SELECT count(*) FROM records");
+    ck_two_flows(&two, 500);
+    after = test_two_target_number(&two, "SELECT count(*) FROM records");
+    ck_assert_int_gt(after, before);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+START_TEST(the_lease_database_loses_its_last_commits)
+{
+    begin(&(struct test_two_options){.shards = 4, .workers = 2, .has_standbys = true});
+    /* What is lost: a worker that came, its handoffs, a worker that died. */
+    test_cluster_stop(&two.lease_other, SIGINT);
+    test_two_spawn(&two);
+    ck_two_lease_reaches(
+        &two, "SELECT count(DISTINCT lease_owner) FROM leat.leases WHERE state = 'active'", 3);
+    ck_two_flows(&two, 200);
+    test_two_fail_over(&two, true, 0);
+    ck_two_flows(&two, 500);
+    ck_two_lease_reaches(&two,
+                         "SELECT count(*) FROM leat.workers WHERE state = 'alive' AND "
+                         "expires_at > clock_timestamp()",
+                         3);
+    ck_two_lease_reaches(&two,
+                         "SELECT (count(DISTINCT l.lease_owner) = 3 AND bool_and(w.state = "
+                         "'alive'))::int FROM leat.leases l LEFT JOIN leat.workers w ON "
+                         "w.incarnation = l.lease_owner WHERE l.state = 'active'",
+                         1);
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+/* Multi-host URLs, and both at once. The old primaries come back as what nobody may write to. */
+START_TEST(both_fail_over_and_the_urls_name_all_hosts)
+{
+    begin(&(struct test_two_options){
+        .shards = 2, .workers = 2, .has_standbys = true, .reach = TEST_TWO_HOSTS});
+    test_two_fail_over(&two, false, LEAT_SECOND_US);
+    test_two_fail_over(&two, true, LEAT_SECOND_US);
+    ck_two_flows(&two, 500);
+    test_cluster_read_only(&two.lease_other);
+    test_cluster_read_only(&two.target_other);
+    test_cluster_start(&two.lease_other);
+    test_cluster_start(&two.target_other);
+    test_cluster_stop(&two.target, SIGQUIT);
+    test_cluster_stop(&two.lease, SIGQUIT);
+    usleep(LEAT_SECOND_US);
+    test_cluster_start(&two.target);
+    test_cluster_start(&two.lease);
+    test_two_look(&two);
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+/* A proxy, an address, a name: it still leads to the old primary, which became a standby under open connections or before new
+   ones. They are refused, and found again where the new one is. */
+START_TEST(a_server_becomes_read_only_under_open_connections)
+{
+    begin(&(struct test_two_options){.shards = 2, .workers = 2});
+    test_cluster_sql(&two.lease, "postgres", "ALTER SYSTEM SET default_transaction_read_only = on");
+    test_cluster_sql(&two.target, "postgres",
+                     "ALTER SYSTEM SET default_transaction_read_only = on");
+    test_cluster_sql(&two.lease, "postgres", "SELECT pg_reload_conf()");
+    test_cluster_sql(&two.target, "postgres", "SELECT pg_reload_conf()");
+    ck_two_all_say(&two, "it is read-only, as a standby is");
+    ck_two_says(&two, "the target is not available: waiting");
+    test_cluster_sql(&two.lease, "postgres",
+
+                     "ALTER SYSTEM RESET default_transaction_read_only");
+    test_cluster_sql(&two.target, "postgres",
+
+                     "ALTER SYSTEM RESET default_transaction_read_only");
+    test_cluster_sql(&two.lease, "postgres", "SELECT pg_reload_conf()");
+    test_cluster_sql(&two.target, "postgres", "SELECT pg_reload_conf()");
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+START_TEST(files_with_urls_are_read_at_each_connect)
+{
+    begin(&(struct test_two_options){
+        .shards = 2, .workers = 2, .has_standbys = true, .reach = TEST_TWO_FILES});
+    test_two_fail_over(&two, false, LEAT_SECOND_US);
+    test_two_fail_over(&two, true, LEAT_SECOND_US);
+    ck_two_all_say(&two, "leases cannot be worked on");
+    test_two_write_files(&two);
+    ck_two_all_say(&two, "leases can be worked on again");
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+int
+main(void)
+{
+    SRunner *runner;
+    Suite *suite = suite_create("fleet_failover");
+    TCase *tests = tcase_create("failover");
+    int failed;
+
+    tcase_set_timeout(tests, 200);
+    tcase_add_checked_fixture(tests, NULL, teardown);
+    tcase_add_test(tests, the_target_loses_its_last_commits);
+    tcase_add_test(tests, the_lease_database_loses_its_last_commits);
+    tcase_add_test(tests, both_fail_over_and_the_urls_name_all_hosts);
+    tcase_add_test(tests, a_server_becomes_read_only_under_open_connections);
+    tcase_add_test(tests, files_with_urls_are_read_at_each_connect);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
