@@ -1,7 +1,12 @@
 /*
  * What the stream says to a new checkpoint: which shards it still has, what time it is there, whether a sequence number is of this
  * shard, and what lies before its retention. Refused here, by name, and not found out by a worker later.
+ *
+ * The service tells its time in whole seconds, rounded down. Taken as it is, "latest" would lie before records that are committed
+ * already, and count them again. So it is a second later, and that second is waited for: a moment between the command's begin and its
+ * end.
  */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +16,8 @@
 #include "stream/file_source.h"
 #include "stream/kinesis_source.h"
 #include "worker/checkpoint.h"
+
+#define CLOCK_STEP_US (1 * LEAT_SECOND_US)
 
 struct asking {
     struct leat_checkpoint *checkpoint;
@@ -58,7 +65,7 @@ check_time(struct asking *asking, struct leat_checkpoint_item *item, struct leat
         return err->code;
     if (item->to.kind == LEAT_POSITION_LATEST) {
         item->to.kind = LEAT_POSITION_AT_TIMESTAMP;
-        item->to.timestamp_us = asking->now_us;
+        item->to.timestamp_us = asking->now_us + CLOCK_STEP_US;
         return 0;
     }
     if (item->to.timestamp_us > asking->now_us) {
@@ -224,6 +231,8 @@ leat_checkpoint_ask_streams(struct leat_checkpoint *checkpoint)
     leat_setup_aws_release(&asking.aws);
     if (status != 0)
         return leat_command_failed(task->command->name, &err);
+    if (checkpoint->to.kind == LEAT_POSITION_LATEST && !task->is_dry_run)
+        poll(NULL, 0, (int)(CLOCK_STEP_US / LEAT_MS_US) + 100);
     for (size_t i = 0; i < checkpoint->count; i++)
         moving += !checkpoint->items[i].is_left_alone;
     if (moving == 0)
