@@ -116,10 +116,11 @@ difference(const char *said)
         for (int i = 0; i < 2; i++) {
             char *place = i == 0 ? from : to;
 
+            /* Words as numbers before and behind all. */
             if (strcmp(place, "TRIM_HORIZON") == 0 || strcmp(place, "(nothing)") == 0)
-                strcpy(place, "0");
+                snprintf(place, sizeof from, "0");
             if (strcmp(place, "SHARD_END") == 0)
-                strcpy(place, "9");
+                snprintf(place, sizeof from, "9");
         }
         leat_buf_clear(&sql);
         leat_buf_printf(&sql,
