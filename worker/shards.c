@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/memory.h"
+#include "postgres/array.h"
 #include "worker/operator.h"
 #include "worker/progress.h"
 
@@ -45,9 +46,8 @@ static const char progress_sql[] =
     "SELECT application::text, processor::text, stream_id::text, shard::text, checkpoint::text, "
     "takes::text, sub_sequence::text, commit_seq::text, octet_length(saved_state)::text, "
     "probe_sequence::text, lease_counter::text FROM leat.progress WHERE tenant = '' AND ($1::text "
-    "IS NULL OR application = $1) AND ($2::text IS NULL OR processor = $2) AND ($3::text IS NULL "
-    "OR "
-    "shard = $3)";
+    "IS NULL OR application = $1) AND ($2::text[] IS NULL OR processor = ANY ($2)) AND ($3::text "
+    "IS NULL OR shard = $3)";
 
 struct progress_rows {
     PGresult *results[64]; /* one a database */
@@ -64,9 +64,11 @@ add_key(struct leat_buf *key, const PGresult *result, int row, const int *column
     }
 }
 
+/* processors: an array of their names; NULL: of all that are there. */
 static int
 read_progress(struct leat_operator *task, struct leat_pg_connection *connection,
-              struct progress_rows *progress, struct leat_error *err)
+              const struct leat_buf *processors, struct progress_rows *progress,
+              struct leat_error *err)
 {
     static const int key_columns[] = {0, 1, 2, 3};
     struct leat_pg_parameters parameters;
@@ -76,7 +78,10 @@ read_progress(struct leat_operator *task, struct leat_pg_connection *connection,
 
     leat_pg_parameters_init(&parameters);
     leat_pg_add_text(&parameters, task->database.application);
-    leat_pg_add_text(&parameters, task->database.processor);
+    if (processors != NULL)
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, processors);
+    else
+        leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
     leat_pg_add_text(&parameters, task->shard);
     status = leat_pg_execute(connection, progress_sql, &parameters, &result, err);
     if (status != 0)
@@ -103,46 +108,67 @@ read_here(struct leat_operator *task, struct progress_rows *progress, struct lea
     if (status != 0)
         return status;
     if (PQgetvalue(has, 0, 0)[0] != 0)
-        status = read_progress(task, task->connection, progress, err);
+        status = read_progress(task, task->connection, NULL, progress, err);
     PQclear(has);
     return status;
 }
 
-static bool
-is_known(char **urls, size_t count, const char *url)
+/* What is missing is said beside the rows, not over them. */
+static void
+say_missing(const struct leat_operator *task, const char *processor, const struct leat_error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(urls[i], url) == 0)
-            return true;
+    FILE *out = task->watch_us > 0 && task->database.output != LEAT_OUTPUT_JSON ? task->out
+                                                                                : stderr;
+
+    fprintf(out, "leat shards: no progress of processor \"%s\": %s\n", processor, err->text);
+}
+
+/* One database, for those whose progress is there by the configuration: another one's rows of the same name are not its own. */
+static void
+read_target(struct leat_operator *task, char *const *urls, size_t first,
+            struct progress_rows *progress)
+{
+    const struct leat_config *config = task->database.config;
+    struct leat_pg_connection *connection = NULL;
+    struct leat_error err;
+    struct leat_buf names;
+    size_t count = 0;
+    int status = leat_progress_connect(urls[first], task->command->name, &connection, &err);
+
+    for (size_t i = first; i < config->processor_count; i++)
+        count += urls[i] != NULL && strcmp(urls[i], urls[first]) == 0;
+    leat_buf_init(&names, SIZE_MAX);
+    leat_pg_array_begin(&names, LEAT_PG_TEXT, count);
+    for (size_t i = first; i < config->processor_count; i++) {
+        if (urls[i] != NULL && strcmp(urls[i], urls[first]) == 0)
+            leat_pg_array_bytes(&names, leat_slice_from(config->processors[i].name));
     }
-    return false;
+    if (status == 0)
+        status = read_progress(task, connection, &names, progress, &err);
+    leat_buf_release(&names);
+    leat_pg_close(connection);
+    if (status != 0)
+        say_missing(task, config->processors[first].name, &err);
+}
+
+static bool
+is_first(char *const *urls, size_t place)
+{
+    for (size_t i = 0; i < place; i++) {
+        if (urls[i] != NULL && strcmp(urls[i], urls[place]) == 0)
+            return false;
+    }
+    return true;
 }
 
 /* What one target cannot tell is missing, and said; the others are shown. */
-static void
-read_one(struct leat_operator *task, const char *url, const char *processor,
-         struct progress_rows *progress)
-{
-    struct leat_pg_connection *connection = NULL;
-    struct leat_error err;
-    int status = leat_progress_connect(url, task->command->name, &connection, &err);
-
-    if (status == 0)
-        status = read_progress(task, connection, progress, &err);
-    leat_pg_close(connection);
-    if (status != 0)
-        leat_operator_says(task, 0, "no progress of processor \"%s\": %s", processor, err.text);
-}
-
 static void
 read_targets(struct leat_operator *task, struct progress_rows *progress)
 {
     const struct leat_config *config = task->database.config;
     char **urls = LEAT_NEW_ARRAY(char *, config->processor_count);
-    size_t count = 0;
 
-    for (size_t i = 0; i < config->processor_count && count < LEAT_COUNT_OF(progress->results);
-         i++) {
+    for (size_t i = 0; i < config->processor_count; i++) {
         const struct leat_config_processor *processor = &config->processors[i];
         LEAT_AUTO_BUF url = LEAT_BUF_INIT;
         struct leat_error err;
@@ -150,16 +176,17 @@ read_targets(struct leat_operator *task, struct progress_rows *progress)
         if (task->database.processor != NULL &&
             strcmp(task->database.processor, processor->name) != 0)
             continue;
-        if (leat_progress_url(config, processor, &url, &err) != 0) {
-            leat_operator_says(task, 0, "no progress: %s", err.text);
-            continue;
-        }
-        if (is_known(urls, count, leat_buf_text(&url)))
-            continue;
-        urls[count++] = leat_strdup(leat_buf_text(&url));
-        read_one(task, urls[count - 1], processor->name, progress);
+        if (leat_progress_url(config, processor, &url, &err) != 0)
+            say_missing(task, processor->name, &err);
+        else
+            urls[i] = leat_strdup(leat_buf_text(&url));
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < config->processor_count; i++) {
+        if (urls[i] != NULL && is_first(urls, i) &&
+            progress->count < LEAT_COUNT_OF(progress->results))
+            read_target(task, urls, i, progress);
+    }
+    for (size_t i = 0; i < config->processor_count; i++)
         free(urls[i]);
     free(urls);
 }
