@@ -84,6 +84,23 @@ add_leases(struct leat_parts *parts, struct leat_buf *out)
 }
 
 static void
+add_streams(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct leat_streams_counts counts;
+
+    leat_streams_counts(parts->streams, &counts);
+    const struct sample samples[] = {
+        {"leat_streams", "gauge", "streams that this worker reads", (double)counts.read},
+        {"leat_streams_stopped", "gauge",
+         "streams that were made again and stand still (leases.on_recreated: stop)",
+         (double)counts.stopped},
+        {"leat_streams_waited_for", "gauge", "configured names that there is no stream for",
+         (double)counts.waited_for},
+    };
+    add_samples(out, samples, LEAT_COUNT_OF(samples));
+}
+
+static void
 add_reading(struct leat_parts *parts, struct leat_buf *out)
 {
     struct leat_fetcher_counts reading = leat_fetcher_counts(parts->fetcher);
@@ -197,6 +214,7 @@ leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
                     LEAT_VERSION);
     add_pipeline(parts, out);
     add_leases(parts, out);
+    add_streams(parts, out);
     add_reading(parts, out);
     add_memory(parts, out);
     add_lag(parts, out);

@@ -9,7 +9,8 @@
 #include "base/memory.h"
 #include "plugin/loader.h"
 #include "stream/file_source.h"
-#include "stream/kinesis_source.h"
+#include "stream/kinesis_catalog.h"
+#include "stream/spec.h"
 
 #define LETTER_ATTEMPTS 2
 #define LETTER_BUDGET_US (3 * LEAT_SECOND_US)
@@ -24,7 +25,6 @@ struct leat_part_processor {
     struct leat_buf url;
     struct leat_buf target_id;
     struct leat_position start;
-    const char **stream_names; /* as many as the configuration says: an ARN is a name by then */
     const struct leat_config_processor *config;
     const struct leat_config *all;
 };
@@ -32,46 +32,14 @@ struct leat_part_processor {
 /* ---- streams --------------------------------------------------------------------------------- */
 
 static bool
-is_same_stream(const struct leat_source *source, const char *name)
-{
-    return strcmp(source->facts.name, name) == 0 || strcmp(source->facts.arn, name) == 0;
-}
-
-static bool
 takes_source(void *context, const struct leat_source *source)
 {
-    const struct leat_part_processor *processor = context;
-    const struct leat_config_processor *config = processor->config;
+    const struct leat_config_processor *config =
+        ((const struct leat_part_processor *)context)->config;
 
-    for (size_t i = 0; i < config->stream_count; i++) {
-        if (is_same_stream(source, config->streams[i]))
-            return true;
-    }
-    return config->stream_count == 0;
-}
-
-static int
-open_source(struct leat_parts *parts, const struct leat_config_stream *stream,
-            struct leat_source **ret_source, struct leat_error *err)
-{
-    struct leat_kinesis_source_options options = {
-        .stream = stream->name, .aws = &parts->aws, .regions = parts->regions};
-
-    if (stream->file != NULL)
-        return leat_file_source_open(stream->name, stream->file, stream->follow, ret_source, err);
-    return leat_kinesis_source_open(&options, ret_source, err);
-}
-
-static int
-open_sources(struct leat_parts *parts, struct leat_error *err)
-{
-    const struct leat_config *config = parts->config;
-    int status = 0;
-
-    parts->sources = LEAT_NEW_ARRAY(struct leat_source *, config->stream_count);
-    for (size_t i = 0; status == 0 && i < config->stream_count; i++)
-        status = open_source(parts, &config->streams[i], &parts->sources[i], err);
-    return status;
+    return config->stream_count == 0 ||
+           leat_stream_spec_first(config->streams, config->stream_count, source->facts.name,
+                                  source->facts.arn) < config->stream_count;
 }
 
 static struct leat_position
@@ -86,6 +54,55 @@ position_of(const struct leat_start *start)
         position.timestamp_us = start->time_us;
     }
     return position;
+}
+
+/* Files are opened here and now; all other streams are looked up, and come and go while the worker runs. */
+static int
+open_files(struct leat_parts *parts, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < config->stream_count; i++) {
+        const struct leat_config_stream *stream = &config->streams[i];
+        struct leat_position start = position_of(&stream->start);
+        struct leat_source *source;
+
+        if (stream->file == NULL)
+            continue;
+        status = leat_file_source_open(stream->name, stream->file, stream->follow, &source, err);
+        if (status == 0)
+            leat_streams_add(parts->streams, source, &start);
+    }
+    return status;
+}
+
+static int
+open_streams(struct leat_parts *parts, struct leat_error *err)
+{
+    const struct leat_config *config = parts->config;
+    struct leat_streams_options options = {
+        .never = config->dead_letter_stream,
+        .stops_recreated = strcmp(config->lease_on_recreated, "stop") == 0,
+        .interval_us = config->lease_sync_interval_us,
+    };
+
+    parts->stream_specs = LEAT_NEW_ARRAY(struct leat_stream_spec, config->stream_count);
+    for (size_t i = 0; i < config->stream_count; i++) {
+        if (config->streams[i].file == NULL)
+            parts->stream_specs[options.spec_count++] = (struct leat_stream_spec){
+                config->streams[i].name, position_of(&config->streams[i].start)};
+    }
+    options.specs = parts->stream_specs;
+    if (options.spec_count > 0) {
+        parts->catalog =
+            leat_kinesis_catalog_new(&parts->aws, LEAT_KINESIS_AUTO, parts->regions, err);
+        if (parts->catalog == NULL)
+            return err->code;
+    }
+    options.catalog = parts->catalog;
+    parts->streams = leat_streams_new(&options);
+    return open_files(parts, err);
 }
 
 /* ---- where failed records go ------------------------------------------------------------------ */
@@ -260,29 +277,11 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
 
 /* ---- leases ----------------------------------------------------------------------------------- */
 
-/* The lease database knows streams by their names. */
-static const char **
-names_of_streams(const struct leat_parts *parts, const struct leat_config_processor *config)
-{
-    const char **names = LEAT_NEW_ARRAY(const char *, config->stream_count);
-
-    for (size_t i = 0; i < config->stream_count; i++) {
-        names[i] = config->streams[i];
-        for (size_t s = 0; s < parts->config->stream_count; s++) {
-            if (is_same_stream(parts->sources[s], config->streams[i]))
-                names[i] = parts->sources[s]->facts.name;
-        }
-    }
-    return names;
-}
-
 static int
 make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
             struct leat_error *err)
 {
     const struct leat_config *config = parts->config;
-    struct leat_lease_stream *streams = parts->lease_streams =
-        LEAT_NEW_ARRAY(struct leat_lease_stream, config->stream_count);
     struct leat_lease_processor *processors = parts->lease_processors =
         LEAT_NEW_ARRAY(struct leat_lease_processor, config->processor_count);
     struct leat_lease_options options = {
@@ -299,30 +298,26 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
         .weight = config->lease_weight,
         .use_notify = config->lease_notify,
         .use_session_lock = config->lease_session_lock,
-        .streams = streams,
-        .stream_count = config->stream_count,
+        .streams = parts->streams,
         .processors = processors,
         .processor_count = config->processor_count,
         .events = leat_pipeline_lease_events(parts->pipeline),
     };
 
-    for (size_t i = 0; i < config->stream_count; i++)
-        streams[i] =
-            (struct leat_lease_stream){parts->sources[i], position_of(&config->streams[i].start)};
     for (size_t i = 0; i < config->processor_count; i++) {
         struct leat_part_processor *processor = &parts->processors[i];
 
-        processor->stream_names = names_of_streams(parts, processor->config);
         processors[i] = (struct leat_lease_processor){
             .name = processor->config->name,
             .target_id = leat_buf_text(&processor->target_id),
             .start = processor->config->start.kind == LEAT_START_UNSET ? NULL : &processor->start,
-            .stream_names = processor->stream_names,
+            .stream_specs = processor->config->streams,
             .stream_count = processor->config->stream_count,
         };
     }
     options.events.trouble = events->trouble;
     options.events.pooled = events->pooled;
+    options.events.stream = events->stream;
     options.events.unserved = events->unserved;
     parts->leases = leat_lease_manager_new(&options, err);
     if (parts->leases == NULL)
@@ -391,7 +386,7 @@ leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
     if (status == 0)
         status = open_fetcher(parts, err);
     if (status == 0)
-        status = open_sources(parts, err);
+        status = open_streams(parts, err);
     if (status == 0)
         status = open_letters(parts, events, err);
     if (status == 0)
@@ -412,11 +407,9 @@ leat_parts_close(struct leat_parts *parts)
     leat_dead_letter_stream_close(parts->dead_letters);
     leat_archive_close(parts->archive);
     leat_fetcher_free(parts->fetcher);
-    for (size_t i = 0; parts->sources != NULL && i < parts->config->stream_count; i++) {
-        if (parts->sources[i] != NULL)
-            parts->sources[i]->ops->close(parts->sources[i]);
-    }
-    free(parts->sources);
+    leat_streams_free(parts->streams);
+    if (parts->catalog != NULL)
+        parts->catalog->ops->close(parts->catalog);
     for (size_t i = 0; parts->processors != NULL && i < parts->config->processor_count; i++) {
         struct leat_part_processor *processor = &parts->processors[i];
 
@@ -424,11 +417,10 @@ leat_parts_close(struct leat_parts *parts)
         leat_plugin_host_free(processor->host);
         leat_buf_release(&processor->url);
         leat_buf_release(&processor->target_id);
-        free(processor->stream_names);
     }
     free(parts->processors);
     free(parts->pipeline_processors);
-    free(parts->lease_streams);
+    free(parts->stream_specs);
     free(parts->lease_processors);
     leat_region_pool_free(parts->regions);
     leat_memory_free(parts->memory);

@@ -20,14 +20,15 @@ struct leat_parts {
     struct leat_memory *memory;
     struct leat_region_pool *regions;
     struct leat_fetcher *fetcher;
-    struct leat_source **sources; /* by stream of the configuration */
+    struct leat_catalog *catalog;          /* NULL: files alone */
+    struct leat_stream_spec *stream_specs; /* kept for the registry's life */
+    struct leat_streams *streams;
     struct leat_archive *archive;
     struct leat_dead_letter_stream *dead_letters;
     struct leat_letters *letters;
     struct leat_part_processor *processors;
     struct leat_pipeline_processor *pipeline_processors; /* kept for the pipeline's life */
-    struct leat_lease_stream *lease_streams;             /* and these for the manager's */
-    struct leat_lease_processor *lease_processors;
+    struct leat_lease_processor *lease_processors;       /* and these for the manager's */
     struct leat_pipeline *pipeline;
     struct leat_lease_manager *leases;
     struct leat_buf database_url;
@@ -39,6 +40,8 @@ struct leat_parts_events {
                    const struct leat_consumer_view *view, const struct leat_error *err);
     void (*trouble)(void *context, const struct leat_error *err);
     void (*pooled)(void *context);
+    void (*stream)(void *context, enum leat_log_level level, const char *what, const char *stream,
+                   const char *detail);
     void (*unserved)(void *context, const struct leat_error *which);
     void (*letters_trouble)(void *context, const struct leat_error *err); /* see letters.h */
     void *context;

@@ -96,6 +96,16 @@ unserved(void *context, const struct leat_error *which)
 }
 
 static void
+stream_news(void *context, enum leat_log_level level, const char *what, const char *stream,
+            const char *detail)
+{
+    if (detail[0] != '\0')
+        leat_log_event(level, what, "stream", stream, "stream_id", detail, NULL);
+    else
+        leat_log_event(level, what, "stream", stream, NULL);
+}
+
+static void
 letters_trouble(void *context, const struct leat_error *err)
 {
     if (err != NULL)
@@ -188,6 +198,7 @@ try_start(struct running *running, const struct leat_config *config, struct leat
     struct leat_parts_events events = {.notice = notice,
                                        .trouble = trouble,
                                        .pooled = pooled,
+                                       .stream = stream_news,
                                        .unserved = unserved,
                                        .letters_trouble = letters_trouble,
                                        .context = running};

@@ -417,9 +417,59 @@ leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
                           stream);
 }
 
+/* false: not one that can be used. */
+static bool
+read_summary(struct json_object *name, struct json_object *object,
+             struct leat_kinesis_summary *ret_summary)
+{
+    struct leat_slice text = name != NULL ? leat_slice_from(json_object_get_string(name))
+                                          : get_text(object, "StreamName");
+
+    *ret_summary = (struct leat_kinesis_summary){0};
+    if (text.size == 0 || text.size >= sizeof ret_summary->name)
+        return false;
+    keep_text(ret_summary->name, sizeof ret_summary->name, text);
+    if (name != NULL || get_text(object, "StreamARN").size >= sizeof ret_summary->arn ||
+        !leat_wire_get_time(object, "StreamCreationTimestamp", &ret_summary->created_us))
+        return true;
+    keep_text(ret_summary->arn, sizeof ret_summary->arn, get_text(object, "StreamARN"));
+    keep_text(ret_summary->status, sizeof ret_summary->status, get_text(object, "StreamStatus"));
+    return true;
+}
+
+/* The page's streams; how many there were, or what `each` said. */
+static int
+tell_streams(struct json_object *root, struct page *page, leat_kinesis_summary_fn each,
+             void *context)
+{
+    struct json_object *list = leat_json_get(root, "StreamSummaries");
+    bool has_names = !json_object_is_type(list, json_type_array);
+    size_t count = 0;
+
+    if (has_names)
+        list = leat_json_get(root, "StreamNames");
+    if (json_object_is_type(list, json_type_array))
+        count = json_object_array_length(list);
+    page->token[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        struct leat_kinesis_summary summary;
+        int result;
+
+        if (!json_object_is_type(item, has_names ? json_type_string : json_type_object) ||
+            !read_summary(has_names ? item : NULL, item, &summary))
+            continue;
+        next_page(page, leat_slice_from(summary.name));
+        result = each(context, &summary);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
 int
-leat_kinesis_list_streams(struct leat_kinesis *kinesis, leat_kinesis_name_fn each, void *context,
-                          struct leat_error *err)
+leat_kinesis_list_summaries(struct leat_kinesis *kinesis, leat_kinesis_summary_fn each,
+                            void *context, struct leat_error *err)
 {
     struct page page = {0};
     struct leat_kinesis_action action = {.name = "ListStreams",
@@ -428,29 +478,41 @@ leat_kinesis_list_streams(struct leat_kinesis *kinesis, leat_kinesis_name_fn eac
                                          .context = &page};
 
     for (unsigned pages = 0; pages < MAXIMUM_PAGES; pages++) {
-        struct json_object *root, *names;
+        struct json_object *root;
         bool has_more = false;
-        size_t count;
         int result = leat_kinesis_run(kinesis, &action, &root, err);
 
         if (result < 0)
             return result;
-        names = leat_json_get(root, "StreamNames");
-        count = json_object_is_type(names, json_type_array) ? json_object_array_length(names) : 0;
-        for (size_t i = 0; i < count && result == 0; i++) {
-            struct json_object *name = json_object_array_get_idx(names, i);
-
-            if (!json_object_is_type(name, json_type_string))
-                continue;
-            result = each(context, leat_slice_from(json_object_get_string(name)));
-            next_page(&page, leat_slice_from(json_object_get_string(name)));
-        }
         leat_json_get_bool(root, "HasMoreStreams", &has_more);
+        result = tell_streams(root, &page, each, context);
         json_object_put(root);
-        if (result != 0 || !has_more || count == 0)
+        if (result != 0 || !has_more || page.token[0] == '\0')
             return result;
     }
     return leat_error_set(err, LEAT_E_LIMIT, "kinesis ListStreams does not end");
+}
+
+struct naming {
+    leat_kinesis_name_fn each;
+    void *context;
+};
+
+static int
+tell_name(void *context, const struct leat_kinesis_summary *summary)
+{
+    struct naming *naming = context;
+
+    return naming->each(naming->context, leat_slice_from(summary->name));
+}
+
+int
+leat_kinesis_list_streams(struct leat_kinesis *kinesis, leat_kinesis_name_fn each, void *context,
+                          struct leat_error *err)
+{
+    struct naming naming = {each, context};
+
+    return leat_kinesis_list_summaries(kinesis, tell_name, &naming, err);
 }
 
 /* ---- reshards ------------------------------------------------------------------------------ */

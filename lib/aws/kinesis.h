@@ -58,6 +58,11 @@ int leat_kinesis_describe_stream_summary(struct leat_kinesis *kinesis, const cha
 typedef int (*leat_kinesis_name_fn)(void *context, struct leat_slice name);
 int leat_kinesis_list_streams(struct leat_kinesis *kinesis, leat_kinesis_name_fn each,
                               void *context, struct leat_error *err);
+/* The same with what the listing tells beside names: never retention or shards; arn "" and created_us 0 where a server tells
+   names alone. Non-zero ends the listing, and is returned. */
+typedef int (*leat_kinesis_summary_fn)(void *context, const struct leat_kinesis_summary *summary);
+int leat_kinesis_list_summaries(struct leat_kinesis *kinesis, leat_kinesis_summary_fn each,
+                                void *context, struct leat_error *err);
 
 /* Empty slices: absent. */
 struct leat_kinesis_shard {

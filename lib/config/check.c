@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 
+#include "base/glob.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "config/inside.h"
@@ -81,14 +82,15 @@ item_of(const struct checking *checking, const char *list, size_t index)
 
 /* Kinesis' own rule. */
 static bool
-is_stream_name(const char *name)
+is_stream_name(const char *name, bool may_be_pattern)
 {
     size_t size = strlen(name);
 
     if (strncmp(name, "arn:", 4) == 0)
-        return strstr(name, ":stream/") != NULL;
+        return strstr(name, ":stream/") != NULL && (may_be_pattern || !leat_is_glob(name));
     for (size_t i = 0; i < size; i++) {
-        if (!isalnum((unsigned char)name[i]) && strchr("_.-", name[i]) == NULL)
+        if (!isalnum((unsigned char)name[i]) &&
+            strchr(may_be_pattern ? "_.-*?" : "_.-", name[i]) == NULL)
             return false;
     }
     return size <= 128;
@@ -124,15 +126,10 @@ check_stream(struct checking *checking, size_t index)
         leat_problem_add(checking->problems, place_of(node, "start"),
                          "streams.%.100s.start: a file knows no times: trim_horizon alone",
                          stream->name);
-    if (stream->file == NULL && strpbrk(stream->name, "*?") != NULL)
-        leat_problem_add(checking->problems, place,
-                         "stream \"%.100s\" is a pattern, and patterns are not there yet: name "
-                         "each stream",
-                         stream->name);
-    else if (stream->file == NULL && !is_stream_name(stream->name))
+    if (stream->file == NULL && !is_stream_name(stream->name, true))
         leat_problem_add(checking->problems, place,
                          "stream \"%.100s\" is no name of a Kinesis stream: at most 128 letters, "
-                         "digits, and _.-",
+                         "digits, and _.-, or a pattern with * and ?",
                          stream->name);
     for (size_t i = 0; i < index; i++) {
         const struct leat_config_stream *other = &checking->config->streams[i];
@@ -147,6 +144,16 @@ check_stream(struct checking *checking, size_t index)
 }
 
 /* ---- processors ---------------------------------------------------------------------------- */
+
+/* Whether a processor's entry can ever match a stream that an entry of `streams` brings. Two patterns: only streams tell. */
+static bool
+may_mean_the_same(const char *wanted, const char *brought)
+{
+    const char *name = bare_name(wanted), *other = bare_name(brought);
+
+    return strcmp(name, other) == 0 || (leat_is_glob(name) && leat_is_glob(other)) ||
+           leat_glob_matches(name, other) || leat_glob_matches(other, name);
+}
 
 static void
 check_processor_streams(struct checking *checking, size_t index)
@@ -166,7 +173,7 @@ check_processor_streams(struct checking *checking, size_t index)
         bool is_there = false;
 
         for (size_t n = 0; n < count && !is_there; n++)
-            is_there = strcmp(names[n], processor->streams[i]) == 0;
+            is_there = may_mean_the_same(processor->streams[i], names[n]);
         if (!is_there)
             leat_problem_unknown(checking->problems, item != NULL ? item->place : list->place,
                                  "stream", processor->streams[i], "streams", names);
@@ -182,7 +189,7 @@ static bool
 reads_stream(const struct leat_config_processor *processor, const char *name)
 {
     for (size_t i = 0; i < processor->stream_count; i++) {
-        if (strcmp(processor->streams[i], name) == 0)
+        if (leat_glob_matches(processor->streams[i], name))
             return true;
     }
     return processor->stream_count == 0;
@@ -327,7 +334,7 @@ check_dead_letters(struct checking *checking)
 
     if (config->dead_letter_stream == NULL)
         return;
-    if (!is_stream_name(config->dead_letter_stream))
+    if (!is_stream_name(config->dead_letter_stream, false))
         leat_problem_add(checking->problems, place,
                          "dead_letters.stream: \"%.100s\" is no name of a Kinesis stream",
                          config->dead_letter_stream);

@@ -96,6 +96,7 @@ struct leat_config {
     int64_t lease_heartbeat_us, lease_expiry_us, lease_drain_us, lease_force_after_us;
     int64_t lease_max_leases;
     double lease_weight;
+    int64_t lease_sync_interval_us;        /* leases.sync_interval */
     bool lease_notify, lease_session_lock; /* leases.notify, leases.session_lock: true */
     const char *lease_on_recreated;
     int64_t memory_budget_bytes;

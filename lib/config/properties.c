@@ -15,7 +15,7 @@
 static const char *const reading_modes[] = {"auto", "polling", NULL};
 static const char *const reading_modes_later[] = {"efo",     "enhanced", "enhanced_fan_out",
                                                   "fan_out", "fanout",   NULL};
-static const char *const on_recreated_words[] = {"start_over", NULL};
+static const char *const on_recreated_words[] = {"start_over", "stop", NULL};
 static const char *const thens[] = {"divert", "stop", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "json", "text", NULL};
@@ -32,7 +32,9 @@ static const struct leat_property stream[] = {
      AT(name),
      .minimum = 1,
      .maximum = 2048,
-     .text = "the stream's name or ARN; of a file: what you call it"},
+     .text =
+         "the stream's name or ARN, or a pattern of one (`*` any text, `?` one letter); the first "
+         "that matches a stream counts; of a file: what you call it"},
     {.name = "start",
      .type = LEAT_PROPERTY_START,
      AT(start),
@@ -239,7 +241,7 @@ static const struct leat_property processor[] = {
      .type = LEAT_PROPERTY_TEXTS,
      AT(streams),
      SECOND_AT(stream_count),
-     .text = "names of streams; none: all of them"},
+     .text = "names, ARNs or patterns of streams; none: all of them"},
     {.name = "start",
      .type = LEAT_PROPERTY_START,
      AT(start),
@@ -413,7 +415,15 @@ static const struct leat_property leases[] = {
      AT(lease_on_recreated),
      .default_text = "start_over",
      .choices = on_recreated_words,
-     .text = "a stream that was deleted and made again is a new one, from its start"},
+     .text = "a stream that was deleted and made again is a new one: read from its start, or left "
+             "alone until this says start_over"},
+    {.name = "sync_interval",
+     .type = LEAT_PROPERTY_DURATION,
+     AT(lease_sync_interval_us),
+     .default_text = "1m",
+     .minimum = 100 * MS,
+     .maximum = HOUR,
+     .text = "streams and shards are looked for this often, by one worker for all"},
     {.name = "notify",
      .type = LEAT_PROPERTY_BOOLEAN,
      AT(lease_notify),

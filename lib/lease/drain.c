@@ -157,6 +157,8 @@ leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err)
 
         if (!held->is_draining)
             leat_manager_begin_drain(manager, held, deadline_us);
+        else if (held->deadline_us > deadline_us)
+            held->deadline_us = deadline_us; /* one that was to finish without haste */
         is_drained = is_drained && held->has_let_go;
     }
     if (is_drained) {

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/point.h"
 #include "lease/inside.h"
+#include "stream/spec.h"
 
 static void
 held_key(struct leat_lease_key key, struct leat_buf *out)
@@ -19,6 +20,7 @@ free_held(void *value)
 {
     struct leat_held_lease *held = value;
 
+    leat_source_unref(held->source);
     free(held->stream_id);
     free(held->shard);
     free(held);
@@ -84,28 +86,14 @@ leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss l
     count_held(manager);
 }
 
-static struct leat_source *
-source_of(const struct leat_lease_manager *manager, struct leat_slice stream_id)
-{
-    for (size_t i = 0; i < manager->options.stream_count; i++) {
-        struct leat_source *source = manager->options.streams[i].source;
-
-        if (leat_slice_is(stream_id, source->facts.stream_id))
-            return source;
-    }
-    return NULL;
-}
-
 /* ---- where processors begin --------------------------------------------------------------------- */
 
 bool
 leat_manager_takes(const struct leat_lease_processor *processor, const struct leat_source *source)
 {
-    for (size_t i = 0; i < processor->stream_count; i++) {
-        if (strcmp(processor->stream_names[i], source->facts.name) == 0)
-            return true;
-    }
-    return processor->stream_count == 0;
+    return processor->stream_count == 0 ||
+           leat_stream_spec_first(processor->stream_specs, processor->stream_count,
+                                  source->facts.name, source->facts.arn) < processor->stream_count;
 }
 
 static const struct leat_beginning *
@@ -132,10 +120,13 @@ is_met(const struct leat_lease_manager *manager, const struct leat_source *sourc
 static int
 read_beginnings(struct leat_lease_manager *manager, struct leat_error *err)
 {
+    struct leat_stream_set set;
     bool has_all = true;
 
-    for (size_t i = 0; i < manager->options.stream_count; i++)
-        has_all = has_all && is_met(manager, manager->options.streams[i].source);
+    leat_streams_snapshot(manager->options.streams, &set);
+    for (size_t i = 0; i < set.count; i++)
+        has_all = has_all && is_met(manager, set.items[i].source);
+    leat_stream_set_release(&set);
     if (has_all)
         return 0;
     leat_beginnings_release(&manager->beginnings);
@@ -197,35 +188,50 @@ tell_acquired(struct leat_lease_manager *manager, const struct leat_lease *lease
     free(parents);
 }
 
+/* NULL: not yet, or never here. */
+static struct leat_held_lease *
+begin_held(struct leat_lease_manager *manager, const struct leat_lease *lease)
+{
+    struct leat_source *source = leat_streams_find(manager->options.streams, lease->key.stream_id);
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    struct leat_held_lease *held;
+
+    /* A stream that this worker does not read (now), or that a new processor has yet to meet: the version moves when it has. */
+    if (source == NULL || !is_met(manager, source)) {
+        leat_source_unref(source);
+        return NULL;
+    }
+    held = LEAT_NEW(struct leat_held_lease);
+    held->stream_id = leat_slice_strdup(lease->key.stream_id);
+    held->shard = leat_slice_strdup(lease->key.shard);
+    held->lease_counter = lease->lease_counter;
+    held->source = source;
+    held_key(lease->key, &text);
+    leat_map_put(&manager->held, leat_buf_slice(&text), held);
+    return held;
+}
+
 /* A lease that the rows say is ours. */
 static void
 meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
 {
     struct leat_held_lease *held = leat_manager_find(manager, lease->key);
-    struct leat_source *source = source_of(manager, lease->key.stream_id);
 
-    if (source == NULL)
-        return; /* a stream that this worker's configuration does not know */
-    if (held == NULL && !is_met(manager, source))
-        return; /* a new processor has yet to meet it; the version moves when it has */
     if (held == NULL) {
-        LEAT_AUTO_BUF text = LEAT_BUF_INIT;
-
-        held = LEAT_NEW(struct leat_held_lease);
-        held->stream_id = leat_slice_strdup(lease->key.stream_id);
-        held->shard = leat_slice_strdup(lease->key.shard);
-        held->lease_counter = lease->lease_counter;
-        held->source = source;
-        held_key(lease->key, &text);
-        leat_map_put(&manager->held, leat_buf_slice(&text), held);
-        tell_acquired(manager, lease, source);
+        held = begin_held(manager, lease);
+        if (held == NULL)
+            return;
+        tell_acquired(manager, lease, held->source);
     } else if (held->lease_counter != lease->lease_counter) {
         /* It was another's in between, or was raised: everything begins again with the new counter. */
         held->lease_counter = lease->lease_counter;
         held->is_draining = held->has_let_go = false;
-        tell_acquired(manager, lease, source);
+        held->is_finishing = false;
+        tell_acquired(manager, lease, held->source);
     }
     held->is_seen = true;
+    if (leat_manager_finish_if_gone(manager, held))
+        return;
     if (lease->next_owner != 0 && !held->is_draining)
         leat_manager_begin_drain(manager, held,
                                  leat_clock_monotonic_us() + manager->options.drain_us);
@@ -260,9 +266,11 @@ leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
 {
     struct leat_map_entry *entry;
     size_t position = 0;
-    int status = read_beginnings(manager, err);
+    int status = leat_manager_follow_streams(manager, manager->connection, err);
 
-    /* Beginnings first: a lease that is read then has what was stored with it. */
+    /* Streams and beginnings first: a lease that is read then has what was stored with it. */
+    if (status == 0)
+        status = read_beginnings(manager, err);
     if (status == 0)
         status = leat_rows_leases(manager->connection, &manager->rows, manager->incarnation,
                                   &manager->leases, err);
@@ -274,5 +282,5 @@ leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
         meet(manager, &manager->leases.leases[i]);
     lose_unseen(manager);
     count_held(manager);
-    return 0;
+    return leat_manager_end_strays(manager, err);
 }

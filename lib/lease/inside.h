@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "base/thread.h"
-#include "lease/rows.h"
+#include "lease/rows_streams.h"
 #include "lease/watch.h"
 
 /* To a statement: statement_timeout, and some time for the network. */
@@ -47,8 +47,18 @@ struct leat_held_lease {
     char *stream_id, *shard;
     int64_t lease_counter;
     bool is_draining, has_let_go, is_seen;
+    bool is_finishing;                     /* its stream is gone: draining without a deadline */
     int64_t call_deadline_us, deadline_us; /* while it is draining */
     struct leat_source *source;
+};
+
+/* Somebody's reading says that a stream is not what it was. */
+struct leat_doubt {
+    struct leat_doubt *next;
+    char *stream_id, *shard;
+    int64_t since_us;
+    void (*done)(void *context, struct leat_lease_key key);
+    void *context;
 };
 
 struct leat_lease_manager {
@@ -64,9 +74,11 @@ struct leat_lease_manager {
     struct leat_condition drained, stopping;
     struct leat_request *requests LEAT_FIELD_GUARDED_BY(lock),
         **requests_end LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_doubt *doubts
+        LEAT_FIELD_GUARDED_BY(lock); /* that the sync thread has yet to take */
     bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
     bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
-    bool is_sync_wanted LEAT_FIELD_GUARDED_BY(lock);
+    bool is_sync_wanted LEAT_FIELD_GUARDED_BY(lock), is_sync_forced LEAT_FIELD_GUARDED_BY(lock);
     int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
     int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
     bool has_said_leaving;        /* the manager thread's: the worker's row says so */
@@ -81,6 +93,12 @@ struct leat_lease_manager {
     struct leat_pg_connection *session; /* made by start, then the heartbeat thread's */
     int64_t session_key;
     bool has_said_pooled; /* of who connects the session: start, then the heartbeat thread */
+
+    /* The sync thread's. */
+    struct leat_doubt *doubted;
+    struct leat_buf published; /* runs, as the others know it */
+    bool *is_missing_told;     /* by spec */
+    bool has_looked;           /* once: then what is missing is waited for */
 
     /* The manager thread's. */
     struct leat_pg_connection *connection;
@@ -150,9 +168,22 @@ int leat_manager_release_drained(struct leat_lease_manager *manager, struct leat
 /* SIGTERM was asked for: begins it, and says when all is drained. */
 int leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err);
 
+/* finish.c: the manager thread: leases of streams that are gone. true: this one is of such a stream, and on its way. */
+bool leat_manager_finish_if_gone(struct leat_lease_manager *manager, struct leat_held_lease *held);
+/* Those that the pipeline has let go of: ended. */
+int leat_manager_end_finished(struct leat_lease_manager *manager, struct leat_error *err);
+/* Ours by the rows just read, but never begun here: ended. */
+int leat_manager_end_strays(struct leat_lease_manager *manager, struct leat_error *err);
+
 /* processors.c: the registered processors. */
 /* What this worker runs, as leat.workers.runs. Any thread. */
 void leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out);
+/* Of the configuration, with the streams that they read now. */
+int leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                          struct leat_error *err);
+/* The same and what this worker runs, if it is not what was said last: before leases of new streams are made. The sync thread. */
+int leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                         struct leat_error *err);
 /* The operator's word on each, told to the pipeline where it is another one; before leases are read. */
 int leat_manager_read_processors(struct leat_lease_manager *manager, struct leat_error *err);
 /* Leases held here whose stream has active processors that this worker does not run. */
@@ -171,7 +202,24 @@ int leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_requ
 
 /* sync.c */
 void leat_sync_main(void *manager);
-/* Something is missing that a sync makes: not in a minute, but now. Any thread. */
+/* Something is missing that a sync makes: not in a minute, but now, though shards were listed a moment ago. Any thread. */
 void leat_manager_sync_soon(struct leat_lease_manager *manager);
+/* Any thread: a round now, for what is due. */
+void leat_sync_want(struct leat_lease_manager *manager);
+
+/* discover.c: streams of the configuration: what there is, what came, what went. */
+void leat_manager_tell_streams(struct leat_lease_manager *manager);
+/* Follows leat.streams. The manager and the sync thread. */
+int leat_manager_follow_streams(struct leat_lease_manager *manager,
+                                struct leat_pg_connection *connection, struct leat_error *err);
+/* Looks up what is due and nobody else is at, and follows. The sync thread, and start before it. */
+int leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                  struct leat_error *err);
+/* doubt.c: the sync thread: what readers doubt, before a look (which specs have to be looked up) and after it. */
+void leat_doubts_take(struct leat_lease_manager *manager);
+void leat_doubts_force(struct leat_lease_manager *manager, bool *is_forced);
+int leat_doubts_settle(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                       struct leat_error *err);
+void leat_doubts_free(struct leat_lease_manager *manager);
 
 #endif

@@ -81,11 +81,15 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_lease_rows_init(&manager->leases);
     leat_beginnings_init(&manager->beginnings);
     leat_processor_rows_init(&manager->processors);
+    leat_buf_init(&manager->published, SIZE_MAX);
+    manager->is_missing_told =
+        LEAT_NEW_ARRAY(bool, leat_streams_options(options->streams)->spec_count);
     manager->states = LEAT_NEW_ARRAY(enum leat_processor_state, options->processor_count);
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
     manager->read_version = manager->pass_version = -1;
     manager->next_drain_us = INT64_MAX;
+    leat_manager_tell_streams(manager);
     if (leat_waker_init(&manager->heartbeat_waker, err) != 0) {
         leat_lease_manager_free(manager);
         return NULL;
@@ -206,6 +210,8 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
         status = leat_manager_serve(manager, err);
     manager->next_drain_us = leat_manager_end_drains(manager, leat_clock_monotonic_us());
     if (status == 0)
+        status = leat_manager_end_finished(manager, err);
+    if (status == 0)
         status = leat_manager_release_drained(manager, err);
     if (status == 0)
         status = leat_manager_judge(manager, now_us, err);
@@ -269,17 +275,6 @@ manager_main(void *context)
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 static int
-register_processors(struct leat_lease_manager *manager, struct leat_error *err)
-{
-    int status = 0;
-
-    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++)
-        status = leat_rows_processor(manager->connection, &manager->rows,
-                                     &manager->options.processors[i], err);
-    return status;
-}
-
-static int
 check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
 {
     int64_t deadline_us = leat_clock_monotonic_us() + manager->options.expiry_us + LEAT_SECOND_US;
@@ -287,8 +282,11 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
 
     if (status == 0)
         status = leat_rows_application(manager->connection, &manager->rows, err);
+    /* What the fleet knows already: so the others see at once what it runs. */
     if (status == 0)
-        status = register_processors(manager, err);
+        status = leat_manager_follow_streams(manager, manager->connection, err);
+    if (status == 0)
+        status = leat_manager_register(manager, manager->connection, err);
     if (status != 0)
         return status;
     /* An id that is in use may be a worker that died a moment ago: one lease time is waited for it. */
@@ -301,7 +299,25 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
         leat_mutex_unlock(&manager->lock);
     }
     /* Again: while no living worker gave a processor its streams, a pass may have taken them away. */
-    return status == 0 ? register_processors(manager, err) : status;
+    return status == 0 ? leat_manager_register(manager, manager->connection, err) : status;
+}
+
+static void
+stop_threads(struct leat_lease_manager *manager)
+{
+    struct leat_catalog *catalog = leat_streams_options(manager->options.streams)->catalog;
+
+    manager->is_stopping = true;
+    if (catalog != NULL)
+        catalog->ops->interrupt(catalog);
+    leat_mutex_lock(&manager->lock);
+    leat_condition_broadcast(&manager->condition);
+    leat_condition_broadcast(&manager->stopping);
+    leat_mutex_unlock(&manager->lock);
+    leat_waker_wake(&manager->heartbeat_waker);
+    leat_thread_join(&manager->manager_thread);
+    leat_thread_join(&manager->heartbeat_thread);
+    leat_thread_join(&manager->sync_thread);
 }
 
 int
@@ -320,25 +336,23 @@ leat_lease_manager_start(struct leat_lease_manager *manager, struct leat_error *
     }
     status = leat_thread_start(&manager->heartbeat_thread, "heartbeat", leat_heartbeat_main,
                                manager, err);
+    /* What is wrong here ends the start: who asks, of whom, for what. The heart beats meanwhile, since it may take long. */
+    if (status == 0)
+        status = leat_discover(manager, manager->connection, err);
+    if (status == 0)
+        status = leat_manager_publish(manager, manager->connection, err);
+    if (status != 0) {
+        struct leat_error ignored;
+
+        stop_threads(manager); /* first: a heart that beats would register again */
+        leat_rows_release_all(manager->connection, &manager->rows, manager->incarnation, &ignored);
+        return status;
+    }
     if (status == 0)
         status = leat_thread_start(&manager->manager_thread, "manager", manager_main, manager, err);
     if (status == 0)
         status = leat_thread_start(&manager->sync_thread, "sync", leat_sync_main, manager, err);
     return status;
-}
-
-static void
-stop_threads(struct leat_lease_manager *manager)
-{
-    manager->is_stopping = true;
-    leat_mutex_lock(&manager->lock);
-    leat_condition_broadcast(&manager->condition);
-    leat_condition_broadcast(&manager->stopping);
-    leat_mutex_unlock(&manager->lock);
-    leat_waker_wake(&manager->heartbeat_waker);
-    leat_thread_join(&manager->manager_thread);
-    leat_thread_join(&manager->heartbeat_thread);
-    leat_thread_join(&manager->sync_thread);
 }
 
 void
@@ -379,6 +393,9 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
         manager->requests = next;
     }
     leat_pg_close(manager->connection);
+    leat_doubts_free(manager);
+    leat_buf_release(&manager->published);
+    free(manager->is_missing_told);
     leat_manager_free_held(manager);
     leat_worker_rows_release(&manager->workers);
     leat_worker_rows_release(&manager->neighbours);

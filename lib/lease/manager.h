@@ -10,8 +10,9 @@
 
 #include <leat/target.h>
 
+#include "base/log.h"
 #include "lease/lease.h"
-#include "stream/source.h"
+#include "lease/streams.h"
 
 struct leat_lease_manager;
 
@@ -56,6 +57,9 @@ struct leat_lease_events {
                   int64_t deadline_us);
     /* Is a processor in a call for this lease? Then it is let go at call_deadline_us without waiting; the call will not count. */
     bool (*is_calling)(void *context, struct leat_lease_key key);
+    /* The stream is gone: nothing more is read, what is in memory is the last of it. It is processed and flushed, however long
+       that takes, then leat_lease_let_go. */
+    void (*finish)(void *context, struct leat_lease_key key);
     /* The handoff was taken back: go on. */
     void (*resume)(void *context, struct leat_lease_key key);
     /* Not ours any more: stop at once; nothing can be committed. */
@@ -68,6 +72,9 @@ struct leat_lease_events {
     /* Once: a pooler stands before the lease database, so no session is ours: deaths are seen by expiry alone, and what
        moved is learnt with the next heartbeat. May be NULL. */
     void (*pooled)(void *context);
+    /* What happens to streams, each once; from any of its threads. detail may be "". May be NULL. */
+    void (*stream)(void *context, enum leat_log_level level, const char *what, const char *stream,
+                   const char *detail);
     /* The state of one of this worker's processors is another one; before any lease is acquired under it. May be NULL. */
     void (*processor)(void *context, const char *name, enum leat_processor_state state);
     /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */
@@ -80,16 +87,9 @@ struct leat_lease_events {
 struct leat_lease_processor {
     const char *name;
     const char *target_id; /* text that names the target (plugin and uuid or url without secrets) */
-    const struct leat_position *start; /* NULL: the stream's. Used once: see leat_lease_stream */
-    const char *const *stream_names;   /* names of sources' facts; count 0: all */
+    const struct leat_position *start; /* NULL: the stream's. Used once: see leat_stream_spec */
+    const char *const *stream_specs;   /* names, ARNs, patterns (stream/spec.h); count 0: all */
     size_t stream_count;
-};
-
-struct leat_lease_stream {
-    struct leat_source *source;
-    /* Of processors that never were here: LATEST is resolved to a time, and stored, when a processor first meets the stream;
-       what is stored counts ever after. */
-    struct leat_position start;
 };
 
 struct leat_lease_options {
@@ -106,8 +106,7 @@ struct leat_lease_options {
     double weight;
     bool use_notify; /* LISTEN/NOTIFY; everything works without */
     bool use_session_lock;
-    const struct leat_lease_stream *streams;
-    size_t stream_count;
+    struct leat_streams *streams; /* borrowed: worker/ made it, and frees it after the manager */
     const struct leat_lease_processor *processors;
     size_t processor_count;
     struct leat_lease_events events;
@@ -146,6 +145,11 @@ void leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_
                                 const char *processor);
 /* A waiting child found its parent below SHARD_END with no one to run it: re-open (restored target). */
 void leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key);
+
+/* Reading says that the stream, or this shard of it, is not there: the stream is looked up now. If it is the one that it was, done
+   is called (the sync thread; NULL: nobody waits); if not, its leases are given up anyway. */
+void leat_lease_doubt(struct leat_lease_manager *manager, struct leat_lease_key key,
+                      void (*done)(void *context, struct leat_lease_key key), void *context);
 
 /* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
 bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);

@@ -15,6 +15,24 @@
 
 /* ---- what it runs -------------------------------------------------------------------------------- */
 
+/* As they are called now: patterns are this worker's own business. */
+static void
+add_streams(const struct leat_lease_manager *manager, const char *key, const char *const *specs,
+            size_t count, struct leat_json *json)
+{
+    struct leat_stream_names names;
+
+    leat_streams_names(manager->options.streams, specs, count, &names);
+    leat_json_object(json, key);
+    /* Sorted: one that was made again may be there twice for a moment. */
+    for (size_t i = 0; i < names.count; i++) {
+        if (i == 0 || strcmp(names.names[i], names.names[i - 1]) != 0)
+            leat_json_bool(json, names.names[i], true);
+    }
+    leat_json_object_end(json);
+    leat_stream_names_release(&names);
+}
+
 void
 leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out)
 {
@@ -23,10 +41,7 @@ leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out
 
     leat_json_begin(&json, out);
     leat_json_object(&json, NULL);
-    leat_json_object(&json, "streams");
-    for (size_t i = 0; i < options->stream_count; i++)
-        leat_json_bool(&json, options->streams[i].source->facts.name, true);
-    leat_json_object_end(&json);
+    add_streams(manager, "streams", NULL, 0, &json);
     leat_json_object(&json, "processors");
     for (size_t p = 0; p < options->processor_count; p++) {
         const struct leat_lease_processor *processor = &options->processors[p];
@@ -35,13 +50,51 @@ leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out
             leat_json_null(&json, processor->name);
             continue;
         }
-        leat_json_object(&json, processor->name);
-        for (size_t i = 0; i < processor->stream_count; i++)
-            leat_json_bool(&json, processor->stream_names[i], true);
-        leat_json_object_end(&json);
+        add_streams(manager, processor->name, processor->stream_specs, processor->stream_count,
+                    &json);
     }
     leat_json_object_end(&json);
     leat_json_object_end(&json);
+}
+
+int
+leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                      struct leat_error *err)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++) {
+        const struct leat_lease_processor *processor = &manager->options.processors[i];
+        struct leat_stream_names names;
+
+        leat_streams_names(manager->options.streams, processor->stream_specs,
+                           processor->stream_count, &names);
+        status = leat_rows_processor(connection, &manager->rows, processor, &names, err);
+        leat_stream_names_release(&names);
+    }
+    return status;
+}
+
+int
+leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                     struct leat_error *err)
+{
+    LEAT_AUTO_BUF runs = LEAT_BUF_INIT;
+    int status;
+
+    leat_manager_runs(manager, &runs);
+    if (leat_slice_equals(leat_buf_slice(&runs), leat_buf_slice(&manager->published)))
+        return 0;
+    /* In this order: a pass takes from a processor what no living worker says that it runs. */
+    status =
+        leat_rows_runs(connection, &manager->rows, manager->incarnation, leat_buf_text(&runs), err);
+    if (status == 0)
+        status = leat_manager_register(manager, connection, err);
+    if (status != 0)
+        return status;
+    leat_buf_clear(&manager->published);
+    leat_buf_add_slice(&manager->published, leat_buf_slice(&runs));
+    return 0;
 }
 
 /* ---- the operator's word ------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "lease/beginning.h"
 #include "lease/manager.h"
 #include "lease/notify.h"
+#include "lease/streams.h"
 #include "lease/watch.h"
 #include "postgres/connection.h"
 
@@ -181,10 +182,12 @@ int leat_rows_count(struct leat_pg_connection *connection, const struct leat_row
 
 /* ---- registered processors (rows_processors.c) -------------------------------------------------- */
 
-/* Refused by name: retired, or committed to another target. Its streams are added to those that are there. */
+/* Refused by name: retired, or committed to another target. Its streams (names; not asked where it reads all) are added to those
+   that are there. */
 int leat_rows_processor(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context,
-                        const struct leat_lease_processor *processor, struct leat_error *err);
+                        const struct leat_lease_processor *processor,
+                        const struct leat_stream_names *names, struct leat_error *err);
 
 struct leat_processor_row {
     const char *name;

@@ -56,15 +56,19 @@ check(struct leat_pg_connection *connection, const struct leat_pg_parameters *pa
 
 int
 leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                    const struct leat_lease_processor *processor, struct leat_error *err)
+                    const struct leat_lease_processor *processor,
+                    const struct leat_stream_names *names, struct leat_error *err)
 {
     /* NULL is all streams: whoever says so, for all of them. Sorted, as leat_rows_forget_streams has it. */
     static const char sql[] =
         "INSERT INTO leat.processors AS p (application, processor, target_id, streams) SELECT $1, "
-        "$2, $3, (SELECT array_agg(DISTINCT u ORDER BY u) FROM unnest($4::text[]) u) "
-        "ON CONFLICT (application, processor) DO UPDATE SET streams = (SELECT array_agg(DISTINCT u "
-        "ORDER BY u) FROM unnest(p.streams || excluded.streams) u WHERE p.streams IS NOT NULL AND "
-        "excluded.streams IS NOT NULL) "
+        "$2, $3, CASE WHEN $4::text[] IS NOT NULL THEN (SELECT coalesce(array_agg(DISTINCT u ORDER "
+        "BY "
+        "u), '{}') FROM unnest($4::text[]) u) END "
+        "ON CONFLICT (application, processor) DO UPDATE SET streams = CASE WHEN p.streams IS NOT "
+        "NULL "
+        "AND excluded.streams IS NOT NULL THEN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), "
+        "'{}') FROM unnest(p.streams || excluded.streams) u) END "
         "WHERE p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT p.streams @> "
         "excluded.streams)";
     struct leat_pg_parameters parameters;
@@ -72,9 +76,9 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
     int status;
 
     leat_buf_init(&streams, SIZE_MAX);
-    leat_pg_array_begin(&streams, LEAT_PG_TEXT, processor->stream_count);
-    for (size_t i = 0; i < processor->stream_count; i++)
-        leat_pg_array_bytes(&streams, leat_slice_from(processor->stream_names[i]));
+    leat_pg_array_begin(&streams, LEAT_PG_TEXT, names->count);
+    for (size_t i = 0; i < names->count; i++)
+        leat_pg_array_bytes(&streams, leat_slice_from(names->names[i]));
     leat_rows_begin(&parameters, context);
     leat_pg_add_text(&parameters, processor->name);
     leat_pg_add_text(&parameters, processor->target_id);
@@ -300,8 +304,9 @@ leat_rows_forget_streams(struct leat_pg_connection *connection,
         "jsonb_object_keys(CASE WHEN jsonb_typeof(e.value) = 'object' THEN e.value ELSE '{}' END) "
         "AS s (name) ON true GROUP BY e.key) "
         "UPDATE leat.processors p SET streams = CASE WHEN given.is_all THEN NULL ELSE "
-        "given.streams END FROM given WHERE p.application = $1 AND p.processor = given.processor "
-        "AND p.streams IS DISTINCT FROM CASE WHEN given.is_all THEN NULL ELSE given.streams END "
+        "coalesce(given.streams, '{}') END FROM given WHERE p.application = $1 AND p.processor = "
+        "given.processor AND p.streams IS DISTINCT FROM CASE WHEN given.is_all THEN NULL ELSE "
+        "coalesce(given.streams, '{}') END "
         "AND NOT EXISTS (SELECT FROM kinds WHERE processors IS NULL)";
     struct leat_pg_parameters parameters;
 

@@ -63,6 +63,7 @@ leat_rows_sync_begin(struct leat_pg_connection *connection, const struct leat_ro
                      const char *stream_id, struct leat_error *err)
 {
     struct leat_pg_parameters parameters;
+    size_t rows = 0;
     int status = leat_pg_script(connection, "BEGIN", err);
 
     leat_rows_begin(&parameters, context);
@@ -70,8 +71,10 @@ leat_rows_sync_begin(struct leat_pg_connection *connection, const struct leat_ro
     if (status == 0)
         status = leat_rows_run(connection,
                                "SELECT 1 FROM leat.streams WHERE application = $1 AND stream_id = "
-                               "$2 FOR UPDATE",
-                               &parameters, NULL, err);
+                               "$2 AND state = 'active' FOR UPDATE",
+                               &parameters, &rows, err);
+    if (status == 0 && rows == 0)
+        status = leat_error_set(err, LEAT_E_NOT_FOUND, "the stream is gone");
     return status;
 }
 

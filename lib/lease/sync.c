@@ -1,7 +1,7 @@
 /*
- * Shard sync: at start, and each minute by whoever gets to it: lists each stream's shards, lets this worker's processors meet
- * the streams that are new to them, and makes the leases that are missing. It may take long, so it has a thread and, for as
- * long as it works, a connection of its own.
+ * Shard sync: at start, and each minute by whoever claims it, a stream at a time and once for the fleet: lists the stream's shards,
+ * lets this worker's processors meet it if it is new to them, and makes the leases that are missing. Before that, streams
+ * themselves are looked up (discover.c). It may take long, so it has a thread and, for as long as it works, a connection of its own.
  *
  * The order matters. Leases are read before shards are listed: a lease that is not listed then is of a shard that has left the
  * stream, not of one that came in between. Shards are listed before the time is asked for: what is closed in the list holds
@@ -15,7 +15,7 @@
 #include "lease/inside.h"
 
 #define ANSWER_US (40 * LEAT_SECOND_US)
-#define SYNC_US (60 * LEAT_SECOND_US)
+#define SOON_US (1 * LEAT_SECOND_US)
 #define RETRY_BASE_US (200 * LEAT_MS_US)
 #define RETRY_CAP_US (10 * LEAT_SECOND_US)
 
@@ -23,7 +23,7 @@
 struct syncing {
     struct leat_lease_manager *manager;
     struct leat_pg_connection *connection;
-    const struct leat_lease_stream *stream;
+    const struct leat_stream *stream;
     const char *stream_id;
     struct leat_lease_rows leases; /* of the application, as they were before the listing */
     struct leat_shard_list shards;
@@ -146,19 +146,13 @@ mark_leases(const struct syncing *s, struct leat_shard_mark *marks)
     leat_map_release(&names, NULL);
 }
 
-/* By a processor of this worker; what only others need is made by those who know them. */
+/* By any processor that has met the stream, also one that this worker does not know: it syncs for all. */
 static void
 mark_needed(const struct syncing *s, struct leat_shard_mark *marks)
 {
-    const struct leat_lease_options *options = &s->manager->options;
+    for (size_t p = 0; p < s->known.count; p++) {
+        const struct leat_beginning *beginning = &s->known.items[p];
 
-    for (size_t p = 0; p < options->processor_count; p++) {
-        const struct leat_lease_processor *processor = &options->processors[p];
-        const struct leat_beginning *beginning = leat_beginnings_find(
-            &s->known, leat_slice_from(processor->name), leat_slice_from(s->stream_id));
-
-        if (beginning == NULL || !leat_manager_takes(processor, s->stream->source))
-            continue;
         for (size_t i = 0; i < s->shards.count; i++)
             marks[i].is_needed = marks[i].is_needed ||
                                  leat_beginning_role(beginning, s->shards.shards[i].shard) !=
@@ -213,18 +207,17 @@ store(struct syncing *s, struct leat_error *err)
 
 static int
 sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
-            const struct leat_lease_stream *stream, struct leat_error *err)
+            const struct leat_stream *stream, struct leat_error *err)
 {
     struct leat_source *source = stream->source;
     struct syncing s = {manager, connection, stream, source->facts.stream_id};
-    int status = leat_rows_stream(connection, &manager->rows, &source->facts, err);
+    int status = 0;
 
     leat_lease_rows_init(&s.leases);
     leat_shard_list_init(&s.shards);
     leat_beginnings_init(&s.known);
     leat_beginnings_init(&s.met);
-    if (status == 0)
-        status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
+    status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
     if (status == 0)
         status = leat_rows_leases(connection, &manager->rows, 0, &s.leases, err);
     if (status == 0)
@@ -233,6 +226,9 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
         status = meet_all(&s, err);
     if (status == 0)
         status = store(&s, err);
+    if (status == 0)
+        status =
+            leat_rows_synced(connection, &manager->rows, s.stream_id, manager->incarnation, err);
     leat_lease_rows_release(&s.leases);
     leat_shard_list_release(&s.shards);
     leat_beginnings_release(&s.known);
@@ -240,34 +236,191 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     return status != 0 ? leat_error_prefix(err, "stream \"%s\"", source->facts.name) : 0;
 }
 
+/* ---- all streams ----------------------------------------------------------------------------- */
+
+struct round {
+    struct leat_lease_manager *manager;
+    struct leat_pg_connection *connection;
+    struct leat_stream_set set;
+    const char **ids;
+    bool *is_unmet, *is_ours;
+    struct leat_error first; /* of a single stream: the others go on */
+};
+
+/* Streams that a processor of this worker has yet to meet; and whether there are any. */
 static int
-sync_all(struct leat_lease_manager *manager, struct leat_error *err)
+find_unmet(struct round *r, bool *ret_has_unmet, struct leat_error *err)
+{
+    const struct leat_lease_options *options = &r->manager->options;
+    struct leat_beginnings known;
+    int status;
+
+    leat_beginnings_init(&known);
+    *ret_has_unmet = false;
+    status = leat_rows_beginnings(r->connection, &r->manager->rows, NULL, &known, err);
+    for (size_t i = 0; i < r->set.count && status == 0; i++) {
+        r->is_unmet[i] = false;
+        for (size_t p = 0; p < options->processor_count; p++) {
+            const struct leat_lease_processor *processor = &options->processors[p];
+
+            if (leat_manager_takes(processor, r->set.items[i].source) &&
+                leat_beginnings_find(&known, leat_slice_from(processor->name),
+                                     leat_slice_from(r->ids[i])) == NULL)
+                r->is_unmet[i] = *ret_has_unmet = true;
+        }
+    }
+    leat_beginnings_release(&known);
+    return status;
+}
+
+/* A stream that is not there is looked up; one that cannot be listed does not hold up the others. */
+static int
+sync_one(struct round *r, size_t index, struct leat_error *err)
+{
+    struct leat_lease_key key = {leat_slice_from(r->ids[index]), leat_slice_from("")};
+    int status = sync_stream(r->manager, r->connection, &r->set.items[index], err);
+
+    if (status == 0 || leat_pg_is_broken(r->connection) || status == LEAT_E_CANCELLED)
+        return status;
+    if (status == LEAT_E_NOT_FOUND && !r->set.items[index].is_fixed)
+        leat_lease_doubt(r->manager, key, NULL, NULL);
+    else if (r->first.code == 0)
+        r->first = *err;
+    return leat_pg_script(r->connection, "ROLLBACK", NULL) != 0 ? status : 0;
+}
+
+static int
+claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
+{
+    struct leat_claim claim = {
+        r->manager->incarnation, age_us, r->ids, r->is_unmet, r->set.count, r->is_ours};
+    int status = 0;
+
+    for (size_t i = 0; i < r->set.count && status == 0; i++) {
+        if (r->set.items[i].is_fixed)
+            status = leat_rows_stream(r->connection, &r->manager->rows,
+                                      &r->set.items[i].source->facts, err);
+    }
+    if (status == 0)
+        status = leat_rows_claim_syncs(r->connection, &r->manager->rows, &claim, err);
+    for (size_t i = 0; i < r->set.count && status == 0 && !r->manager->is_stopping; i++) {
+        if (r->is_ours[i])
+            status = sync_one(r, i, err);
+    }
+    return status;
+}
+
+/* Until the next stream or spec is due. */
+static int
+find_due(struct round *r, int64_t *ret_wait_us, struct leat_error *err)
+{
+    const struct leat_streams_options *options = leat_streams_options(r->manager->options.streams);
+    size_t count = options->spec_count + r->set.count;
+    const char **names = LEAT_NEW_ARRAY(const char *, count + 1);
+    struct leat_claim due = {
+        .incarnation = 0, .age_us = options->interval_us / 8 * 7, .names = names, .count = count};
+    int status;
+
+    for (size_t i = 0; i < count; i++)
+        names[i] = i < options->spec_count ? options->specs[i].spec
+                                           : r->ids[i - options->spec_count];
+    status = leat_rows_due(r->connection, &r->manager->rows, &due, ret_wait_us, err);
+    free(names);
+    return status;
+}
+
+/* A shard's end left something to a sync: whatever was listed before does not count. */
+static void
+force_if_asked(struct round *r)
+{
+    bool is_forced;
+
+    leat_mutex_lock(&r->manager->lock);
+    is_forced = r->manager->is_sync_forced;
+    r->manager->is_sync_forced = false;
+    leat_mutex_unlock(&r->manager->lock);
+    for (size_t i = 0; i < r->set.count && is_forced; i++)
+        r->is_unmet[i] = true;
+}
+
+static int
+sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+             int64_t *ret_wait_us, struct leat_error *err)
+{
+    int64_t interval_us = leat_streams_options(manager->options.streams)->interval_us;
+    struct round r = {manager, connection};
+    bool has_unmet = false;
+    int status;
+
+    leat_streams_snapshot(manager->options.streams, &r.set);
+    r.ids = LEAT_NEW_ARRAY(const char *, r.set.count + 1);
+    r.is_unmet = LEAT_NEW_ARRAY(bool, r.set.count + 1);
+    r.is_ours = LEAT_NEW_ARRAY(bool, r.set.count + 1);
+    for (size_t i = 0; i < r.set.count; i++)
+        r.ids[i] = r.set.items[i].source->facts.stream_id;
+    status = find_unmet(&r, &has_unmet, err);
+    force_if_asked(&r);
+    if (status == 0)
+        status = claim_and_sync(&r, interval_us / 8 * 7, err);
+    if (status == 0 && has_unmet)
+        status = find_unmet(&r, &has_unmet, err);
+    if (status == 0)
+        status = find_due(&r, ret_wait_us, err);
+    if (status == 0 && r.first.code != 0) {
+        *err = r.first;
+        status = err->code;
+    }
+    /* Somebody else lets them meet it: his turn ends soon, or becomes ours. */
+    if (status == 0 && has_unmet && *ret_wait_us > SOON_US)
+        *ret_wait_us = SOON_US;
+    if (status == 0 && !has_unmet)
+        manager->has_synced = true;
+    leat_stream_set_release(&r.set);
+    free(r.ids);
+    free(r.is_unmet);
+    free(r.is_ours);
+    return status;
+}
+
+static int
+run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_error *err)
 {
     struct leat_pg_options options = leat_manager_pg_options(
         manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s");
     struct leat_pg_connection *connection;
-    int status;
+    struct leat_error look_err = {0};
+    int status, look_status;
 
     options.answer_timeout_us = ANSWER_US;
     status = leat_pg_connect(&options, &connection, err);
-
     if (status != 0)
         return status;
-    for (size_t i = 0; i < manager->options.stream_count && status == 0 && !manager->is_stopping;
-         i++)
-        status = sync_stream(manager, connection, &manager->options.streams[i], err);
+    leat_doubts_take(manager);
+    /* What cannot be looked up does not hold up what is known. */
+    look_status = leat_discover(manager, connection, &look_err);
+    if (look_status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
+    status = leat_doubts_settle(manager, connection, err);
+    if (status == 0)
+        status = leat_manager_publish(manager, connection, err);
+    if (status == 0)
+        status = sync_streams(manager, connection, ret_wait_us, err);
+    if (status == 0 && look_status != 0) {
+        *err = look_err;
+        status = look_status;
+    }
     leat_pg_close(connection);
     return status;
 }
 
-static void
-wait_until(struct leat_lease_manager *manager, int64_t until_us)
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+void
+leat_sync_want(struct leat_lease_manager *manager)
 {
     leat_mutex_lock(&manager->lock);
-    while (!manager->is_stopping && !manager->is_sync_wanted &&
-           leat_clock_monotonic_us() < until_us)
-        leat_condition_wait_until(&manager->stopping, &manager->lock, until_us);
-    manager->is_sync_wanted = false;
+    manager->is_sync_wanted = true;
+    leat_condition_broadcast(&manager->stopping);
     leat_mutex_unlock(&manager->lock);
 }
 
@@ -275,9 +428,34 @@ void
 leat_manager_sync_soon(struct leat_lease_manager *manager)
 {
     leat_mutex_lock(&manager->lock);
-    manager->is_sync_wanted = true;
+    manager->is_sync_wanted = manager->is_sync_forced = true;
     leat_condition_broadcast(&manager->stopping);
     leat_mutex_unlock(&manager->lock);
+}
+
+/* Not before earliest_us, however much it is wanted. */
+static void
+wait_for_turn(struct leat_lease_manager *manager, int64_t earliest_us, int64_t until_us)
+{
+    leat_mutex_lock(&manager->lock);
+    for (;;) {
+        int64_t at_us = manager->is_sync_wanted && earliest_us < until_us ? earliest_us : until_us;
+
+        if (manager->is_stopping || leat_clock_monotonic_us() >= at_us)
+            break;
+        leat_condition_wait_until(&manager->stopping, &manager->lock, at_us);
+    }
+    manager->is_sync_wanted = false;
+    leat_mutex_unlock(&manager->lock);
+}
+
+/* Spread over an eighth of the interval: who comes first does it, the others find it done. */
+static int64_t
+next_wait_us(const struct leat_lease_manager *manager, struct leat_random *random, int64_t due_us)
+{
+    int64_t eighth_us = leat_streams_options(manager->options.streams)->interval_us / 8;
+
+    return due_us + 1 + (int64_t)leat_random_below(random, (uint64_t)eighth_us + 1);
 }
 
 void
@@ -291,18 +469,22 @@ leat_sync_main(void *context)
     leat_random_seed(&random, (uint64_t)leat_random_identity());
     while (!manager->is_stopping) {
         struct leat_error err = {0};
+        int64_t began_us = leat_clock_monotonic_us(), wait_us = 0, earliest_us;
 
-        if (sync_all(manager, &err) == 0) {
+        if (run_round(manager, &wait_us, &err) == 0) {
             failures = 0;
             leat_manager_trouble(manager, &is_told, NULL);
-            manager->has_synced = true;
             leat_manager_wake(manager);
-            wait_until(manager, leat_clock_monotonic_us() + SYNC_US);
-            continue;
+            wait_us = next_wait_us(manager, &random, wait_us);
+            earliest_us = manager->doubted != NULL ? began_us + SOON_US : 0;
+            if (manager->doubted != NULL && wait_us > SOON_US)
+                wait_us = SOON_US;
+        } else {
+            leat_error_prefix(&err, "could not look for new streams and shards");
+            leat_manager_trouble(manager, &is_told, &err);
+            wait_us = leat_backoff_us(&random, RETRY_BASE_US, RETRY_CAP_US, failures++);
+            earliest_us = INT64_MAX;
         }
-        leat_error_prefix(&err, "could not look for new shards");
-        leat_manager_trouble(manager, &is_told, &err);
-        wait_until(manager, leat_clock_monotonic_us() +
-                                leat_backoff_us(&random, RETRY_BASE_US, RETRY_CAP_US, failures++));
+        wait_for_turn(manager, earliest_us, leat_clock_monotonic_us() + wait_us);
     }
 }

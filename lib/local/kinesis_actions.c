@@ -150,8 +150,9 @@ delete_stream(struct leat_local_call *call)
     return result;
 }
 
+/* Five members: what a listing tells, too. */
 static void
-write_stream_facts(struct leat_local_call *call, const struct leat_local_stream *stream)
+write_stream_summary(struct leat_local_call *call, const struct leat_local_stream *stream)
     LEAT_REQUIRES(call->server->lock)
 {
     LEAT_AUTO_BUF arn = LEAT_BUF_INIT;
@@ -162,9 +163,21 @@ write_stream_facts(struct leat_local_call *call, const struct leat_local_stream 
     leat_wire_text(wire, "StreamName", leat_slice_from(stream->name));
     leat_wire_text(wire, "StreamARN", leat_buf_slice(&arn));
     leat_wire_text(wire, "StreamStatus", leat_slice_from(leat_local_state_text(stream->state)));
+    leat_wire_time(wire, "StreamCreationTimestamp", stream->created_us);
+    leat_wire_object(wire, "StreamModeDetails", 1);
+    leat_wire_text(wire, "StreamMode", leat_slice_from("PROVISIONED"));
+    leat_wire_object_end(wire);
+}
+
+static void
+write_stream_facts(struct leat_local_call *call, const struct leat_local_stream *stream)
+    LEAT_REQUIRES(call->server->lock)
+{
+    struct leat_wire *wire = &call->wire;
+
+    write_stream_summary(call, stream);
     leat_wire_integer(wire, "RetentionPeriodHours",
                       call->server->store.retention_us / INT64_C(3600000000));
-    leat_wire_time(wire, "StreamCreationTimestamp", stream->created_us);
     leat_wire_text(wire, "EncryptionType", leat_slice_from("NONE"));
     leat_wire_array(wire, "EnhancedMonitoring", 1);
     leat_wire_object(wire, NULL, 1);
@@ -172,9 +185,6 @@ write_stream_facts(struct leat_local_call *call, const struct leat_local_stream 
     leat_wire_array_end(wire);
     leat_wire_object_end(wire);
     leat_wire_array_end(wire);
-    leat_wire_object(wire, "StreamModeDetails", 1);
-    leat_wire_text(wire, "StreamMode", leat_slice_from("PROVISIONED"));
-    leat_wire_object_end(wire);
 }
 
 static int
@@ -228,10 +238,17 @@ list_streams(struct leat_local_call *call)
            leat_slice_compare(leat_slice_from(streams[begin]->name), after) <= 0)
         begin++;
     end = count - begin > (size_t)limit ? begin + (size_t)limit : count;
-    leat_wire_object(&call->wire, NULL, 2 + members(call, end < count));
+    leat_wire_object(&call->wire, NULL, 3 + members(call, end < count));
     leat_wire_array(&call->wire, "StreamNames", end - begin);
     for (size_t i = begin; i < end; i++)
         leat_wire_text(&call->wire, NULL, leat_slice_from(streams[i]->name));
+    leat_wire_array_end(&call->wire);
+    leat_wire_array(&call->wire, "StreamSummaries", end - begin);
+    for (size_t i = begin; i < end; i++) {
+        leat_wire_object(&call->wire, NULL, 5);
+        write_stream_summary(call, streams[i]);
+        leat_wire_object_end(&call->wire);
+    }
     leat_wire_array_end(&call->wire);
     leat_wire_bool(&call->wire, "HasMoreStreams", end < count);
     if (end < count)

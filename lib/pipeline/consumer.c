@@ -247,9 +247,10 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
     leat_buf_add_slice(&consumer->saved_state, progress->saved_state);
     leat_consumer_begin_ticks(consumer);
     consumer->is_filtering = consumer->position.kind == LEAT_POSITION_SEQUENCE;
-    consumer->is_stream_away = false;
+    consumer->is_stream_away = consumer->is_stream_lost = consumer->is_doubting = false;
     leat_consumer_go_on(consumer);
-    open_feed(consumer);
+    if (!consumer->is_finishing)
+        open_feed(consumer);
 }
 
 static void
@@ -295,6 +296,10 @@ on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result
     if (is_well) {
         consumer->is_stream_away = false;
         leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the stream can be read again", NULL);
+        return;
+    }
+    if (result->outcome == LEAT_READ_GONE || result->outcome == LEAT_READ_INVALID) {
+        leat_consumer_doubt(consumer, result);
         return;
     }
     if (is_away)
@@ -441,6 +446,7 @@ on_acquired(struct leat_consumer *consumer, const struct leat_message *message)
 {
     consumer->lease_counter = message->lease_counter;
     consumer->incarnation = message->incarnation;
+    consumer->is_finishing = false;
     consumer->is_draining = consumer->has_let_go =
         false; /* a handoff under way is asked for again */
     if (consumer->state != LEAT_CONSUMER_LOST && !message->is_waiting)
@@ -484,6 +490,12 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
     case LEAT_MESSAGE_STATE:
         leat_consumer_follow(consumer, message->is_waiting);
         break;
+    case LEAT_MESSAGE_FINISH:
+        leat_consumer_begin_finish(consumer);
+        break;
+    case LEAT_MESSAGE_STREAM_IS_THERE:
+        leat_consumer_doubt_was_wrong(consumer);
+        break;
     }
 }
 
@@ -491,7 +503,8 @@ static bool
 is_for_any_generation(enum leat_message_kind kind)
 {
     return kind == LEAT_MESSAGE_ACQUIRED || kind == LEAT_MESSAGE_DRAIN ||
-           kind == LEAT_MESSAGE_RESUME || kind == LEAT_MESSAGE_LOST || kind == LEAT_MESSAGE_STATE;
+           kind == LEAT_MESSAGE_RESUME || kind == LEAT_MESSAGE_LOST || kind == LEAT_MESSAGE_STATE ||
+           kind == LEAT_MESSAGE_FINISH || kind == LEAT_MESSAGE_STREAM_IS_THERE;
 }
 
 static void
@@ -554,23 +567,29 @@ static int64_t
 run(struct leat_actor *actor)
 {
     struct leat_consumer *consumer = (struct leat_consumer *)actor;
+    int64_t next_us = INT64_MAX;
 
     read_mail(consumer);
     if (consumer->state == LEAT_CONSUMER_LOST)
         return leave(consumer);
     if (consumer->is_draining)
         return drain_step(consumer);
-    if (leat_consumer_is_resting(consumer))
+    if (leat_consumer_is_resting(consumer) && !consumer->is_finishing)
         return leat_consumer_rest(consumer);
     switch ((enum leat_consumer_state)consumer->state) {
     case LEAT_CONSUMER_RUNNING:
     case LEAT_CONSUMER_RETRYING:
     case LEAT_CONSUMER_UNAVAILABLE:
     case LEAT_CONSUMER_ISOLATING:
-        return work(consumer);
+        next_us = work(consumer);
+        break;
     default:
-        return INT64_MAX;
+        break;
     }
+    if (!leat_consumer_has_finished(consumer))
+        return next_us;
+    on_drain(consumer, INT64_MAX);
+    return drain_step(consumer);
 }
 
 /* ---- made and freed -------------------------------------------------------------------------- */
@@ -611,7 +630,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->stream_id = leat_slice_strdup(lease->key.stream_id);
     consumer->shard_id = leat_slice_strdup(lease->key.shard);
     consumer->start = leat_slice_strdup(start->start);
-    consumer->source = lease->source;
+    consumer->source = leat_source_ref(lease->source);
     consumer->parents = LEAT_NEW_ARRAY(struct leat_slice, start->parent_count);
     for (size_t i = 0; i < start->parent_count; i++)
         consumer->parents[consumer->parent_count++] = leat_slice_copy(start->parents[i]);
@@ -663,6 +682,7 @@ leat_consumer_free(struct leat_consumer *consumer)
     leat_buf_release(&consumer->saved_state);
     for (size_t i = 0; i < consumer->parent_count; i++)
         free((void *)consumer->parents[i].data);
+    leat_source_unref(consumer->source);
     free(consumer->parents);
     free(consumer->records);
     free(consumer->record_pointers);

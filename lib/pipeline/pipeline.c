@@ -225,6 +225,27 @@ on_drain(void *context, struct leat_lease_key key, int64_t call_deadline_us, int
         leat_lease_let_go(pipeline->leases, key);
 }
 
+/* Without a deadline, and calls may run on: nothing of it can be read again. */
+static void
+on_finish(void *context, struct leat_lease_key key)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leat_leased *leased;
+    bool is_unknown;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    is_unknown = leased == NULL || leased->count == 0;
+    if (!is_unknown && !leased->is_draining) {
+        leased->is_draining = true;
+        leased->draining = leased->count;
+        tell(pipeline, leased, LEAT_MESSAGE_FINISH, 0);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+    if (is_unknown)
+        leat_lease_let_go(pipeline->leases, key);
+}
+
 static void
 on_resume(void *context, struct leat_lease_key key)
 {
@@ -316,6 +337,7 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
     return (struct leat_lease_events){.context = pipeline,
                                       .acquired = on_acquired,
                                       .drain = on_drain,
+                                      .finish = on_finish,
                                       .is_calling = is_calling,
                                       .resume = on_resume,
                                       .lost = on_lost,
@@ -353,6 +375,18 @@ leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_ke
         leat_consumer_post(
             leased->consumers[i],
             leat_message_new(LEAT_MESSAGE_CHILDREN, leased->consumers[i]->generation));
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+void
+leat_pipeline_stream_is_there(struct leat_pipeline *pipeline, struct leat_lease_key key)
+{
+    struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    if (leased != NULL)
+        tell(pipeline, leased, LEAT_MESSAGE_STREAM_IS_THERE, 0);
     leat_mutex_unlock(&pipeline->lock);
 }
 

@@ -64,6 +64,8 @@ enum leat_message_kind {
     LEAT_MESSAGE_LOST,
     LEAT_MESSAGE_CHILDREN,
     LEAT_MESSAGE_STATE, /* the operator's word on the processor is another one */
+    LEAT_MESSAGE_FINISH,
+    LEAT_MESSAGE_STREAM_IS_THERE,
 };
 
 struct leat_epoch;
@@ -205,6 +207,9 @@ struct leat_consumer {
     unsigned attempts, outages;
     bool is_outage_told; /* that what the processor needs is not available */
     bool is_stream_away; /* the state is the stream's doing */
+    /* The stream may be gone (is_doubting; why), was not but the shard is (is_stream_lost), or is: what is in memory is the last. */
+    bool is_doubting, is_stream_lost, is_finishing;
+    struct leat_error doubt;
     int64_t first_failed_us, retry_at_us;
     size_t batch_limit; /* bisection: 0: as configured */
     uint64_t isolation; /* records per commit while a refused row is looked for; 0: not isolating */
@@ -253,6 +258,12 @@ void leat_consumer_stop_reading(struct leat_consumer *consumer);
 void leat_consumer_follow(struct leat_consumer *consumer, bool is_waiting);
 bool leat_consumer_is_resting(const struct leat_consumer *consumer); /* or is about to */
 int64_t leat_consumer_rest(struct leat_consumer *consumer);
+/* consumer_finish.c: a stream that is not there: asks, and hears that it is, or that it is gone. */
+void leat_consumer_doubt(struct leat_consumer *consumer, const struct leat_read_result *result);
+void leat_consumer_doubt_was_wrong(struct leat_consumer *consumer);
+void leat_consumer_begin_finish(struct leat_consumer *consumer);
+/* All that was read of a stream that is gone is processed: it may drain. */
+bool leat_consumer_has_finished(const struct leat_consumer *consumer);
 
 /* consumer_process.c: one batch. Returns when to be run again. */
 int64_t leat_consumer_process(struct leat_consumer *consumer);
@@ -304,6 +315,8 @@ size_t leat_flush_bytes(const struct leat_runtime *runtime);
 void leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
 /* Step 1 of a shard's end is done: every consumer of it hears. The lease manager's thread. */
 void leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key);
+/* A doubt was wrong: every consumer of that lease hears. Any thread. */
+void leat_pipeline_stream_is_there(struct leat_pipeline *pipeline, struct leat_lease_key key);
 /* Rows were written: who waits for room looks again. */
 void leat_pipeline_wake_stalled(struct leat_pipeline *pipeline);
 void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);

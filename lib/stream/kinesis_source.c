@@ -1,6 +1,6 @@
 /*
- * The source of a Kinesis stream: its facts, its shards and the service's time. Blocking calls, on a client of their own; the
- * readers are in kinesis_reader.c.
+ * The source of a Kinesis stream: its facts, its shards and the service's time. Blocking calls, each on a client that no other
+ * thread has meanwhile; the readers are in kinesis_reader.c.
  */
 #include "stream/kinesis_source.h"
 
@@ -9,18 +9,35 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "stream/kinesis_inside.h"
+#include "stream/spec.h"
 
 #define HOUR_MS INT64_C(3600000)
+
+void
+leat_kinesis_facts_of(const struct leat_kinesis_summary *summary,
+                      struct leat_source_facts *ret_facts)
+{
+    *ret_facts = (struct leat_source_facts){.retention_ms = summary->retention_hours * HOUR_MS,
+                                            .created_us = summary->created_us};
+    snprintf(ret_facts->name, sizeof ret_facts->name, "%s", summary->name);
+    snprintf(ret_facts->arn, sizeof ret_facts->arn, "%s", summary->arn);
+    if (summary->arn[0] != '\0')
+        snprintf(ret_facts->stream_id, sizeof ret_facts->stream_id, "%.470s@%lld", summary->arn,
+                 (long long)(summary->created_us / LEAT_SECOND_US));
+}
 
 static int
 describe(struct leat_source *source, struct leat_source_facts *ret_facts, struct leat_error *err)
 {
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
+    struct leat_kinesis *client = leat_kinesis_clients_take(kinesis->clients, err);
     struct leat_kinesis_summary summary;
-    struct leat_source_facts facts = {.name = ""};
-    int status =
-        leat_kinesis_describe_stream_summary(kinesis->blocking, kinesis->stream, &summary, err);
+    int status;
 
+    if (client == NULL)
+        return err->code;
+    status = leat_kinesis_describe_stream_summary(client, kinesis->stream, &summary, err);
+    leat_kinesis_clients_give_back(kinesis->clients, client);
     if (status != 0)
         return status;
     if (strcmp(summary.status, "DELETING") == 0)
@@ -29,13 +46,9 @@ describe(struct leat_source *source, struct leat_source_facts *ret_facts, struct
     if (strcmp(summary.status, "CREATING") == 0)
         return leat_error_set(err, LEAT_E_UNAVAILABLE, "stream \"%s\" is still being created",
                               kinesis->stream);
-    snprintf(facts.name, sizeof facts.name, "%s", kinesis->stream);
-    snprintf(facts.arn, sizeof facts.arn, "%s", summary.arn);
-    snprintf(facts.stream_id, sizeof facts.stream_id, "%.470s@%lld", summary.arn,
-             (long long)(summary.created_us / LEAT_SECOND_US));
-    facts.retention_ms = summary.retention_hours * HOUR_MS;
-    facts.created_us = summary.created_us;
-    *ret_facts = facts;
+    /* The name that people know it by, be it an ARN. */
+    snprintf(summary.name, sizeof summary.name, "%s", kinesis->stream);
+    leat_kinesis_facts_of(&summary, ret_facts);
     return 0;
 }
 
@@ -65,21 +78,39 @@ static int
 list_shards(struct leat_source *source, struct leat_shard_list *list, struct leat_error *err)
 {
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
+    struct leat_kinesis *client = leat_kinesis_clients_take(kinesis->clients, err);
+    int status;
 
-    return leat_kinesis_list_shards(kinesis->blocking, kinesis->stream, add_shard, list, err);
+    if (client == NULL)
+        return err->code;
+    status = leat_kinesis_list_shards(client, kinesis->stream, add_shard, list, err);
+    leat_kinesis_clients_give_back(kinesis->clients, client);
+    return status;
 }
 
-/* The Date header of an answer: so one is asked for. */
+#define ENOUGH 1
+
+static int
+skip_shard(void *context, const struct leat_kinesis_shard *shard)
+{
+    return ENOUGH;
+}
+
+/* The Date header of an answer: so one is asked for, of the action of which the service allows most. */
 static int
 now(struct leat_source *source, int64_t *ret_us, struct leat_error *err)
 {
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
-    struct leat_source_facts facts;
-    int status = describe(source, &facts, err);
+    struct leat_kinesis *client = leat_kinesis_clients_take(kinesis->clients, err);
+    int status;
 
-    if (status == 0)
-        *ret_us = leat_kinesis_now_us(kinesis->blocking);
-    return status;
+    if (client == NULL)
+        return err->code;
+    status = leat_kinesis_list_shards(client, kinesis->stream, skip_shard, NULL, err);
+    if (status >= 0)
+        *ret_us = leat_kinesis_now_us(client);
+    leat_kinesis_clients_give_back(kinesis->clients, client);
+    return status < 0 ? status : 0;
 }
 
 static void
@@ -87,8 +118,8 @@ source_close(struct leat_source *source)
 {
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
 
-    leat_kinesis_free(kinesis->reading);
-    leat_kinesis_free(kinesis->blocking);
+    if (kinesis->owns_clients)
+        leat_kinesis_clients_free(kinesis->clients);
     free(kinesis->stream);
     free(kinesis);
 }
@@ -106,38 +137,42 @@ static const struct leat_source_ops kinesis_ops = {
     .close = source_close,
 };
 
-/* The name in an ARN: what stands behind ":stream/". */
-static const char *
-stream_name(const char *name_or_arn)
+struct leat_source *
+leat_kinesis_source_new(const struct leat_source_facts *facts, struct leat_kinesis_clients *clients,
+                        struct leat_region_pool *regions)
 {
-    const char *found = strncmp(name_or_arn, "arn:", 4) == 0 ? strstr(name_or_arn, ":stream/")
-                                                             : NULL;
+    struct kinesis_source *kinesis = LEAT_NEW(struct kinesis_source);
 
-    return found != NULL ? found + strlen(":stream/") : name_or_arn;
+    kinesis->source.ops = &kinesis_ops;
+    kinesis->source.facts = *facts;
+    kinesis->stream = leat_strdup(facts->name);
+    kinesis->regions = regions;
+    kinesis->clients = clients;
+    kinesis->reading = leat_kinesis_clients_reading(clients);
+    return &kinesis->source;
 }
 
 int
 leat_kinesis_source_open(const struct leat_kinesis_source_options *options,
                          struct leat_source **ret_source, struct leat_error *err)
 {
-    struct kinesis_source *kinesis = LEAT_NEW(struct kinesis_source);
+    struct leat_kinesis_clients *clients =
+        leat_kinesis_clients_new(options->aws, options->encoding, err);
+    struct leat_source_facts facts = {.name = ""};
+    struct leat_source *source;
     int status;
 
-    kinesis->source.ops = &kinesis_ops;
-    kinesis->stream = leat_strdup(stream_name(options->stream));
-    kinesis->regions = options->regions;
-    kinesis->blocking = leat_kinesis_new(options->aws, options->encoding, err);
-    kinesis->reading =
-        kinesis->blocking != NULL ? leat_kinesis_new(options->aws, options->encoding, err) : NULL;
-    status = kinesis->reading == NULL ? err->code
-                                      : describe(&kinesis->source, &kinesis->source.facts, err);
+    if (clients == NULL)
+        return err->code;
+    snprintf(facts.name, sizeof facts.name, "%s", leat_stream_spec_name(options->stream));
+    source = leat_kinesis_source_new(&facts, clients, options->regions);
+    ((struct kinesis_source *)source)->owns_clients = true;
+    status = describe(source, &source->facts, err);
     if (status != 0) {
-        source_close(&kinesis->source);
+        source_close(source);
         return status;
     }
-    /* The name that people know it by, be it an ARN. */
-    snprintf(kinesis->source.facts.name, sizeof kinesis->source.facts.name, "%s", kinesis->stream);
-    *ret_source = &kinesis->source;
+    *ret_source = source;
     return 0;
 }
 
@@ -147,5 +182,5 @@ leat_kinesis_source_interrupt(struct leat_source *source)
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
 
     if (source->ops == &kinesis_ops)
-        leat_kinesis_interrupt(kinesis->blocking);
+        leat_kinesis_clients_interrupt(kinesis->clients);
 }

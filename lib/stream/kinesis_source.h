@@ -1,8 +1,9 @@
 /*
  * A Kinesis stream as a source, by polling (GetRecords).
  *
- * One client reads for all shards on the fetch thread's loop; another one, blocking, lists shards and tells the time.
- * Iterators, their renewal and the classes of refusals are here; pacing is fetch.c's.
+ * One client reads for all shards on the fetch thread's loop; blocking ones list shards and tell the time (kinesis_clients.h).
+ * Iterators, their renewal and the classes of refusals are here; pacing is fetch.c's. A worker opens its streams from a
+ * catalog (kinesis_catalog.h), which shares the clients.
  */
 #ifndef LEAT_STREAM_KINESIS_SOURCE_H
 #define LEAT_STREAM_KINESIS_SOURCE_H
@@ -19,7 +20,7 @@ struct leat_kinesis_source_options {
     struct leat_region_pool *regions;
 };
 
-/* Connects: the stream must exist. Everything in the options is borrowed for the source's life. */
+/* With clients of its own. Connects: the stream must exist. Everything in the options is borrowed for the source's life. */
 int leat_kinesis_source_open(const struct leat_kinesis_source_options *options,
                              struct leat_source **ret_source, struct leat_error *err);
 /* Another thread may end the blocking calls: they return CANCELLED from now on. */

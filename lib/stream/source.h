@@ -2,10 +2,11 @@
  * Where records come from: Kinesis (polling) and a file today; EFO, DynamoDB Streams, Kafka later.
  * The interface and what every implementer owes.
  *
- * A *source* is one stream. It is opened by the worker and lives until the worker ends. A *reader* reads one shard
+ * A *source* is one stream. It is opened by the worker, shared by reference (the registry of streams, held leases, consumers),
+ * and closed with the last of them, on whatever thread that is. A *reader* reads one shard
  * for one consumer. Readers belong to the *fetch thread* (fetch.h): open, read, reposition and close are called there
  * alone and never block; at most one read is under way per reader; its end is told by one call of `done`.
- * list_shards, describe blocks (network) and is called from the lease manager's side thread.
+ * describe, list_shards and now block (network); the lease manager's threads call them, also at once.
  *
  * A *chunk* is one answer: its bytes and the records in it, as slices into the bytes. It is handed over whole, belongs
  * to the consumer from then on, and is given back with leat_chunk_unref when all of it is *processed*.
@@ -111,6 +112,11 @@ struct leat_source_ops {
 struct leat_source {
     const struct leat_source_ops *ops;
     struct leat_source_facts facts;
+    _Atomic int more_references; /* than the one that it is opened with */
 };
+
+struct leat_source *leat_source_ref(struct leat_source *source);
+void leat_source_unref(
+    struct leat_source *source); /* any thread; the last one closes; NULL is fine */
 
 #endif

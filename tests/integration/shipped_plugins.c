@@ -144,8 +144,9 @@ run_worker(void)
     struct leat_fetcher *fetcher = leat_fetcher_new(&fetch, &err);
     struct leat_letters_options letter_options = {.worker_id = "one"};
     struct leat_lease_processor registered[PROCESSORS];
-    struct leat_lease_stream stream = {
-        .start = {.kind = LEAT_POSITION_TRIM_HORIZON, .sub_sequence = -1}};
+    struct leat_streams *streams = leat_streams_new(NULL);
+    struct leat_position start = {.kind = LEAT_POSITION_TRIM_HORIZON, .sub_sequence = -1};
+    struct leat_source *source;
     struct leat_lease_manager *leases;
     struct leat_pipeline *pipeline;
     struct leat_letters *letters;
@@ -154,8 +155,9 @@ run_worker(void)
         registered[i] = (struct leat_lease_processor){.name = names[i], .target_id = "here"};
     ck_assert_msg(leat_file_source_open("weather",
                                         leat_arena_printf(&arena, "%s/events", directory), false,
-                                        &stream.source, &err) == 0,
+                                        &source, &err) == 0,
                   "%s", err.text);
+    leat_streams_add(streams, source, &start);
     ck_assert_msg(leat_archive_open(leat_arena_printf(&arena, "file://%s/archive", directory), NULL,
                                     &letter_options.archive, &err) == 0,
                   "%s", err.text);
@@ -182,8 +184,7 @@ run_worker(void)
                                                .weight = 1,
                                                .use_notify = true,
                                                .use_session_lock = true,
-                                               .streams = &stream,
-                                               .stream_count = 1,
+                                               .streams = streams,
                                                .processors = registered,
                                                .processor_count = PROCESSORS,
                                                .events = leat_pipeline_lease_events(pipeline)};
@@ -197,7 +198,7 @@ run_worker(void)
     leat_letters_free(letters);
     leat_archive_close(letter_options.archive);
     leat_fetcher_free(fetcher);
-    stream.source->ops->close(stream.source);
+    leat_streams_free(streams);
     leat_memory_free(memory);
 }
 

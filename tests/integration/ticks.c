@@ -192,6 +192,7 @@ struct world {
     struct leat_memory *memory;
     struct leat_fetcher *fetcher;
     struct leat_source *source;
+    struct leat_streams *streams;
     struct leat_archive *archive;
     struct leat_letters *letters;
     struct leat_arena arena;
@@ -284,13 +285,14 @@ start_pipeline(struct world *world)
 static void
 world_start(struct world *world, const char *worker_id)
 {
-    static struct leat_lease_stream stream;
     static struct leat_lease_processor registered = {.name = "windows", .target_id = "here"};
 
     start_parts(world, worker_id);
     start_pipeline(world);
-    stream = (struct leat_lease_stream){world->source,
-                                        {.kind = LEAT_POSITION_TRIM_HORIZON, .sub_sequence = -1}};
+    static const struct leat_position start = {.kind = LEAT_POSITION_TRIM_HORIZON,
+                                               .sub_sequence = -1};
+    world->streams = leat_streams_new(NULL);
+    leat_streams_add(world->streams, world->source, &start);
     struct leat_lease_options leases = {
         .database_url = url,
         .application = "test",
@@ -302,8 +304,7 @@ world_start(struct world *world, const char *worker_id)
         .weight = 1,
         .use_notify = true,
         .use_session_lock = true,
-        .streams = &stream,
-        .stream_count = 1,
+        .streams = world->streams,
         .processors = &registered,
         .processor_count = 1,
         .events = leat_pipeline_lease_events(world->pipeline),
@@ -322,7 +323,7 @@ world_stop(struct world *world)
     leat_letters_free(world->letters);
     leat_archive_close(world->archive);
     leat_fetcher_free(world->fetcher);
-    world->source->ops->close(world->source);
+    leat_streams_free(world->streams);
     leat_memory_free(world->memory);
     leat_arena_release(&world->arena);
 }

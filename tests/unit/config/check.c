@@ -18,9 +18,10 @@ static const struct {
     {"name: two", "name: one",
      "6:11: stream \"one\" is there twice: first in line 5\n"
      "c.yaml:9:35: there is no stream \"two\" in streams\n"},
-    {"name: one", "name: \"orders-*\"",
-     "5:11: stream \"orders-*\" is a pattern, and patterns are not there yet: name each stream\n"},
-    {"name: one", "name: \"orders-?\"", "5:11: stream \"orders-?\" is a pattern"},
+    {"name: one", "name: \"orders-*\", follow: true",
+     "5:31: streams.orders-*.follow is for a file"},
+    {"name: one", "name: \"or[d]ers-*\"", "5:11: stream \"or[d]ers-*\" is no name"},
+    {"[two]", "[\"x-*\"]", "9:35: there is no stream \"x-*\" in streams"},
     {"name: one", "name: a b", "5:11: stream \"a b\" is no name of a Kinesis stream"},
     {"name: one", "name: one, follow: true", "5:24: streams.one.follow is for a file alone\n"},
     {"name: one", "name: one, file: /x, start: latest",
