@@ -24,6 +24,8 @@
 
 #define LEASE_US 10000 /* what an idle lease costs in a second: its reads */
 #define ALIKE 1.5      /* costs within this factor are taken as the same */
+#define LITTLE_US                                                                                  \
+    100000 /* of busy time for each worker in a second: not worth more than counting */
 #define DEPLOY_US (600 * LEAT_SECOND_US)
 
 /* ---- who --------------------------------------------------------------------------------------- */
@@ -119,7 +121,7 @@ static void
 price(struct leat_assigning *a)
 {
     const struct leat_lease *leases = a->input->leases;
-    double sum = 0, mean, least = 0, most = 0, total = 0;
+    double sum = 0, mean, least = 0, most = 0, total = 0, weight = 0;
     size_t known = 0, active = 0;
 
     for (size_t i = 0; i < a->input->lease_count; i++) {
@@ -140,7 +142,9 @@ price(struct leat_assigning *a)
         total += cost / 1e6;
         active++;
     }
-    a->is_counted = most <= ALIKE * least;
+    for (size_t w = 0; w < a->seats.count; w++)
+        weight += a->seats.seats[w].is_open ? a->seats.seats[w].weight : 0;
+    a->is_counted = most <= ALIKE * least || sum <= LITTLE_US * weight;
     for (size_t i = 0; i < a->input->lease_count && a->is_counted; i++)
         a->cost[i] = 1;
     a->seats.unit = a->is_counted || active == 0 ? 1 : total / (double)active;

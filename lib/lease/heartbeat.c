@@ -24,6 +24,7 @@ struct beating {
     struct leat_lease_manager *manager;
     struct leat_pg_connection *connection;
     struct leat_random random;
+    struct leat_publishing publishing;
     int64_t session_key, next_us;
     unsigned failures;
     bool is_told;         /* of the outage */
@@ -229,15 +230,20 @@ renew(struct beating *beating, int64_t session_key, struct leat_error *err)
     struct leat_lease_manager *manager = beating->manager;
     int64_t sent_us = leat_clock_boot_us();
     struct leat_heartbeat_answer answer = {.version = manager->version};
+    LEAT_AUTO_BUF loads = LEAT_BUF_INIT;
+    bool has_loads =
+        leat_manager_has_loads(manager, &beating->publishing, leat_clock_monotonic_us(), &loads);
     int status;
 
     LEAT_POINT("lease.heartbeat");
     status = leat_rows_heartbeat(beating->connection, &manager->rows, manager->incarnation,
-                                 session_key, &answer, err);
+                                 session_key, has_loads ? &loads : NULL, &answer, err);
     if (status != 0)
         return status;
     if (answer.is_dead)
         return come_back(beating, err);
+    if (has_loads)
+        leat_manager_loads_told(&beating->publishing, leat_clock_monotonic_us());
     manager->valid_until_us = sent_us + manager->options.expiry_us * 9 / 10;
     note_health(manager, true);
     note_drained(beating, answer.is_drained);

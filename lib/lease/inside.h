@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "lease/measure.h"
 #include "lease/rows_streams.h"
 #include "lease/watch.h"
 
@@ -61,6 +62,12 @@ struct leat_doubt {
     void *context;
 };
 
+/* What this worker's row says of its loads. The heartbeat thread's. */
+struct leat_publishing {
+    uint64_t number, sending; /* of leat_lease_manager.loads; 0: nothing was told yet */
+    int64_t at_us;
+};
+
 struct leat_lease_manager {
     struct leat_lease_options options;
     char *database_url, *application, *worker_id;
@@ -85,6 +92,8 @@ struct leat_lease_manager {
     int64_t leave_alone_until_us; /* the manager thread's: until then all leases go in one update */
     struct leat_health health LEAT_FIELD_GUARDED_BY(lock);
     struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_buf loads LEAT_FIELD_GUARDED_BY(lock); /* to be published */
+    uint64_t loads_number LEAT_FIELD_GUARDED_BY(lock); /* one more for each that is another one */
     _Atomic bool is_stopping, is_leaving;
     _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
     _Atomic int64_t report_wanted_us;                     /* as the last renewal told */
@@ -110,6 +119,7 @@ struct leat_lease_manager {
     struct leat_worker_rows workers, neighbours;
     struct leat_watch watch;
     struct leat_lease_rows leases;
+    struct leat_measure measure;
     struct leat_beginnings beginnings; /* of all streams; read while one is missing */
     int64_t reported_us, trim_at_us;
     int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
@@ -141,6 +151,13 @@ void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
 int leat_manager_judge(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
 /* pass.c: the same. */
 int leat_manager_pass(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err);
+
+/* publish.c: busy time. The manager thread: */
+void leat_manager_measure(struct leat_lease_manager *manager, int64_t now_us);
+/* The heartbeat thread: true: this is to go with the next renewal; when that is answered, it was told. */
+bool leat_manager_has_loads(struct leat_lease_manager *manager, struct leat_publishing *publishing,
+                            int64_t now_us, struct leat_buf *out);
+void leat_manager_loads_told(struct leat_publishing *publishing, int64_t now_us);
 
 /* told.c: the manager thread: the answer to somebody who looks, and a bounded history. */
 int leat_manager_tell(struct leat_lease_manager *manager, struct leat_error *err);

@@ -79,6 +79,8 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_worker_rows_init(&manager->neighbours);
     leat_watch_init(&manager->watch);
     leat_lease_rows_init(&manager->leases);
+    leat_measure_init(&manager->measure);
+    leat_buf_init(&manager->loads, SIZE_MAX);
     leat_beginnings_init(&manager->beginnings);
     leat_processor_rows_init(&manager->processors);
     leat_buf_init(&manager->published, SIZE_MAX);
@@ -225,6 +227,7 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
         status = leat_manager_pass(manager, now_us, err);
     if (status == 0)
         status = count_leases(manager, now_us, err);
+    leat_manager_measure(manager, now_us);
     if (status == 0)
         leat_manager_look_for_unserved(manager, now_us);
     if (status == 0)
@@ -401,6 +404,8 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_worker_rows_release(&manager->neighbours);
     leat_watch_release(&manager->watch);
     leat_lease_rows_release(&manager->leases);
+    leat_measure_release(&manager->measure);
+    leat_buf_release(&manager->loads);
     leat_beginnings_release(&manager->beginnings);
     leat_notify_release(&manager->notify);
     leat_processor_rows_release(&manager->processors);

@@ -79,6 +79,8 @@ struct leat_lease_events {
     void (*processor)(void *context, const char *name, enum leat_processor_state state);
     /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */
     void (*unserved)(void *context, const struct leat_error *which);
+    /* All time in processor calls for this lease since it is ours, µs, over all processors. NULL: nobody measures. */
+    int64_t (*busy_us)(void *context, struct leat_lease_key key);
     /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
     void (*report)(void *context, struct leat_buf *out);
 };

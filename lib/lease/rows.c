@@ -177,13 +177,14 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
 
 int
 leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                    int64_t incarnation, int64_t session_key,
+                    int64_t incarnation, int64_t session_key, const struct leat_buf *loads,
                     struct leat_heartbeat_answer *ret_answer, struct leat_error *err)
 {
     static const char sql[] =
         "UPDATE leat.workers w SET heartbeat_at = clock_timestamp(), "
         "expires_at = clock_timestamp() + $4 * interval '1 us', session_key = CASE WHEN $5 = -1 "
-        "THEN w.session_key ELSE nullif($5, 0) END "
+        "THEN w.session_key ELSE nullif($5, 0) END, "
+        "loads = CASE WHEN $6::bytea IS NULL THEN w.loads ELSE nullif($6, '') END "
         "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
         "RETURNING (SELECT assignment_version FROM leat.applications a WHERE a.application = "
         "w.application), drained_at IS NOT NULL, (SELECT (extract(epoch FROM report_wanted_at) * "
@@ -197,6 +198,10 @@ leat_rows_heartbeat(struct leat_pg_connection *connection, const struct leat_row
     leat_pg_add_int8(&parameters, incarnation);
     leat_pg_add_int8(&parameters, context->expiry_us);
     leat_pg_add_int8(&parameters, session_key);
+    if (loads != NULL)
+        leat_pg_add_array(&parameters, LEAT_PG_BYTEA, loads);
+    else
+        leat_pg_add_null(&parameters, LEAT_PG_BYTEA);
     status = leat_pg_execute(connection, sql, &parameters, &result, err);
     if (status != 0)
         return status;

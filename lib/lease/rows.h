@@ -44,11 +44,11 @@ struct leat_heartbeat_answer {
     int64_t version;          /* assignment_version */
     int64_t report_wanted_us; /* when somebody asked last, an opaque number; 0: nobody did */
 };
-/* session_key: LEAT_ROWS_SAME_SESSION: as it is; 0: none. more than five: a row's key and what it is compared with. */
+/* loads: NULL: as they are; empty: all are idle. session_key: LEAT_ROWS_SAME_SESSION: as it is; 0: none. more than five: a row's key and what it is compared with. */
 int leat_rows_heartbeat(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context, int64_t incarnation,
-                        int64_t session_key, struct leat_heartbeat_answer *ret_answer,
-                        struct leat_error *err);
+                        int64_t session_key, const struct leat_buf *loads,
+                        struct leat_heartbeat_answer *ret_answer, struct leat_error *err);
 /* What this worker knows of its shards (JSON), unless it is not this incarnation any more. */
 int leat_rows_report(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      int64_t incarnation, struct leat_slice report, struct leat_error *err);

@@ -155,7 +155,7 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
     const struct leat_pipeline_processor *config = &consumer->runtime->config;
     struct leat_batch batch = {sizeof batch, cut->count, consumer->record_pointers,
                                &consumer->shard, consumer->behind_ms};
-    int64_t begun_us = leat_clock_monotonic_us();
+    int64_t begun_us = leat_clock_monotonic_us(), took_us;
     enum leat_verdict verdict = LEAT_DONE;
 
     leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
@@ -167,10 +167,12 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
         verdict =
             config->plugin->process(consumer->plugin_state, &batch, &consumer->emission.out, err);
     LEAT_POINT("process.after");
+    took_us = leat_clock_monotonic_us() - begun_us;
+    consumer->busy_us += took_us;
     consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;
     leat_emission_end(&consumer->emission);
-    consumer->runtime->counters.process_us += (uint64_t)(leat_clock_monotonic_us() - begun_us);
+    consumer->runtime->counters.process_us += (uint64_t)took_us;
     leat_log_scope_clear();
     return verdict;
 }

@@ -78,7 +78,7 @@ static enum leat_verdict
 call(struct leat_consumer *consumer, struct leat_error *err)
 {
     const struct leat_pipeline_processor *config = &consumer->runtime->config;
-    int64_t begun_us = leat_clock_monotonic_us();
+    int64_t begun_us = leat_clock_monotonic_us(), took_us;
     enum leat_verdict verdict;
 
     leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
@@ -89,10 +89,12 @@ call(struct leat_consumer *consumer, struct leat_error *err)
     verdict = config->plugin->tick(consumer->plugin_state, leat_clock_wall_us(),
                                    consumer->watermark_us, &consumer->emission.out, err);
     LEAT_POINT("tick.after");
+    took_us = leat_clock_monotonic_us() - begun_us;
+    consumer->busy_us += took_us;
     consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;
     leat_emission_end(&consumer->emission);
-    consumer->runtime->counters.process_us += (uint64_t)(leat_clock_monotonic_us() - begun_us);
+    consumer->runtime->counters.process_us += (uint64_t)took_us;
     consumer->runtime->counters.ticks++;
     leat_log_scope_clear();
     return verdict;

@@ -331,6 +331,26 @@ on_processor(void *context, const char *name, enum leat_processor_state state)
     leat_pipeline_say_state(runtime);
 }
 
+/* With what a call that runs has taken so far: one that takes minutes is no idle shard. */
+static int64_t
+busy_us(void *context, struct leat_lease_key key)
+{
+    struct leat_pipeline *pipeline = context;
+    int64_t now_us = leat_clock_monotonic_us(), sum_us = 0;
+    const struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++) {
+        int64_t since_us = leased->consumers[i]->calling_since_us;
+
+        sum_us += leased->consumers[i]->busy_us;
+        sum_us += since_us != 0 && since_us < now_us ? now_us - since_us : 0;
+    }
+    leat_mutex_unlock(&pipeline->lock);
+    return sum_us;
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -341,6 +361,7 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .is_calling = is_calling,
                                       .resume = on_resume,
                                       .lost = on_lost,
+                                      .busy_us = busy_us,
                                       .report = on_report,
                                       .incarnation = on_incarnation,
                                       .processor = on_processor};

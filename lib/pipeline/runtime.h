@@ -179,6 +179,7 @@ struct leat_consumer {
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
+    _Atomic int64_t busy_us;          /* in calls that have ended */
     _Atomic int64_t calling_since_us; /* monotonic: the plugin is in a call; 0: it is not */
     _Atomic bool is_let_go;           /* the lease is gone: nothing more of it counts */
     const struct leat_consumer
