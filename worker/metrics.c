@@ -46,6 +46,16 @@ add_pipeline(struct leat_parts *parts, struct leat_buf *out)
          (double)counts.consumers},
         {"leat_consumers_blocked", "gauge", "of them blocked: the log says why",
          (double)counts.blocked},
+        {"leat_shards_stuck", "gauge", "of them without progress for watchdog.stuck_after",
+         (double)counts.stuck},
+        {"leat_calls_overdue", "gauge", "calls into plugins that are past batch.deadline",
+         (double)counts.calls_overdue},
+        {"leat_threads_added", "gauge", "worker threads that work in place of those",
+         (double)counts.threads_added},
+        {"leat_watchdog_rewinds_total", "counter", "stuck shards rewound",
+         (double)counts.watchdog_rewinds},
+        {"leat_watchdog_given_away_total", "counter", "leases of stuck shards given away",
+         (double)counts.given_away},
     };
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }
@@ -188,6 +198,27 @@ add_lag(struct leat_parts *parts, struct leat_buf *out)
 }
 
 static void
+add_standing(void *context, const struct leat_consumer_view *view)
+{
+    struct leat_buf *out = context;
+
+    leat_buf_add_text(out, "leat_progress_age_seconds{");
+    add_label(out, "processor", leat_slice_from(view->processor));
+    add_label(out, ",stream", view->stream);
+    add_label(out, ",shard", view->shard);
+    leat_buf_printf(out, "} %.3f\n", (double)view->standing_us / 1e6);
+}
+
+/* Shards that have nothing to do, or wait for what is told elsewhere, are at 0. */
+static void
+add_standing_all(struct leat_parts *parts, struct leat_buf *out)
+{
+    leat_buf_add_text(out, "# HELP leat_progress_age_seconds since a shard's last progress, while "
+                           "there is something to do\n# TYPE leat_progress_age_seconds gauge\n");
+    leat_pipeline_each_consumer(parts->pipeline, add_standing, out);
+}
+
+static void
 add_processor(void *context, const struct leat_processor_view *view)
 {
     struct leat_buf *out = context;
@@ -218,6 +249,7 @@ leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
     add_reading(parts, out);
     add_memory(parts, out);
     add_lag(parts, out);
+    add_standing_all(parts, out);
     add_processors(parts, out);
     leat_parts_plugin_metrics(parts, out);
 }

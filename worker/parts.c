@@ -267,6 +267,7 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
         .notice_context = events->context,
         .processors = processors,
         .processor_count = config->processor_count,
+        .stuck = {config->watchdog_stuck_after_us, config->watchdog_act_after_us},
     };
 
     for (size_t i = 0; i < config->processor_count; i++)

@@ -24,6 +24,7 @@
 #define ENDED_TICK_US (50 * LEAT_MS_US)
 #define IDLE_MEMORY_US (2 * LEAT_SECOND_US)
 #define STUCK_US (30 * LEAT_SECOND_US)
+#define LEAVE_US (1 * LEAT_SECOND_US) /* for consumers to leave, whatever drain_timeout says */
 #define START_PATIENCE_US (60 * LEAT_SECOND_US)
 
 struct running {
@@ -316,8 +317,24 @@ default_again(int number)
     pthread_sigmask(SIG_UNBLOCK, &one, NULL);
 }
 
+/* A call that does not come back holds its thread, and all that it may touch: the leases are gone, so the process just ends. */
 static void
-end(struct running *running)
+end_pipeline(struct running *running, int64_t deadline_us, int code)
+{
+    int64_t least_us = leat_clock_monotonic_us() + LEAVE_US;
+
+    if (leat_pipeline_end(running->parts.pipeline, deadline_us > least_us ? deadline_us : least_us))
+        return;
+    leat_log_event(LEAT_LOG_WARNING,
+                   "a call into a plugin did not come back: the process ends without it; nothing "
+                   "is lost, since what it did was not committed",
+                   NULL);
+    leat_log_flush_repeats(INT64_MAX);
+    _exit(code);
+}
+
+static void
+end(struct running *running, int code)
 {
     int64_t deadline_us = leat_clock_monotonic_us() +
                           running->parts.config->shutdown_drain_timeout_us;
@@ -329,6 +346,7 @@ end(struct running *running)
     leat_lease_manager_stop(running->parts.leases, deadline_us);
     log_end(running);
     leat_health_stop(running->health);
+    end_pipeline(running, deadline_us, code);
     leat_parts_close(&running->parts);
     leat_log_flush_repeats(INT64_MAX);
 }
@@ -391,7 +409,7 @@ work(struct running *running, const struct leat_config *config)
         return leat_command_failed("worker", &err);
     log_start(running);
     code = run(running);
-    end(running);
+    end(running, code);
     return code;
 }
 

@@ -109,7 +109,8 @@ struct leat_config {
     enum leat_log_level log_level;
     const char *log_format; /* auto | json | text */
     int64_t shutdown_drain_timeout_us;
-    const char *plugin_path; /* plugins.path; NULL: default */
+    int64_t watchdog_stuck_after_us, watchdog_act_after_us; /* act: 0: never */
+    const char *plugin_path;                                /* plugins.path; NULL: default */
 };
 
 struct leat_config_override {

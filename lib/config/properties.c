@@ -526,6 +526,25 @@ static const struct leat_property shutdown_properties[] = {
     END,
 };
 
+static const struct leat_property watchdog_properties[] = {
+    {.name = "stuck_after",
+     .type = LEAT_PROPERTY_DURATION,
+     AT(watchdog_stuck_after_us),
+     .default_text = "60s",
+     .minimum = 100 * MS,
+     .maximum = DAY,
+     .text =
+         "a shard that makes no progress for so long, though there is something to do, is named"},
+    {.name = "act_after",
+     .type = LEAT_PROPERTY_DURATION,
+     AT(watchdog_act_after_us),
+     .default_text = "5m",
+     .minimum = 0,
+     .maximum = DAY,
+     .text = "then it is rewound; if that does not help, another worker gets it. 0: never"},
+    END,
+};
+
 const struct leat_property leat_properties[] = {
     {.name = "config_version",
      .type = LEAT_PROPERTY_INTEGER,
@@ -605,6 +624,10 @@ const struct leat_property leat_properties[] = {
      .type = LEAT_PROPERTY_MAP,
      .children = shutdown_properties,
      .text = "the end of a worker"},
+    {.name = "watchdog",
+     .type = LEAT_PROPERTY_MAP,
+     .children = watchdog_properties,
+     .text = "shards that stand still"},
     END,
 };
 

@@ -129,6 +129,7 @@ leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_conne
     if (status != 0)
         return status;
     LEAT_POINT("lease.registered");
+    leat_manager_forget_said(manager);
     manager->incarnation = registration.incarnation;
     manager->valid_until_us = sent_us + manager->options.expiry_us * 9 / 10;
     manager->options.events.incarnation(manager->options.events.context, registration.incarnation);

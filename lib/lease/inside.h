@@ -29,6 +29,7 @@ enum leat_request_kind {
     LEAT_REQUEST_CHILDREN,
     LEAT_REQUEST_PROCESSOR_ENDED,
     LEAT_REQUEST_REOPEN,
+    LEAT_REQUEST_GIVE_AWAY,
 };
 
 struct leat_request {
@@ -36,7 +37,7 @@ struct leat_request {
     enum leat_request_kind kind;
     struct leat_arena arena; /* of the slices */
     struct leat_lease_key key;
-    int64_t progress_counter;
+    int64_t progress_counter; /* of GIVE_AWAY: how long an owner must keep it, µs */
     struct leat_shard_list children;
     struct leat_slice processor;
     void (*done)(void *context, struct leat_lease_key key);
@@ -94,6 +95,8 @@ struct leat_lease_manager {
     struct leat_lease_counts counts LEAT_FIELD_GUARDED_BY(lock);
     struct leat_buf loads LEAT_FIELD_GUARDED_BY(lock); /* to be published */
     uint64_t loads_number LEAT_FIELD_GUARDED_BY(lock); /* one more for each that is another one */
+    char *stuck LEAT_FIELD_GUARDED_BY(lock);           /* JSON; NULL: nothing is */
+    bool is_stuck_said LEAT_FIELD_GUARDED_BY(lock);
     _Atomic bool is_stopping, is_leaving;
     _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
     _Atomic int64_t report_wanted_us;                     /* as the last renewal told */
@@ -207,6 +210,11 @@ int leat_manager_read_processors(struct leat_lease_manager *manager, struct leat
 void leat_manager_look_for_unserved(struct leat_lease_manager *manager, int64_t now_us);
 /* Part of a pass: streams that nobody gives a processor any more, leases that nobody needs any more. */
 int leat_manager_settle_processors(struct leat_lease_manager *manager, struct leat_error *err);
+
+/* stuck.c: the manager thread, but for forget_said. */
+int leat_manager_say_stuck(struct leat_lease_manager *manager, struct leat_error *err);
+/* A new row of this worker: what stands still is to be said again. */
+void leat_manager_forget_said(struct leat_lease_manager *manager);
 
 /* requests.c */
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);

@@ -87,6 +87,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     manager->is_missing_told =
         LEAT_NEW_ARRAY(bool, leat_streams_options(options->streams)->spec_count);
     manager->states = LEAT_NEW_ARRAY(enum leat_processor_state, options->processor_count);
+    manager->is_stuck_said = true;
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
     manager->read_version = manager->pass_version = -1;
@@ -230,6 +231,8 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
     leat_manager_measure(manager, now_us);
     if (status == 0)
         leat_manager_look_for_unserved(manager, now_us);
+    if (status == 0)
+        status = leat_manager_say_stuck(manager, err);
     if (status == 0)
         status = leat_manager_tell(manager, err);
     if (status == 0)
@@ -410,6 +413,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_notify_release(&manager->notify);
     leat_processor_rows_release(&manager->processors);
     free(manager->states);
+    free(manager->stuck);
     if (manager->heartbeat_waker.fd >= 0)
         leat_waker_release(&manager->heartbeat_waker);
     leat_condition_release(&manager->condition);

@@ -152,6 +152,12 @@ void leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key
    is called (the sync thread; NULL: nobody waits); if not, its leases are given up anyway. */
 void leat_lease_doubt(struct leat_lease_manager *manager, struct leat_lease_key key,
                       void (*done)(void *context, struct leat_lease_key key), void *context);
+/* The watchdog: which shards stand still (as leat.workers.stuck; NULL: none), said in this worker's row. */
+void leat_lease_say_stuck(struct leat_lease_manager *manager, const char *json);
+/* A shard stands still here: to another worker, if there is one and the lease was not given away too often of late. keep_us:
+   what an owner must have it for, doubled each time. */
+void leat_lease_give_away(struct leat_lease_manager *manager, struct leat_lease_key key,
+                          int64_t keep_us);
 
 /* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
 bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);

@@ -91,6 +91,15 @@ leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key)
     post(manager, request_new(LEAT_REQUEST_REOPEN, key));
 }
 
+void
+leat_lease_give_away(struct leat_lease_manager *manager, struct leat_lease_key key, int64_t keep_us)
+{
+    struct leat_request *request = request_new(LEAT_REQUEST_GIVE_AWAY, key);
+
+    request->progress_counter = keep_us;
+    post(manager, request);
+}
+
 /* ---- served ---------------------------------------------------------------------------------- */
 
 /* Marked, and let go of with the others of this round: see drain.c. */
@@ -134,6 +143,9 @@ serve(struct leat_lease_manager *manager, struct leat_request *request, struct l
         break; /* leat_manager_serve_ends */
     case LEAT_REQUEST_REOPEN:
         return leat_rows_reopen(manager->connection, &manager->rows, request->key, err);
+    case LEAT_REQUEST_GIVE_AWAY:
+        return leat_rows_give_away(manager->connection, &manager->rows, request->key,
+                                   manager->incarnation, request->progress_counter, err);
     }
     return 0;
 }

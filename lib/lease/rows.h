@@ -217,6 +217,11 @@ int leat_rows_lacking(struct leat_pg_connection *connection,
 /* Streams of a processor that no living worker gives it any more are taken from it. */
 int leat_rows_forget_streams(struct leat_pg_connection *connection,
                              const struct leat_rows_context *context, struct leat_error *err);
+/* The owner gives a lease away, if there is another who may have it and it is not too soon: keep_us is how long an owner must
+   have had it, once it was given away. more than five: a row's key and what it is compared with. */
+int leat_rows_give_away(struct leat_pg_connection *connection,
+                        const struct leat_rows_context *context, struct leat_lease_key key,
+                        int64_t incarnation, int64_t keep_us, struct leat_error *err);
 /* Leases that wait for nobody any more: whom they waited for was retired, or does not read that stream any more. */
 int leat_rows_end_unneeded(struct leat_pg_connection *connection,
                            const struct leat_rows_context *context, struct leat_error *err);

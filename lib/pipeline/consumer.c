@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/runtime.h"
@@ -203,21 +202,25 @@ static int
 begin_state(struct leat_consumer *consumer, struct leat_slice saved_state, struct leat_error *err)
 {
     const struct leat_processor *plugin = consumer->runtime->config.plugin;
+    int status = 0;
 
-    leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
-    if (consumer->is_begun && plugin->shard_reset != NULL)
-        return plugin->shard_reset(consumer->plugin_state, saved_state, err);
+    if (consumer->is_begun && plugin->shard_reset != NULL) {
+        leat_consumer_call_begin(consumer, "shard_reset");
+        status = plugin->shard_reset(consumer->plugin_state, saved_state, err);
+        leat_consumer_call_end(consumer);
+        return status;
+    }
     if (consumer->is_begun)
         leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
     consumer->plugin_state = consumer->runtime->instance;
     if (plugin->shard_begin != NULL) {
-        int status = plugin->shard_begin(consumer->runtime->instance, &consumer->shard, saved_state,
-                                         &consumer->plugin_state, err);
-        if (status != 0)
-            return status;
+        leat_consumer_call_begin(consumer, "shard_begin");
+        status = plugin->shard_begin(consumer->runtime->instance, &consumer->shard, saved_state,
+                                     &consumer->plugin_state, err);
+        leat_consumer_call_end(consumer);
     }
-    consumer->is_begun = true;
-    return 0;
+    consumer->is_begun = status == 0;
+    return status;
 }
 
 static void
@@ -276,6 +279,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     /* The feed keeps two, and is told of each that is gone: one dropped here would be a gap. */
     LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
     consumer->answered_us = leat_clock_monotonic_us();
+    leat_consumer_see_progress(consumer, message->chunk);
     consumer->behind_ms = message->chunk->behind_ms;
     leat_consumer_see_answer(consumer, message->chunk);
     if ((message->chunk->count == 0 && !message->chunk->is_shard_end) || consumer->is_paused)
@@ -374,6 +378,7 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
     switch (message->result.outcome) {
     case LEAT_COMMITTED:
         consumer->commit_count++;
+        leat_consumer_see_progress(consumer, NULL);
         if (consumer->held != NULL && message->has_loose_rows)
             on_held_committed(consumer);
         leat_consumer_target_is_well(consumer);
@@ -453,6 +458,15 @@ on_acquired(struct leat_consumer *consumer, const struct leat_message *message)
         leat_consumer_rewind(consumer);
 }
 
+/* The watchdog's: it stands still, for a reason that a rewind may help. */
+static void
+on_rewind(struct leat_consumer *consumer)
+{
+    if (!consumer->is_draining && consumer->state != LEAT_CONSUMER_ENDED &&
+        consumer->state != LEAT_CONSUMER_BLOCKED && consumer->state != LEAT_CONSUMER_LOST)
+        leat_consumer_rewind(consumer);
+}
+
 static void
 handle(struct leat_consumer *consumer, struct leat_message *message)
 {
@@ -486,6 +500,9 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         break;
     case LEAT_MESSAGE_LOST:
         on_lost(consumer);
+        break;
+    case LEAT_MESSAGE_REWIND:
+        on_rewind(consumer);
         break;
     case LEAT_MESSAGE_STATE:
         leat_consumer_follow(consumer, message->is_waiting);
@@ -564,9 +581,8 @@ leave(struct leat_consumer *consumer)
 }
 
 static int64_t
-run(struct leat_actor *actor)
+step(struct leat_consumer *consumer)
 {
-    struct leat_consumer *consumer = (struct leat_consumer *)actor;
     int64_t next_us = INT64_MAX;
 
     read_mail(consumer);
@@ -590,6 +606,17 @@ run(struct leat_actor *actor)
         return next_us;
     on_drain(consumer, INT64_MAX);
     return drain_step(consumer);
+}
+
+static int64_t
+run(struct leat_actor *actor)
+{
+    struct leat_consumer *consumer = (struct leat_consumer *)actor;
+    int64_t next_us = step(consumer);
+
+    if (next_us >= 0) /* else it is gone */
+        leat_consumer_mark(consumer);
+    return next_us;
 }
 
 /* ---- made and freed -------------------------------------------------------------------------- */
@@ -650,6 +677,8 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->refused_generation = UINT64_MAX;
     consumer->cancel_at_us = consumer->drain_at_us = INT64_MAX;
     consumer->behind_ms = -1;
+    consumer->least_behind_ms = INT64_MAX;
+    consumer->answered_us = leat_clock_monotonic_us();
     consumer->tick_at_us = INT64_MAX;
     leat_buf_init(&consumer->saved_state, SIZE_MAX);
     leat_random_seed(&consumer->random, (uint64_t)leat_random_identity());

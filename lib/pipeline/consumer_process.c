@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/runtime.h"
@@ -155,25 +154,18 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
     const struct leat_pipeline_processor *config = &consumer->runtime->config;
     struct leat_batch batch = {sizeof batch, cut->count, consumer->record_pointers,
                                &consumer->shard, consumer->behind_ms};
-    int64_t begun_us = leat_clock_monotonic_us(), took_us;
     enum leat_verdict verdict = LEAT_DONE;
 
-    leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, consumer->records, cut->count);
-    consumer->cancel_at_us = begun_us + config->batch_deadline_us;
-    consumer->calling_since_us = begun_us;
+    leat_consumer_call_begin(consumer, "process");
     LEAT_POINT("process.before");
     if (cut->count > 0)
         verdict =
             config->plugin->process(consumer->plugin_state, &batch, &consumer->emission.out, err);
     LEAT_POINT("process.after");
-    took_us = leat_clock_monotonic_us() - begun_us;
-    consumer->busy_us += took_us;
-    consumer->calling_since_us = 0;
-    consumer->cancel_at_us = INT64_MAX;
+    if (!leat_consumer_call_end(consumer))
+        verdict = leat_consumer_call_late(consumer, verdict, err);
     leat_emission_end(&consumer->emission);
-    consumer->runtime->counters.process_us += (uint64_t)took_us;
-    leat_log_scope_clear();
     return verdict;
 }
 
@@ -182,10 +174,15 @@ leat_consumer_reset_state(struct leat_consumer *consumer)
 {
     const struct leat_processor *plugin = consumer->runtime->config.plugin;
     struct leat_error err = {0};
+    int status;
 
-    if (plugin->shard_reset == NULL ||
-        plugin->shard_reset(consumer->plugin_state, leat_buf_slice(&consumer->saved_state), &err) ==
-            0)
+    if (plugin->shard_reset == NULL)
+        return true;
+    leat_consumer_call_begin(consumer, "shard_reset");
+    status =
+        plugin->shard_reset(consumer->plugin_state, leat_buf_slice(&consumer->saved_state), &err);
+    leat_consumer_call_end(consumer);
+    if (status == 0)
         return true;
     leat_consumer_block(consumer, &err);
     return false;
@@ -420,15 +417,13 @@ leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why)
     if (!consumer->is_begun)
         return;
     consumer->is_begun = false;
-    leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, NULL, 0);
-    consumer->calling_since_us = leat_clock_monotonic_us();
+    leat_consumer_call_begin(consumer, "shard_end");
     if (plugin->shard_end != NULL)
         verdict = plugin->shard_end(consumer->plugin_state, why,
                                     may_write ? &consumer->emission.out : NULL, &err);
-    consumer->calling_since_us = 0;
+    leat_consumer_call_end(consumer);
     leat_emission_end(&consumer->emission);
-    leat_log_scope_clear();
     if (verdict != LEAT_DONE || consumer->emission.is_refused)
         leat_pipeline_notice(consumer, LEAT_LOG_ERROR, "the processor could not end a shard",
                              consumer->emission.is_refused ? &consumer->emission.refusal : &err);

@@ -9,7 +9,6 @@
  * The watermark begins with the state: after a rewind the records are processed again, and so they raise it again.
  */
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/point.h"
 #include "base/random.h"
 #include "base/units.h"
@@ -78,25 +77,18 @@ static enum leat_verdict
 call(struct leat_consumer *consumer, struct leat_error *err)
 {
     const struct leat_pipeline_processor *config = &consumer->runtime->config;
-    int64_t begun_us = leat_clock_monotonic_us(), took_us;
     enum leat_verdict verdict;
 
-    leat_log_scope(config->name, consumer->shard.stream, consumer->shard.shard);
     leat_emission_begin(&consumer->emission, NULL, 0);
-    consumer->cancel_at_us = begun_us + config->batch_deadline_us;
-    consumer->calling_since_us = begun_us;
+    leat_consumer_call_begin(consumer, "tick");
     LEAT_POINT("tick.before");
     verdict = config->plugin->tick(consumer->plugin_state, leat_clock_wall_us(),
                                    consumer->watermark_us, &consumer->emission.out, err);
     LEAT_POINT("tick.after");
-    took_us = leat_clock_monotonic_us() - begun_us;
-    consumer->busy_us += took_us;
-    consumer->calling_since_us = 0;
-    consumer->cancel_at_us = INT64_MAX;
+    if (!leat_consumer_call_end(consumer))
+        verdict = leat_consumer_call_late(consumer, verdict, err);
     leat_emission_end(&consumer->emission);
-    consumer->runtime->counters.process_us += (uint64_t)took_us;
     consumer->runtime->counters.ticks++;
-    leat_log_scope_clear();
     return verdict;
 }
 

@@ -14,6 +14,8 @@
 #include "pipeline/scratch.h"
 #include "plugin/loader.h"
 
+#define LEAVE_US (15 * LEAT_SECOND_US)
+
 struct leat_scratch_pool *
 leat_pipeline_scratch(struct leat_pipeline *pipeline)
 {
@@ -524,6 +526,7 @@ leat_pipeline_new(const struct leat_pipeline_options *options, struct leat_error
     pipeline->options = *options;
     leat_mutex_init(&pipeline->lock);
     leat_condition_init(&pipeline->gone);
+    leat_condition_init(&pipeline->watchdog_wakes);
     leat_map_init(&pipeline->leased);
     pipeline->runtimes = LEAT_NEW_ARRAY(struct leat_runtime, options->processor_count);
     pipeline->scratch = leat_scratch_pool_new();
@@ -546,14 +549,14 @@ leat_pipeline_start(struct leat_pipeline *pipeline, struct leat_lease_manager *l
                     struct leat_error *err)
 {
     pipeline->leases = leases;
-    return 0;
+    return leat_watchdog_start(pipeline, err);
 }
 
 /* Everything leaves as if it were lost; whatever is not committed is done again by whoever comes next. */
-static void
-lose_all(struct leat_pipeline *pipeline)
+static bool
+lose_all(struct leat_pipeline *pipeline, int64_t deadline_us)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 15 * LEAT_SECOND_US;
+    bool are_gone;
 
     leat_mutex_lock(&pipeline->lock);
     for (size_t i = 0; i < pipeline->consumer_count; i++) {
@@ -562,8 +565,16 @@ lose_all(struct leat_pipeline *pipeline)
     }
     while (pipeline->consumer_count > 0 && leat_clock_monotonic_us() < deadline_us)
         leat_condition_wait_until(&pipeline->gone, &pipeline->lock, deadline_us);
+    are_gone = pipeline->consumer_count == 0;
     leat_map_release(&pipeline->leased, free_leased);
     leat_mutex_unlock(&pipeline->lock);
+    return are_gone;
+}
+
+bool
+leat_pipeline_end(struct leat_pipeline *pipeline, int64_t deadline_us)
+{
+    return lose_all(pipeline, deadline_us);
 }
 
 static void
@@ -586,7 +597,9 @@ leat_pipeline_free(struct leat_pipeline *pipeline)
     if (pipeline == NULL)
         return;
     if (pipeline->scheduler != NULL)
-        lose_all(pipeline);
+        lose_all(pipeline, leat_clock_monotonic_us() + LEAVE_US);
+    /* It gives leaving consumers the threads that calls hold. */
+    leat_watchdog_stop(pipeline);
     leat_scheduler_free(pipeline->scheduler);
     leat_is_unshared();
     for (size_t i = 0; i < pipeline->options.processor_count; i++)
@@ -595,6 +608,7 @@ leat_pipeline_free(struct leat_pipeline *pipeline)
     free(pipeline->runtimes);
     free(pipeline->consumers);
     leat_condition_release(&pipeline->gone);
+    leat_condition_release(&pipeline->watchdog_wakes);
     leat_mutex_release(&pipeline->lock);
     free(pipeline);
 }

@@ -13,6 +13,7 @@
 
 #include "failure/letters.h"
 #include "lease/manager.h"
+#include "pipeline/stuck.h"
 #include "stream/fetch.h"
 
 struct leat_pipeline;
@@ -59,6 +60,8 @@ struct leat_consumer_view {
     const char *reason; /* of blocked; "" else */
     int64_t behind_ms;  /* -1: not known */
     uint64_t records, bytes, commits;
+    const char *stuck;   /* what it waits for; "": it is not stuck */
+    int64_t standing_us; /* without progress, though there is something to do; 0: it is not */
 };
 struct leat_pipeline_options {
     const char *application;
@@ -77,6 +80,7 @@ struct leat_pipeline_options {
     void *notice_context;
     const struct leat_pipeline_processor *processors;
     size_t processor_count;
+    struct leat_stuck_settings stuck; /* of the watchdog; stuck_after 0: there is none */
 };
 
 struct leat_pipeline *leat_pipeline_new(
@@ -84,6 +88,11 @@ struct leat_pipeline *leat_pipeline_new(
     struct leat_error *err); /* opens plugins and targets; NULL: err */
 int leat_pipeline_start(struct leat_pipeline *pipeline, struct leat_lease_manager *leases,
                         struct leat_error *err);
+/*
+ * All consumers leave, at most until then (monotonic µs); called before free. false: some are in calls that do not come back, or
+ * wait for a commit that does not: nothing of the pipeline can be freed, the process has to end as it is, which is safe.
+ */
+bool leat_pipeline_end(struct leat_pipeline *pipeline, int64_t deadline_us);
 /* Stops threads; whatever is not committed is dropped (it will be done again). */
 void leat_pipeline_free(struct leat_pipeline *pipeline);
 /* The lease manager's events. */
@@ -106,6 +115,7 @@ struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
     uint64_t fenced, rewinds, commit_us, process_us, ticks;
     uint64_t consumers, blocked;
+    uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
 };
 void leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts);
 /* A processor stopped (verdict, breaker, then: stop): its name and why; false: none. */

@@ -29,7 +29,15 @@ struct leat_pipeline {
     size_t consumer_count LEAT_FIELD_GUARDED_BY(lock), consumer_capacity
         LEAT_FIELD_GUARDED_BY(lock);
     bool has_stopped LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_thread watchdog;
+    struct leat_condition watchdog_wakes;
+    bool is_watchdog_stopping LEAT_FIELD_GUARDED_BY(lock);
+    _Atomic uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
     struct leat_error why_stopped LEAT_FIELD_GUARDED_BY(lock);
 };
+
+/* watchdog.c */
+int leat_watchdog_start(struct leat_pipeline *pipeline, struct leat_error *err);
+void leat_watchdog_stop(struct leat_pipeline *pipeline);
 
 #endif

@@ -16,6 +16,7 @@
 #include "pipeline/pending.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/scheduler.h"
+#include "pipeline/stuck.h"
 #include "stream/deaggregate.h"
 
 struct leat_committer;
@@ -63,7 +64,8 @@ enum leat_message_kind {
     LEAT_MESSAGE_RESUME,
     LEAT_MESSAGE_LOST,
     LEAT_MESSAGE_CHILDREN,
-    LEAT_MESSAGE_STATE, /* the operator's word on the processor is another one */
+    LEAT_MESSAGE_REWIND, /* the watchdog's */
+    LEAT_MESSAGE_STATE,  /* the operator's word on the processor is another one */
     LEAT_MESSAGE_FINISH,
     LEAT_MESSAGE_STREAM_IS_THERE,
 };
@@ -180,14 +182,26 @@ struct leat_consumer {
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
     _Atomic int64_t busy_us;          /* in calls that have ended */
+    _Atomic uint64_t progress_count;  /* commits, and answers that bring it nearer to the tip */
+    _Atomic unsigned marks;           /* enum leat_consumer_mark: as it was left by the last run */
+    const char *_Atomic call;         /* which one it is or was */
     _Atomic int64_t calling_since_us; /* monotonic: the plugin is in a call; 0: it is not */
     _Atomic bool is_let_go;           /* the lease is gone: nothing more of it counts */
     const struct leat_consumer
         *predecessor; /* of the same shard, still in a call; the registry's lock guards it */
 
+    /* The watchdog's; others may look at the atomics. */
+    struct leat_stuck stuck;
+    int64_t stuck_wall_ms; /* since when it is named */
+    bool is_replaced;      /* another thread works in place of the one that is in its call */
+    _Atomic int stuck_for; /* enum leat_waits_for: while it is named; 0: it is not */
+    _Atomic int64_t
+        standing_since_us; /* without progress, though there is something to do; 0: it is not */
+
     /* The worker thread's. */
     int64_t lease_counter, incarnation;
-    bool is_begun; /* shard_begin was called */
+    int64_t least_behind_ms; /* of the answers since the last commit */
+    bool is_begun;           /* shard_begin was called */
     void *plugin_state;
     struct leat_buf saved_state;
     bool has_saved_state;
@@ -254,6 +268,26 @@ struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
 
 /* Nothing new: the feed pauses, what has not begun is thrown away, the processor may write what it keeps. */
 void leat_consumer_stop_reading(struct leat_consumer *consumer);
+
+/* consumer_call.c: around each call into the plugin. end: it is back in time. late: what then counts instead of its verdict. */
+void leat_consumer_call_begin(struct leat_consumer *consumer, const char *what);
+bool leat_consumer_call_end(struct leat_consumer *consumer);
+enum leat_verdict leat_consumer_call_late(struct leat_consumer *consumer, enum leat_verdict verdict,
+                                          struct leat_error *err);
+
+/* consumer_facts.c */
+enum leat_consumer_mark {
+    LEAT_MARK_CHUNKS = 1,
+    LEAT_MARK_LETTERS = 2,
+    LEAT_MARK_STREAM_AWAY = 4,
+    LEAT_MARK_DRAINING = 8,
+};
+/* Behind each run: what others may know of it. */
+void leat_consumer_mark(struct leat_consumer *consumer);
+void leat_consumer_see_progress(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+/* Any thread, under the registry's lock. */
+struct leat_stuck_facts leat_consumer_facts(struct leat_consumer *consumer,
+                                            bool are_letters_blocked);
 
 /* consumer_pause.c: paused or retired, and active again. is_waiting: for its predecessor to leave. */
 void leat_consumer_follow(struct leat_consumer *consumer, bool is_waiting);

@@ -1,4 +1,9 @@
-/* A ready queue and a heap of times under one lock; the lock is never held while an actor runs. */
+/*
+ * A ready queue and a heap of times under one lock; the lock is never held while an actor runs.
+ *
+ * A thread that is stuck in an actor cannot be taken out of it. Another one is started instead; which of them is too many when the
+ * stuck one comes back does not matter, so whoever next looks for work ends.
+ */
 #include "pipeline/scheduler.h"
 
 #include <stdlib.h>
@@ -7,6 +12,8 @@
 #include "base/memory.h"
 #include "base/thread.h"
 
+struct worker;
+
 struct leat_scheduler {
     struct leat_mutex lock;
     struct leat_condition condition;
@@ -14,8 +21,16 @@ struct leat_scheduler {
     struct leat_actor **timers LEAT_FIELD_GUARDED_BY(lock); /* a heap by due_us */
     uint32_t timer_count LEAT_FIELD_GUARDED_BY(lock), timer_capacity LEAT_FIELD_GUARDED_BY(lock);
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock);
-    struct leat_thread *threads;
+    unsigned wanted LEAT_FIELD_GUARDED_BY(lock), working LEAT_FIELD_GUARDED_BY(lock); /* threads */
+    struct worker *
+        workers; /* LEAT_SCHEDULER_TIMES × thread_count; started and joined by one thread at a time */
     unsigned thread_count;
+};
+
+struct worker {
+    struct leat_scheduler *scheduler;
+    struct leat_thread thread;
+    bool is_over LEAT_FIELD_GUARDED_BY(scheduler->lock); /* may be joined, and used again */
 };
 
 static void
@@ -96,11 +111,11 @@ leat_scheduler_wake(struct leat_scheduler *scheduler, struct leat_actor *actor)
     leat_mutex_unlock(&scheduler->lock);
 }
 
-/* The next ready actor; NULL: stopping. */
+/* The next ready actor; NULL: stopping, or there are too many threads. */
 static struct leat_actor *
 dequeue(struct leat_scheduler *scheduler) LEAT_REQUIRES(scheduler->lock)
 {
-    while (!scheduler->is_stopping) {
+    while (!scheduler->is_stopping && scheduler->working <= scheduler->wanted) {
         struct leat_actor *actor;
 
         while (scheduler->timer_count > 0 &&
@@ -126,7 +141,8 @@ dequeue(struct leat_scheduler *scheduler) LEAT_REQUIRES(scheduler->lock)
 static void
 worker_main(void *context)
 {
-    struct leat_scheduler *scheduler = context;
+    struct worker *worker = context;
+    struct leat_scheduler *scheduler = worker->scheduler;
     struct leat_actor *actor;
 
     leat_mutex_lock(&scheduler->lock);
@@ -146,7 +162,64 @@ worker_main(void *context)
         if (next_us != INT64_MAX)
             timer_add(scheduler, actor, next_us);
     }
+    scheduler->working--;
+    worker->is_over = true;
+    /* It may have been woken for work that others are to do now. */
+    leat_condition_signal(&scheduler->condition);
     leat_mutex_unlock(&scheduler->lock);
+}
+
+/* One more thread, in a place that is free. false: there is none, or the system gives none. */
+static bool
+start_one(struct leat_scheduler *scheduler, struct leat_error *err)
+{
+    for (unsigned i = 0; i < scheduler->thread_count * LEAT_SCHEDULER_TIMES; i++) {
+        struct worker *worker = &scheduler->workers[i];
+        bool is_over;
+
+        leat_mutex_lock(&scheduler->lock);
+        is_over = worker->is_over;
+        leat_mutex_unlock(&scheduler->lock);
+        if (worker->thread.is_started && !is_over)
+            continue;
+        leat_thread_join(&worker->thread);
+        leat_mutex_lock(&scheduler->lock);
+        worker->is_over = false;
+        scheduler->working++;
+        leat_mutex_unlock(&scheduler->lock);
+        if (leat_thread_start(&worker->thread, "worker", worker_main, worker, err) == 0)
+            return true;
+        leat_mutex_lock(&scheduler->lock);
+        scheduler->working--;
+        leat_mutex_unlock(&scheduler->lock);
+        return false;
+    }
+    return false;
+}
+
+unsigned
+leat_scheduler_replace(struct leat_scheduler *scheduler, unsigned stuck)
+{
+    unsigned most = scheduler->thread_count * (LEAT_SCHEDULER_TIMES - 1), working;
+    struct leat_error err;
+
+    leat_mutex_lock(&scheduler->lock);
+    scheduler->wanted = scheduler->thread_count + (stuck < most ? stuck : most);
+    working = scheduler->working;
+    if (working > scheduler->wanted)
+        leat_condition_broadcast(&scheduler->condition);
+    for (; working < scheduler->wanted; working++) {
+        bool has_started;
+
+        leat_mutex_unlock(&scheduler->lock);
+        has_started = start_one(scheduler, &err);
+        leat_mutex_lock(&scheduler->lock);
+        if (!has_started)
+            break;
+    }
+    working = scheduler->working;
+    leat_mutex_unlock(&scheduler->lock);
+    return working > scheduler->thread_count ? working - scheduler->thread_count : 0;
 }
 
 static void
@@ -156,8 +229,8 @@ stop_threads(struct leat_scheduler *scheduler)
     scheduler->is_stopping = true;
     leat_condition_broadcast(&scheduler->condition);
     leat_mutex_unlock(&scheduler->lock);
-    for (unsigned i = 0; i < scheduler->thread_count; i++)
-        leat_thread_join(&scheduler->threads[i]);
+    for (unsigned i = 0; i < scheduler->thread_count * LEAT_SCHEDULER_TIMES; i++)
+        leat_thread_join(&scheduler->workers[i].thread);
 }
 
 struct leat_scheduler *
@@ -169,10 +242,12 @@ leat_scheduler_new(unsigned threads, struct leat_error *err)
     leat_mutex_init(&scheduler->lock);
     leat_condition_init(&scheduler->condition);
     scheduler->last = &scheduler->first;
-    scheduler->threads = LEAT_NEW_ARRAY(struct leat_thread, threads);
-    scheduler->thread_count = threads;
+    scheduler->workers = LEAT_NEW_ARRAY(struct worker, (size_t)threads * LEAT_SCHEDULER_TIMES);
+    scheduler->thread_count = scheduler->wanted = threads;
+    for (unsigned i = 0; i < threads * LEAT_SCHEDULER_TIMES; i++)
+        scheduler->workers[i].scheduler = scheduler;
     for (unsigned i = 0; i < threads; i++) {
-        if (leat_thread_start(&scheduler->threads[i], "worker", worker_main, scheduler, err) != 0) {
+        if (!start_one(scheduler, err)) {
             leat_scheduler_free(scheduler);
             return NULL;
         }
@@ -190,6 +265,6 @@ leat_scheduler_free(struct leat_scheduler *scheduler)
     leat_condition_release(&scheduler->condition);
     leat_mutex_release(&scheduler->lock);
     free(scheduler->timers);
-    free(scheduler->threads);
+    free(scheduler->workers);
     free(scheduler);
 }

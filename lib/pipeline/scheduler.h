@@ -28,7 +28,14 @@ struct leat_actor {
 
 struct leat_scheduler;
 struct leat_scheduler *leat_scheduler_new(unsigned threads, struct leat_error *err);
-/* Ends the threads; actors that are ready are not run any more. */
+/*
+ * So many of its threads do not come back from what they run: as many others work in their place, up to
+ * LEAT_SCHEDULER_TIMES in all. When they come back, as many end. Returns how many more there are now than at the start; by
+ * one thread alone.
+ */
+#define LEAT_SCHEDULER_TIMES 4
+unsigned leat_scheduler_replace(struct leat_scheduler *scheduler, unsigned stuck);
+/* Ends the threads, each of which must come back; actors that are ready are not run any more. */
 void leat_scheduler_free(struct leat_scheduler *scheduler);
 void leat_scheduler_wake(struct leat_scheduler *scheduler,
                          struct leat_actor *actor); /* any thread */

@@ -39,6 +39,7 @@ static struct leat_consumer_view
 view_of(struct leat_consumer *consumer)
 {
     enum leat_consumer_state state = state_of(consumer);
+    int64_t since_us = consumer->standing_since_us;
 
     return (struct leat_consumer_view){
         .processor = consumer->runtime->config.name,
@@ -51,6 +52,8 @@ view_of(struct leat_consumer *consumer)
         .records = consumer->record_count,
         .bytes = consumer->byte_count,
         .commits = consumer->commit_count,
+        .stuck = leat_waits_for_text[consumer->stuck_for],
+        .standing_us = since_us > 0 ? leat_clock_monotonic_us() - since_us : 0,
     };
 }
 
@@ -83,7 +86,8 @@ leat_pipeline_say_state(const struct leat_runtime *runtime)
                                       .stream_id = none,
                                       .shard = none,
                                       .state = "",
-                                      .reason = ""};
+                                      .reason = "",
+                                      .stuck = ""};
 
     if (options->notice != NULL)
         options->notice(options->notice_context, LEAT_LOG_INFO, what[runtime->state], &view, NULL);
@@ -149,6 +153,11 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
         sum.commit_us += counters->commit_us;
         sum.process_us += counters->process_us;
     }
+    sum.stuck = pipeline->stuck;
+    sum.calls_overdue = pipeline->calls_overdue;
+    sum.threads_added = pipeline->threads_added;
+    sum.watchdog_rewinds = pipeline->watchdog_rewinds;
+    sum.given_away = pipeline->given_away;
     leat_pipeline_each_consumer(pipeline, count_consumer, &sum);
     *ret_counts = sum;
 }

@@ -103,28 +103,80 @@ process_all(void *state, const struct leat_batch *batch, struct leat_out *out,
     return LEAT_DONE;
 }
 
-/* Shards are numbered from 0. */
-static _Atomic int calls[64];
+/* A shard as it is run here. Shards are numbered from 0. */
+struct running {
+    const struct leat_options *given;
+    unsigned number;
+};
+
+static _Atomic int calls[64], begun[64];
+
+static void
+enter(unsigned number, const char *call)
+{
+    if (atomic_fetch_add(&calls[number], 1) == 0)
+        return;
+    fprintf(stderr, "two calls at once for one shard: the second is %s\n", call);
+    abort();
+}
+
+static int
+shard_begin(void *instance, const struct leat_shard *shard, struct leat_slice saved_state,
+            void **ret_state, struct leat_error *err)
+{
+    struct running *running = malloc(sizeof *running);
+    size_t digits = shard->shard.size < 4 ? shard->shard.size : 4;
+    char number[8] = "";
+
+    (void)saved_state, (void)err;
+    memcpy(number, shard->shard.data + shard->shard.size - digits, digits);
+    *running = (struct running){instance, (unsigned)strtoul(number, NULL, 10) % 64};
+    enter(running->number, "shard_begin");
+    if (atomic_fetch_add(&begun[running->number], 1) != 0) {
+        fputs("a shard begins twice\n", stderr);
+        abort();
+    }
+    atomic_fetch_sub(&calls[running->number], 1);
+    *ret_state = running;
+    return 0;
+}
+
+static int
+shard_reset(void *state, struct leat_slice saved_state, struct leat_error *err)
+{
+    struct running *running = state;
+
+    (void)saved_state, (void)err;
+    enter(running->number, "shard_reset");
+    atomic_fetch_sub(&calls[running->number], 1);
+    return 0;
+}
+
+static enum leat_verdict
+shard_end(void *state, enum leat_shard_end why, struct leat_out *out, struct leat_error *err)
+{
+    struct running *running = state;
+
+    (void)why, (void)out, (void)err;
+    enter(running->number, "shard_end");
+    atomic_fetch_sub(&begun[running->number], 1);
+    atomic_fetch_sub(&calls[running->number], 1);
+    free(running);
+    return LEAT_DONE;
+}
 
 static enum leat_verdict
 process(void *state, const struct leat_batch *batch, struct leat_out *out, struct leat_error *err)
 {
-    struct leat_slice shard = batch->shard->shard;
-    char number[8] = "";
-    size_t digits = shard.size < 4 ? shard.size : 4;
+    struct running *running = state;
     enum leat_verdict verdict;
-    unsigned i;
 
-    memcpy(number, shard.data + shard.size - digits, digits);
-    i = (unsigned)strtoul(number, NULL, 10) % 64;
-    if (atomic_fetch_add(&calls[i], 1) != 0) {
-        fputs("two calls at once for one shard\n", stderr);
-        abort();
-    }
-    verdict = process_all(state, batch, out, err);
-    atomic_fetch_sub(&calls[i], 1);
+    enter(running->number, "process");
+    verdict = process_all((void *)running->given, batch, out, err);
+    atomic_fetch_sub(&calls[running->number], 1);
     return verdict;
 }
 
 LEAT_PROCESSOR(.name = "flaky", .version = "1", .summary = "chokes on demand", .options = options,
-               .tables = tables, .open = flaky_open, .process = process);
+               .tables = tables, .open = flaky_open, .shard_begin = shard_begin,
+               .shard_reset = shard_reset, .shard_end = shard_end, .process = process);
