@@ -93,6 +93,7 @@ struct leat_config {
     double reading_calls_per_second; /* max_calls_per_shard; 0: no limit */
     double reading_bytes_per_second; /* max_bytes_per_shard; 2 MiB/s; 0: no limit */
     int64_t reading_target_latency_us;
+    const char *reading_on_lost; /* continue, stop */
     int64_t lease_heartbeat_us, lease_expiry_us, lease_drain_us, lease_force_after_us;
     int64_t lease_max_leases;
     double lease_weight;

@@ -16,6 +16,7 @@ static const char *const reading_modes[] = {"auto", "polling", NULL};
 static const char *const reading_modes_later[] = {"efo",     "enhanced", "enhanced_fan_out",
                                                   "fan_out", "fanout",   NULL};
 static const char *const on_recreated_words[] = {"start_over", "stop", NULL};
+static const char *const on_lost_words[] = {"continue", "stop", NULL};
 static const char *const thens[] = {"divert", "stop", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "json", "text", NULL};
@@ -364,6 +365,13 @@ static const struct leat_property reading[] = {
      .minimum = MS,
      .maximum = MINUTE,
      .text = "a shard without news is asked again after this"},
+    {.name = "on_lost",
+     .type = LEAT_PROPERTY_WORD,
+     AT(reading_on_lost),
+     .default_text = "continue",
+     .choices = on_lost_words,
+     .text = "records left the stream (retention) before they were read: go on behind them, with a "
+             "letter that says so, or stop that shard"},
     END,
 };
 

@@ -87,6 +87,7 @@ struct leat_lease_manager {
     bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
     bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
     bool is_sync_wanted LEAT_FIELD_GUARDED_BY(lock), is_sync_forced LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_gone_question *gone LEAT_FIELD_GUARDED_BY(lock);
     int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
     int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
     bool has_said_leaving;        /* the manager thread's: the worker's row says so */
@@ -224,6 +225,12 @@ void leat_request_free(struct leat_request *request);
 bool leat_request_is_of_an_end(const struct leat_request *request);
 int leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_request *first,
                             size_t count, struct leat_error *err);
+
+/* gone.c: the sync thread. What was asked before the shards were listed is answered. */
+int leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *source,
+                     const struct leat_shard_list *shards, int64_t listed_us,
+                     struct leat_error *err);
+void leat_gone_free(struct leat_lease_manager *manager);
 
 /* sync.c */
 void leat_sync_main(void *manager);

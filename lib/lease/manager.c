@@ -398,6 +398,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
         leat_request_free(manager->requests);
         manager->requests = next;
     }
+    leat_gone_free(manager);
     leat_pg_close(manager->connection);
     leat_doubts_free(manager);
     leat_buf_release(&manager->published);

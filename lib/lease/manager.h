@@ -159,6 +159,12 @@ void leat_lease_say_stuck(struct leat_lease_manager *manager, const char *json);
 void leat_lease_give_away(struct leat_lease_manager *manager, struct leat_lease_key key,
                           int64_t keep_us);
 
+/* A read said that the shard is not there any more: has it left its stream? answer is called on the sync thread, when the
+   service has said so of this very stream; it is silent while that cannot be told. */
+void leat_lease_gone(struct leat_lease_manager *manager, struct leat_lease_key key,
+                     void (*answer)(void *context, struct leat_lease_key key, bool is_gone),
+                     void *context);
+
 /* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
 bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);
 

@@ -211,6 +211,7 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
 {
     struct leat_source *source = stream->source;
     struct syncing s = {manager, connection, stream, source->facts.stream_id};
+    int64_t listed_us = leat_clock_monotonic_us();
     int status = 0;
 
     leat_lease_rows_init(&s.leases);
@@ -222,6 +223,8 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
         status = leat_rows_leases(connection, &manager->rows, 0, &s.leases, err);
     if (status == 0)
         status = source->ops->list_shards(source, &s.shards, err);
+    if (status == 0)
+        status = leat_gone_answer(manager, source, &s.shards, listed_us, err);
     if (status == 0)
         status = meet_all(&s, err);
     if (status == 0)

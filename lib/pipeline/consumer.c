@@ -178,7 +178,7 @@ forget_work(struct leat_consumer *consumer)
     consumer->attempts = consumer->outages = 0;
     consumer->retry_at_us = consumer->first_failed_us = 0;
     consumer->batch_limit = 0;
-    consumer->is_at_end = false;
+    consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
 }
 
 void
@@ -281,6 +281,8 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     consumer->answered_us = leat_clock_monotonic_us();
     leat_consumer_see_progress(consumer, message->chunk);
     consumer->behind_ms = message->chunk->behind_ms;
+    if (message->chunk->is_after_gap)
+        leat_consumer_see_gap(consumer, message->chunk);
     leat_consumer_see_answer(consumer, message->chunk);
     if ((message->chunk->count == 0 && !message->chunk->is_shard_end) || consumer->is_paused)
         return;
@@ -488,6 +490,9 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         break;
     case LEAT_MESSAGE_CHILDREN:
         leat_consumer_commit_end(consumer);
+        break;
+    case LEAT_MESSAGE_GONE:
+        leat_consumer_on_gone(consumer, message->is_end);
         break;
     case LEAT_MESSAGE_ACQUIRED:
         on_acquired(consumer, message);

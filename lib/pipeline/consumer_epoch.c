@@ -375,6 +375,26 @@ move_emission(struct leat_consumer *consumer)
     return emission;
 }
 
+/* ---- what is lost, said in the ledger ------------------------------------------------------------ */
+
+void
+leat_consumer_write_off(struct leat_consumer *consumer, const char *text, struct leat_slice data)
+{
+    struct leat_epoch *epoch = open_epoch(consumer, &consumer->position, 0, 1);
+    struct leat_letter letter = letter_of(consumer, "lost", text);
+    LEAT_AUTO_BUF position = LEAT_BUF_INIT;
+
+    leat_position_format(&epoch->end, &position);
+    letter.is_row = true;
+    letter.sequence = leat_buf_slice(&position);
+    letter.sub_sequence = epoch->end.kind == LEAT_POSITION_SEQUENCE ? epoch->end.sub_sequence : -1;
+    letter.data = data;
+    leat_emission_begin(&consumer->emission, NULL, 0);
+    leat_emission_end(&consumer->emission);
+    epoch->emission = move_emission(consumer);
+    submit(consumer, epoch, &letter);
+}
+
 /* ---- rows of no record, committed by themselves ----------------------------------------------- */
 
 static void

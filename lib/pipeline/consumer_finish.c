@@ -2,7 +2,7 @@
  * A shard whose stream is not there (any more). What the reader was told is only a doubt: the lease manager looks the stream up,
  * for all of them at once, while what is in memory is processed as ever.
  *
- * Either the stream is the one that it was: then this shard alone is gone, or its position is wrong, and it blocks visibly. Or the
+ * Either the stream is the one that it was: then this shard alone is gone (consumer_lost.c), or its position is wrong, and it blocks visibly. Or the
  * stream is gone: what is in memory is the last copy, so it is processed and flushed, without a deadline, before the lease goes.
  * A rewind in that time finds nothing to read again: what the target refuses then is in the log, not in the archive.
  */
@@ -23,6 +23,8 @@ leat_consumer_doubt(struct leat_consumer *consumer, const struct leat_read_resul
         return;
     consumer->is_doubting = true;
     consumer->doubt = result->err;
+    consumer->is_shard_doubted = result->outcome == LEAT_READ_GONE &&
+                                 consumer->source->ops->has_limits;
     leat_lease_doubt(leat_pipeline_leases(pipeline), leat_consumer_key(consumer), stream_is_there,
                      pipeline);
 }
@@ -36,6 +38,10 @@ leat_consumer_doubt_was_wrong(struct leat_consumer *consumer)
     if (consumer->is_draining || consumer->state == LEAT_CONSUMER_BLOCKED ||
         consumer->state == LEAT_CONSUMER_ENDED || consumer->state == LEAT_CONSUMER_TAKING)
         return;
+    if (consumer->is_shard_doubted) {
+        leat_consumer_ask_gone(consumer, &consumer->doubt);
+        return;
+    }
     consumer->is_stream_lost = true;
     leat_consumer_block(consumer, &consumer->doubt);
 }

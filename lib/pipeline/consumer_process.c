@@ -359,6 +359,10 @@ end_of_shard(struct leat_consumer *consumer)
         leat_consumer_hurry(consumer);
         return INT64_MAX;
     }
+    if (consumer->is_gone) {
+        leat_consumer_tell_gone(consumer);
+        return 0;
+    }
     leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDING);
     leat_consumer_end_state(consumer, LEAT_SHARD_ENDED);
     if (consumer->held == NULL)

@@ -414,6 +414,23 @@ leat_pipeline_stream_is_there(struct leat_pipeline *pipeline, struct leat_lease_
 }
 
 void
+leat_pipeline_shard_gone(struct leat_pipeline *pipeline, struct leat_lease_key key, bool is_gone)
+{
+    struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++) {
+        struct leat_message *message =
+            leat_message_new(LEAT_MESSAGE_GONE, leased->consumers[i]->generation);
+
+        message->is_end = is_gone;
+        leat_consumer_post(leased->consumers[i], message);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+void
 leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *consumer)
 {
     leat_mutex_lock(&pipeline->lock);

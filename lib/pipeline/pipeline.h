@@ -74,6 +74,7 @@ struct leat_pipeline_options {
     leat_url_fn lease_url;             /* the same as it is now; NULL: as above */
     void *lease_url_context;
     unsigned worker_threads;
+    bool is_lost_a_stop; /* reading.on_lost: a shard that lost records stops */
     /* Something that an operator must see: once per change of state, from any thread, must not block. NULL: nobody. */
     void (*notice)(void *context, enum leat_log_level level, const char *what,
                    const struct leat_consumer_view *view, const struct leat_error *err);
@@ -114,6 +115,7 @@ void leat_pipeline_each_processor(struct leat_pipeline *pipeline,
 struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
     uint64_t fenced, rewinds, commit_us, process_us, ticks;
+    uint64_t lost_shards, expired_checkpoints;
     uint64_t consumers, blocked;
     uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
 };

@@ -30,7 +30,7 @@ struct leat_store {
 
 struct leat_counters {
     _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
-        fenced, rewinds, commit_us, process_us, blocked, ticks;
+        fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, expired_checkpoints;
 };
 
 struct leat_runtime {
@@ -64,6 +64,7 @@ enum leat_message_kind {
     LEAT_MESSAGE_RESUME,
     LEAT_MESSAGE_LOST,
     LEAT_MESSAGE_CHILDREN,
+    LEAT_MESSAGE_GONE,
     LEAT_MESSAGE_REWIND, /* the watchdog's */
     LEAT_MESSAGE_STATE,  /* the operator's word on the processor is another one */
     LEAT_MESSAGE_FINISH,
@@ -239,6 +240,8 @@ struct leat_consumer {
         is_loose_alone; /* a refused flush had rows of no record: such are committed by themselves */
     struct leat_emission *held; /* and kept until it is known whether the target takes them */
     bool is_at_end;
+    bool is_shard_doubted;       /* not its position */
+    bool is_gone_asked, is_gone; /* the shard has left its stream: asked, and so it is */
     bool is_draining, has_let_go;
     int64_t drain_deadline_us;
     int64_t rest_at_us; /* paused: what is not flushed by then is thrown away; 0: it rests */
@@ -317,7 +320,16 @@ bool leat_consumer_tick(struct leat_consumer *consumer, int64_t *ret_next_us);
 /* What raises the watermark: an answer, and records that are processed. */
 void leat_consumer_see_answer(struct leat_consumer *consumer, const struct leat_chunk *chunk);
 void leat_consumer_see_records(struct leat_consumer *consumer, size_t count);
+/* consumer_lost.c: records that left the stream before they were read. */
+void leat_consumer_ask_gone(struct leat_consumer *consumer, const struct leat_error *why);
+void leat_consumer_on_gone(struct leat_consumer *consumer, bool is_gone);
+void leat_consumer_see_gap(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+/* At the end of a shard that is gone: true once it is told, and its letter is on its way. */
+void leat_consumer_tell_gone(struct leat_consumer *consumer);
 /* consumer_epoch.c */
+/* An epoch of no record, whose only letter says what was lost behind the position. data: JSON. */
+void leat_consumer_write_off(struct leat_consumer *consumer, const char *text,
+                             struct leat_slice data);
 void leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_position *end,
                                uint64_t records);
 /* The target refuses the rows that are held: each becomes a letter, what else the call said is kept. */
@@ -352,6 +364,9 @@ void leat_pipeline_gone(struct leat_pipeline *pipeline, struct leat_consumer *co
 void leat_pipeline_children_done(struct leat_pipeline *pipeline, struct leat_lease_key key);
 /* A doubt was wrong: every consumer of that lease hears. Any thread. */
 void leat_pipeline_stream_is_there(struct leat_pipeline *pipeline, struct leat_lease_key key);
+/* The lease manager's answer: has this shard left its stream? Its sync thread. */
+void leat_pipeline_shard_gone(struct leat_pipeline *pipeline, struct leat_lease_key key,
+                              bool is_gone);
 /* Rows were written: who waits for room looks again. */
 void leat_pipeline_wake_stalled(struct leat_pipeline *pipeline);
 void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);

@@ -150,6 +150,8 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
         sum.fenced += counters->fenced;
         sum.rewinds += counters->rewinds;
         sum.ticks += counters->ticks;
+        sum.lost_shards += counters->lost_shards;
+        sum.expired_checkpoints += counters->expired_checkpoints;
         sum.commit_us += counters->commit_us;
         sum.process_us += counters->process_us;
     }

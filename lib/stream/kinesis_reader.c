@@ -1,6 +1,7 @@
 /*
  * Reads one shard of a Kinesis stream: iterator, GetRecords, chunk. Fetch thread only.
  *
+ * A stored position is proved first: its own record is asked for again (look_for_gap).
  * The position moves only with an answer that was parsed, so an iterator that expired is asked for again behind the last
  * record that was handed over. What an answer repeats of the records before it is dropped here: the consumer counts on each
  * record coming once between two takes. How many records are asked for follows the answers: it doubles while they come full, and
@@ -43,6 +44,8 @@ struct leat_reader {
     struct leat_kinesis_region answer;
     struct leat_kinesis_records records; /* its array is reused */
     unsigned limit, failures;
+    bool is_unproved; /* nobody has seen yet whether the record at the position is there still */
+    bool is_after_gap;
     size_t reservation_bytes;
     struct leat_random random;
     leat_read_done_fn done;
@@ -216,6 +219,8 @@ chunk_new(struct leat_reader *reader)
     }
     chunk->behind_ms = records->behind_ms;
     chunk->is_shard_end = records->is_end;
+    chunk->is_after_gap = reader->is_after_gap;
+    reader->is_after_gap = false;
     copy_children(records, chunk);
     chunk->held_bytes = owner->region.touched_bytes + bytes;
     chunk->arrived_at_us = leat_clock_monotonic_us();
@@ -263,17 +268,37 @@ adapt_limit(struct leat_reader *reader, size_t count)
                                                        : (unsigned)limit;
 }
 
+/*
+ * The service does not say when the record of a stored position has left the stream: it begins at what is there. So the first
+ * read is asked for *at* that record, not behind it: when another one comes, or the tip, it is gone. True: this read told.
+ */
+static bool
+look_for_gap(struct leat_reader *reader)
+{
+    const struct leat_kinesis_records *records = &reader->records;
+
+    if (!reader->is_unproved ||
+        (records->count == 0 && records->behind_ms != 0 && !records->is_end))
+        return false;
+    reader->is_unproved = false;
+    reader->is_after_gap = records->count == 0 ||
+                           leat_sequence_order(records->records[0].sequence,
+                                               leat_slice_from(reader->position.sequence)) > 0;
+    return true;
+}
+
 /* Behind the last record; the next iterator where there is one. */
 static void
 move_on(struct leat_reader *reader)
 {
     const struct leat_kinesis_records *records = &reader->records;
     size_t answered = records->count;
+    bool is_proof = look_for_gap(reader);
     size_t repeated = drop_repeated(reader);
 
     forget_iterator(reader);
     /* An iterator that led to nothing new is not followed: the next one is asked for by position. */
-    if (!records->is_end && (repeated == 0 || records->count > 0))
+    if (!records->is_end && (repeated == 0 || records->count > 0 || is_proof))
         reader->iterator = leat_slice_strdup(records->next_iterator);
     if (records->count > 0) {
         struct leat_slice last = records->records[records->count - 1].sequence;
@@ -359,8 +384,9 @@ ask_for_iterator(struct leat_reader *reader)
     switch (position->kind) {
     case LEAT_POSITION_SEQUENCE:
         /* Inside an aggregate the record comes again: what is done of it is dropped by the consumer. */
-        request.type = position->sub_sequence >= 0 ? LEAT_ITERATOR_AT_SEQUENCE
-                                                   : LEAT_ITERATOR_AFTER_SEQUENCE;
+        request.type = position->sub_sequence >= 0 || reader->is_unproved
+                           ? LEAT_ITERATOR_AT_SEQUENCE
+                           : LEAT_ITERATOR_AFTER_SEQUENCE;
         request.sequence = leat_slice_from(position->sequence);
         break;
     case LEAT_POSITION_AT_TIMESTAMP:
@@ -415,6 +441,8 @@ leat_kinesis_reader_reposition(struct leat_reader *reader, const struct leat_pos
     LEAT_ASSERT(reader->call == NULL && reader->timer == NULL);
     forget_iterator(reader);
     reader->position = *position;
+    reader->is_unproved = position->kind == LEAT_POSITION_SEQUENCE;
+    reader->is_after_gap = false;
     reader->failures = 0;
 }
 
@@ -428,6 +456,7 @@ leat_kinesis_reader_open(struct leat_source *source, struct leat_event_loop *loo
     reader->loop = loop;
     reader->shard = leat_slice_strdup(shard);
     reader->position = *position;
+    reader->is_unproved = position->kind == LEAT_POSITION_SEQUENCE;
     reader->limit = FIRST_LIMIT;
     leat_random_seed(&reader->random, (uint64_t)leat_random_identity());
     return reader;

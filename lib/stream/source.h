@@ -33,6 +33,7 @@ struct leat_chunk {
     size_t count;
     int64_t behind_ms; /* -1: not known */
     bool is_shard_end; /* nothing follows: the shard is closed and read to its end */
+    bool is_after_gap; /* the record at the position that was asked for has left the stream */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;
     size_t held_bytes;     /* memory of this answer; the fetcher settles the reservation by it */
