@@ -331,12 +331,13 @@ set(struct leat_operator *task)
         code = leat_checkpoint_print(&checkpoint);
         say_meaning(&checkpoint);
     }
-    if (code == LEAT_EXIT_OK && task->is_dry_run)
+    if (code == LEAT_EXIT_OK && task->is_dry_run) {
         leat_operator_says(task, 0, "dry run: nothing was changed");
-    else if (code == LEAT_EXIT_OK)
-        code = leat_operator_is_sure(task, "Put the checkpoints there?")
-                   ? leat_checkpoint_move(&checkpoint)
-                   : LEAT_EXIT_USAGE;
+    } else if (code == LEAT_EXIT_OK) {
+        code = leat_operator_confirm(task, "Put the checkpoints there?");
+        if (code == LEAT_EXIT_OK)
+            code = leat_checkpoint_move(&checkpoint);
+    }
     release(&checkpoint);
     return code;
 }

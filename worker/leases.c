@@ -262,9 +262,10 @@ do_release(struct leat_operator *task, struct leat_operator_leases *leases)
                                   "%zu of %zu leases: the world moved meanwhile, look again with "
                                   "leat leases",
                                   moved, planned);
-    return leat_operator_says(task, LEAT_EXIT_OK, "%zu lease%s %s", moved, moved == 1 ? "" : "s",
+    return leat_operator_says(task, LEAT_EXIT_OK, "%zu lease%s %s", moved,
+                              moved == 1 ? " is" : "s are",
                               task->is_fence ? "taken away; the next pass gives them to somebody"
-                                             : "on their way; see leat leases --state handoff");
+                                             : "on the way; see leat leases --state handoff");
 }
 
 static int

@@ -388,26 +388,28 @@ leat_operator_application(struct leat_operator *task)
     return code;
 }
 
-bool
-leat_operator_is_sure(struct leat_operator *task, const char *question)
+int
+leat_operator_confirm(struct leat_operator *task, const char *question)
 {
     char line[16] = "";
 
     if (task->is_sure)
-        return true;
-    if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0) {
-        leat_operator_says(task, LEAT_EXIT_USAGE, "%s Say --yes (nobody can be asked here)",
-                           question);
-        return false;
-    }
+        return LEAT_EXIT_OK;
+    if (isatty(STDIN_FILENO) == 0 || isatty(STDERR_FILENO) == 0)
+        return leat_operator_says(task, LEAT_EXIT_USAGE, "%s Say --yes (nobody can be asked here)",
+                                  question);
     fprintf(stderr, "%s Type yes: ", question);
     if (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0)
-        return true;
-    leat_operator_says(task, LEAT_EXIT_USAGE, "nothing was changed");
-    return false;
+        return LEAT_EXIT_OK;
+    return leat_operator_says(task, LEAT_EXIT_FAILED, "nothing was changed");
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
+
+/* What workers told is JSON, of which the planner knows no sizes: joined by hash whatever it believes, and never compiled. */
+#define BEGIN_READING                                                                              \
+    "BEGIN READ ONLY; SET LOCAL statement_timeout = '30s'; SET LOCAL enable_nestloop = off; "      \
+    "SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
 int
 leat_operator_read(struct leat_operator *task, const char *sql, PGresult **ret_result,
@@ -417,8 +419,7 @@ leat_operator_read(struct leat_operator *task, const char *sql, PGresult **ret_r
     int status = leat_operator_connect(task, err);
 
     if (status == 0)
-        status = leat_pg_script(task->connection,
-                                "BEGIN READ ONLY; SET LOCAL statement_timeout = '30s'", err);
+        status = leat_pg_script(task->connection, BEGIN_READING, err);
     if (status != 0)
         return status;
     leat_pg_parameters_init(&parameters);

@@ -112,8 +112,8 @@ extern const char leat_operator_seen_sql[];
 
 /* The one application that is meant: given, configured, or the only one there is. An exit code; says what is wrong. */
 int leat_operator_application(struct leat_operator *task);
-/* On a terminal asks for "yes"; elsewhere --yes must have been said. True: go on. */
-bool leat_operator_is_sure(struct leat_operator *task, const char *question);
+/* On a terminal asks for "yes"; elsewhere --yes must have been said. An exit code; says that nothing was changed. */
+int leat_operator_confirm(struct leat_operator *task, const char *question);
 /* ", did you mean \"x\"?" of the first column of the rows; "" when none is near. */
 void leat_operator_near(const PGresult *names, const char *word, struct leat_buf *out);
 /* "a, b, c" of the first column; "none". */

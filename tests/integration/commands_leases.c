@@ -643,7 +643,7 @@ START_TEST(leases_are_released)
     begin_fleet(2);
     LEAT("leases", "release", "--worker", "w1");
     ck_done();
-    ck_says("3 leases on their way");
+    ck_says("3 leases are on the way");
     ck_reaches("SELECT count(*) FROM leat.lease_moves WHERE why = 'handed over' AND from_worker = "
                "'w1' AND to_worker = 'w2'",
                3);
@@ -651,7 +651,7 @@ START_TEST(leases_are_released)
     ck_steady_flows(&steady);
     LEAT("leases", "release", "--worker", "w2", "--fence");
     ck_done();
-    ck_says("3 leases taken away");
+    ck_says("3 leases are taken away");
     ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.lease_moves WHERE why = "
                                                "'operator' AND from_worker = 'w2' AND to_worker IS "
                                                "NULL"),
