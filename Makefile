@@ -119,6 +119,7 @@ CHAOS_PLUGINS := $(patsubst tests/chaos/plugin/%.c,$(B)/chaos/%.so,$(wildcard te
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 BAD_PLUGINS := $(patsubst tests/badplugins/%.c,$(B)/badplugins/%.so,$(wildcard tests/badplugins/*.c))
+PRELOADS := $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
 TEST_LIBS := -lcheck -lsubunit -lrt $(LIBS) -lssl
 
 $(B)/libsupport.a: $(SUPPORT_OBJECTS)
@@ -149,6 +150,12 @@ $(B)/gen/points.c: $(LIB_SOURCES) tools/list-points
 	@mkdir -p $(@D)
 	$(Q)sh tools/list-points $(LIB_SOURCES) >$@
 
+# What a test puts before a worker's libc (LD_PRELOAD): no sanitizer, no hidden symbols.
+$(PRELOADS): $(B)/preload/%.so: tests/preload/%.c
+	@mkdir -p $(@D)
+	$(call say,SHIM,$@)
+	$(Q)$(CC) -std=gnu17 $(WARNINGS) $(if $(WERROR),-Werror) $(CFLAGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
 # ThreadSanitizer of this generation cannot map its shadow where the kernel randomizes too much.
 RUN_TESTS = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) \
 	env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) tests/run
@@ -161,12 +168,12 @@ SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind
-tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS) $(BAD_PLUGINS) $(CHAOS_PLUGINS) ## build every test, run none
+tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS) $(BAD_PLUGINS) $(PRELOADS) $(CHAOS_PLUGINS) ## build every test, run none
 
 unit: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests alone
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
 
-integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) ## the tests against real servers
+integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) $(PRELOADS) ## the tests against real servers
 	$(Q)$(RUN_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
 valgrind: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests under valgrind
