@@ -17,6 +17,7 @@
 #include "stream/spec.h"
 
 #define AT_ONCE 10
+#define FRESH_US (3 * LEAT_SECOND_US)
 #define PACE_US (60 * LEAT_MS_US)
 
 struct asked {
@@ -443,10 +444,10 @@ leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *con
     for (size_t i = 0; i < count; i++)
         look.specs[i] = look.options->specs[i].spec;
     leat_doubts_force(manager, look.is_forced);
-    /* A start that finds nothing to read does not take somebody's old word for it. */
+    /* A start that finds nothing to read does not take somebody's old word for it; a fleet that starts together does. */
     leat_streams_counts(manager->options.streams, &counts);
-    for (size_t i = 0; i < count && !manager->has_looked && counts.read + counts.stopped == 0; i++)
-        look.is_forced[i] = true;
+    if (!manager->has_looked && counts.read + counts.stopped == 0 && claim.age_us > FRESH_US)
+        claim.age_us = FRESH_US;
     claim.names = look.specs;
     claim.is_ours = look.is_ours;
     claim.is_forced = look.is_forced;

@@ -27,12 +27,12 @@ is_of(const struct leat_stream_row *row, const struct leat_stream_answer *answer
     return strcmp(row->facts.name, answer->name) == 0;
 }
 
-/* One that is known is younger than what we are told. */
+/* One that was known, be it gone by now, is younger than what we are told. */
 static bool
 is_outdated(const struct planning *p, const struct leat_stream_answer *answer)
 {
     for (size_t i = 0; i < p->row_count; i++) {
-        if (is_of(&p->rows[i], answer) && p->rows[i].state != LEAT_STREAM_GONE &&
+        if (is_of(&p->rows[i], answer) &&
             p->rows[i].facts.created_us / 1000000 > answer->facts->created_us / 1000000)
             return true;
     }

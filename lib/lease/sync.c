@@ -16,6 +16,7 @@
 
 #define ANSWER_US (40 * LEAT_SECOND_US)
 #define SOON_US (1 * LEAT_SECOND_US)
+#define APART_US (100 * LEAT_MS_US)
 #define RETRY_BASE_US (200 * LEAT_MS_US)
 #define RETRY_CAP_US (10 * LEAT_SECOND_US)
 
@@ -333,7 +334,7 @@ find_due(struct round *r, int64_t *ret_wait_us, struct leat_error *err)
 }
 
 /* A shard's end left something to a sync: whatever was listed before does not count. */
-static void
+static bool
 force_if_asked(struct round *r)
 {
     bool is_forced;
@@ -344,6 +345,7 @@ force_if_asked(struct round *r)
     leat_mutex_unlock(&r->manager->lock);
     for (size_t i = 0; i < r->set.count && is_forced; i++)
         r->is_unmet[i] = true;
+    return is_forced;
 }
 
 static int
@@ -352,7 +354,7 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
 {
     int64_t interval_us = leat_streams_options(manager->options.streams)->interval_us;
     struct round r = {manager, connection};
-    bool has_unmet = false;
+    bool has_unmet = false, is_forced, is_left = false;
     int status;
 
     leat_streams_snapshot(manager->options.streams, &r.set);
@@ -362,9 +364,13 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
     for (size_t i = 0; i < r.set.count; i++)
         r.ids[i] = r.set.items[i].source->facts.stream_id;
     status = find_unmet(&r, &has_unmet, err);
-    force_if_asked(&r);
+    is_forced = force_if_asked(&r);
     if (status == 0)
         status = claim_and_sync(&r, interval_us / 8 * 7, err);
+    for (size_t i = 0; i < r.set.count && is_forced; i++)
+        is_left = is_left || !r.is_ours[i] || status != 0;
+    if (is_left)
+        leat_manager_sync_soon(manager); /* whoever is at it may have listed before */
     if (status == 0 && has_unmet)
         status = find_unmet(&r, &has_unmet, err);
     if (status == 0)
@@ -436,6 +442,17 @@ leat_manager_sync_soon(struct leat_lease_manager *manager)
     leat_mutex_unlock(&manager->lock);
 }
 
+static bool
+is_forced(struct leat_lease_manager *manager)
+{
+    bool is_forced;
+
+    leat_mutex_lock(&manager->lock);
+    is_forced = manager->is_sync_forced;
+    leat_mutex_unlock(&manager->lock);
+    return is_forced;
+}
+
 /* Not before earliest_us, however much it is wanted. */
 static void
 wait_for_turn(struct leat_lease_manager *manager, int64_t earliest_us, int64_t until_us)
@@ -479,7 +496,8 @@ leat_sync_main(void *context)
             leat_manager_trouble(manager, &is_told, NULL);
             leat_manager_wake(manager);
             wait_us = next_wait_us(manager, &random, wait_us);
-            earliest_us = manager->doubted != NULL ? began_us + SOON_US : 0;
+            earliest_us = began_us +
+                          (manager->doubted != NULL || is_forced(manager) ? SOON_US : APART_US);
             if (manager->doubted != NULL && wait_us > SOON_US)
                 wait_us = SOON_US;
         } else {

@@ -134,6 +134,22 @@ leat_local_kinesis_create_stream(struct leat_local_kinesis *server, const char *
     return result < 0 ? tell(&refusal, err) : 0;
 }
 
+int
+leat_local_kinesis_delete_stream(struct leat_local_kinesis *server, const char *stream,
+                                 struct leat_error *err)
+{
+    struct leat_local_refusal refusal;
+    int64_t now_us = leat_local_kinesis_now_us(server);
+    int result;
+
+    leat_mutex_lock(&server->lock);
+    leat_local_store_settle(&server->store, now_us);
+    result = leat_local_store_delete(&server->store, leat_slice_from(stream),
+                                     now_us - server->store.change_us, &refusal);
+    leat_mutex_unlock(&server->lock);
+    return result < 0 ? tell(&refusal, err) : 0;
+}
+
 /* more than five: see the header. */
 int
 leat_local_kinesis_put(struct leat_local_kinesis *server, const char *stream,

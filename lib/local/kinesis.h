@@ -52,6 +52,9 @@ const char *leat_local_kinesis_endpoint(
 
 int leat_local_kinesis_create_stream(struct leat_local_kinesis *server, const char *stream,
                                      unsigned shards, struct leat_error *err);
+/* Gone at once; one of that name may be made again. */
+int leat_local_kinesis_delete_stream(struct leat_local_kinesis *server, const char *stream,
+                                     struct leat_error *err);
 /* hash_key (decimal) empty: by the partition key. No limit, no fault. ret_sequence may be NULL. more than five: a record and where it went. */
 int leat_local_kinesis_put(struct leat_local_kinesis *server, const char *stream,
                            struct leat_slice partition_key, struct leat_slice hash_key,
