@@ -63,6 +63,22 @@ land(struct leat_flight_part *part, bool is_committed)
     leat_pipeline_wake_stalled(consumer->runtime->pipeline);
 }
 
+/*
+ * What was completed while this one flew left the committer's list, since it could not fly then: back into it. While the shard
+ * runs its next batch would do that; behind its end nothing comes any more.
+ */
+static void
+remind(struct leat_consumer *consumer)
+{
+    bool has_more;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    has_more = consumer->filling->has_end;
+    leat_mutex_unlock(&consumer->flight_lock);
+    if (has_more)
+        leat_committer_dirty(consumer->committer, consumer);
+}
+
 /* The consumer hears of it, and the part is out of the flight. */
 static void
 settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *result)
@@ -77,6 +93,7 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
     message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
     land(part, result->outcome == LEAT_COMMITTED);
+    remind(consumer);
     flight->parts[i] = flight->parts[--flight->count];
     leat_consumer_post(consumer, message);
 }

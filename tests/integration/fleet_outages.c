@@ -354,6 +354,28 @@ START_TEST(a_locked_table_is_waited_for)
 }
 END_TEST
 
+/* SHARD_END is ready while an earlier commit of the shard waits: it has to follow that one, and nothing else would remind of it. */
+START_TEST(a_shard_ends_while_its_commit_waits)
+{
+    struct leat_error err;
+
+    begin(false, PROCESSORS);
+    test_fleet_sql(&fleet, "BEGIN; LOCK TABLE rollup");
+    ck_says("the target is not available: waiting");
+    ck_assert_int_eq(
+        leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, "shardId-000000000000", &err),
+        0);
+    ck_assert_int_eq(
+        leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, "shardId-000000000001", &err),
+        0);
+    ck_reaches("SELECT count(*) FROM leat.leases", 6);
+    usleep(MORE_US);
+    test_fleet_sql(&fleet, "COMMIT");
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'ended'", 2);
+    ck_all_right(0);
+}
+END_TEST
+
 START_TEST(a_target_that_was_never_migrated)
 {
     configure(false, PROCESSORS);
@@ -389,6 +411,7 @@ main(void)
     tcase_add_loop_test(tests, a_table_that_becomes_wrong, 0,
                         test_cases((int)LEAT_COUNT_OF(tables), 1));
     tcase_add_test(tests, a_locked_table_is_waited_for);
+    tcase_add_test(tests, a_shard_ends_while_its_commit_waits);
     tcase_add_test(tests, a_target_that_was_never_migrated);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
