@@ -87,10 +87,12 @@ static void
 sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
          const struct leat_take *take)
 {
+    int taking = LEAT_CONSUMER_TAKING;
+
     switch (take->outcome) {
     case LEAT_TAKE_WAITING:
-        if (consumer->state != LEAT_CONSUMER_WAITING_PARENTS)
-            consumer->state = LEAT_CONSUMER_WAITING_PARENTS;
+        /* From this one alone: the worker thread may have written `lost` this moment, and must find it. */
+        atomic_compare_exchange_strong(&consumer->state, &taking, LEAT_CONSUMER_WAITING_PARENTS);
         queue(committer, consumer, LEAT_QUEUE_WAITING);
         break;
     case LEAT_TAKE_LOCKED:

@@ -175,7 +175,7 @@ struct leat_consumer {
     _Atomic bool is_dirty;   /* stands in the committer's list */
     unsigned queues;         /* of the committer, guarded by its lock: enum leat_queue */
     _Atomic uint64_t generation;
-    _Atomic int state;          /* written by the worker thread alone */
+    _Atomic int state; /* the worker thread's; the committer turns taking into waiting_parents */
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
     _Atomic bool is_target_told;
     _Atomic bool is_paused; /* written by the worker thread alone: the processor is not active */

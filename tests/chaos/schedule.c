@@ -102,8 +102,8 @@ chaos_start_plan(uint64_t seed, unsigned slot, unsigned generation, size_t point
                       : deed < 9 ? CHAOS_DEED_STOP
                                  : CHAOS_DEED_PAUSE;
     ret_start->point = (size_t)leat_random_below(&random, points > 0 ? points : 1);
-    /* Rare points are passed a few times in a life, others hundreds of times a second. */
-    width = 1u << leat_random_below(&random, 7);
+    /* Rare points are passed once or twice in a life, others hundreds of times a second. */
+    width = leat_random_below(&random, 2) == 0 ? 2 : 1u << leat_random_below(&random, 9);
     ret_start->nth = 1 + (unsigned)leat_random_below(&random, width);
     ret_start->frozen_us = between(&random, 50 * LEAT_MS_US, expiry_us * 2);
 }
