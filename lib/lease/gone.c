@@ -96,7 +96,9 @@ leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *source,
     if (!is_asked(manager, source->facts.stream_id))
         return 0;
     status = source->ops->describe(source, &facts, err);
-    if (status != 0 || strcmp(facts.stream_id, source->facts.stream_id) != 0)
+    if (status == 0 && strcmp(facts.stream_id, source->facts.stream_id) != 0)
+        return leat_error_set(err, LEAT_E_NOT_FOUND, "it was deleted and made again");
+    if (status != 0)
         return status;
     leat_map_init(&listed);
     for (size_t i = 0; i < shards->count; i++)

@@ -2,7 +2,7 @@
  * Statements about streams: see rows_streams.h.
  *
  * Stories it survives. (1) A hundred workers start together: each asks for the claim, one gets it, and what it stored is fresh for
- * the others. (2) The claimer dies or hangs: its claim is another's at once, or after 30 s; two who look do the same twice, and
+ * the others. (2) The claimer dies or hangs: its claim is another's at once, or after two minutes; two who look do the same twice, and
  * the second changes nothing. (3) A stream is marked as gone while another worker makes leases of it: both lock the stream's row,
  * so either they end here, or he finds that it is gone.
  */
@@ -14,7 +14,7 @@
 #include "lease/rows_inside.h"
 #include "postgres/array.h"
 
-#define CLAIM_LIFE "interval '30 s'"
+#define CLAIM_LIFE "interval '2 min'"
 #define IS_FREE(by, at)                                                                            \
     "(" by " IS NULL OR " by " = $2 OR " at " < clock_timestamp() - " CLAIM_LIFE                   \
     " OR NOT EXISTS (SELECT FROM leat.workers w WHERE w.application = $1 AND w.incarnation = " by  \

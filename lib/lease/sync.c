@@ -26,7 +26,7 @@ struct syncing {
     struct leat_pg_connection *connection;
     const struct leat_stream *stream;
     const char *stream_id;
-    struct leat_lease_rows leases; /* of the application, as they were before the listing */
+    const struct leat_lease_rows *leases; /* of the application, as they were before the listing */
     struct leat_shard_list shards;
     struct leat_beginnings known; /* of the stream */
     struct leat_beginnings met;   /* by this worker's processors, now */
@@ -80,8 +80,8 @@ pass_gone(const struct syncing *s, struct leat_beginning *beginning)
     leat_map_init(&listed);
     for (size_t i = 0; i < s->shards.count; i++)
         leat_map_put(&listed, s->shards.shards[i].shard, &s->shards.shards[i]);
-    for (size_t i = 0; i < s->leases.count; i++) {
-        const struct leat_lease *lease = &s->leases.leases[i];
+    for (size_t i = 0; i < s->leases->count; i++) {
+        const struct leat_lease *lease = &s->leases->leases[i];
 
         if (lease->state == LEAT_LEASE_ENDED && leat_slice_is(lease->key.stream_id, s->stream_id) &&
             leat_map_get(&listed, lease->key.shard) == NULL)
@@ -134,9 +134,9 @@ mark_leases(const struct syncing *s, struct leat_shard_mark *marks)
     struct leat_map names;
 
     leat_map_init(&names);
-    for (size_t i = 0; i < s->leases.count; i++) {
-        if (leat_slice_is(s->leases.leases[i].key.stream_id, s->stream_id))
-            leat_map_put(&names, s->leases.leases[i].key.shard, &s->leases.leases[i]);
+    for (size_t i = 0; i < s->leases->count; i++) {
+        if (leat_slice_is(s->leases->leases[i].key.stream_id, s->stream_id))
+            leat_map_put(&names, s->leases->leases[i].key.shard, &s->leases->leases[i]);
     }
     for (size_t i = 0; i < s->shards.count; i++) {
         const struct leat_lease *lease = leat_map_get(&names, s->shards.shards[i].shard);
@@ -161,23 +161,31 @@ mark_needed(const struct syncing *s, struct leat_shard_mark *marks)
     }
 }
 
-static int
-create_missing(const struct syncing *s, size_t *changed, struct leat_error *err)
+/* Indices of the list; free(). */
+static size_t *
+find_missing(const struct syncing *s, size_t *ret_count)
 {
     struct leat_shard_mark *marks = LEAT_NEW_ARRAY(struct leat_shard_mark, s->shards.count);
-    struct leat_shard_facts *facts = LEAT_NEW_ARRAY(struct leat_shard_facts, s->shards.count);
     size_t *missing = LEAT_NEW_ARRAY(size_t, s->shards.count);
-    size_t count;
-    int status;
 
     mark_leases(s, marks);
     mark_needed(s, marks);
-    count = leat_shard_missing(&s->shards, marks, missing);
+    *ret_count = leat_shard_missing(&s->shards, marks, missing);
+    free(marks);
+    return missing;
+}
+
+static int
+create_missing(const struct syncing *s, size_t *changed, struct leat_error *err)
+{
+    struct leat_shard_facts *facts = LEAT_NEW_ARRAY(struct leat_shard_facts, s->shards.count);
+    size_t count, *missing = find_missing(s, &count);
+    int status;
+
     for (size_t i = 0; i < count; i++)
         facts[i] = s->shards.shards[missing[i]];
     status = leat_rows_create(s->connection, &s->manager->rows, leat_slice_from(s->stream_id),
                               facts, count, changed, err);
-    free(marks);
     free(facts);
     free(missing);
     return status;
@@ -206,26 +214,46 @@ store(struct syncing *s, struct leat_error *err)
     return status;
 }
 
+/* Leases that are missing in a stream that is known may be those of another one of its name: so it is asked before they are made. */
+static int
+check_identity(const struct syncing *s, struct leat_error *err)
+{
+    struct leat_source *source = s->stream->source;
+    struct leat_source_facts facts;
+    size_t count;
+    int status;
+
+    if (s->known.count == 0)
+        return 0; /* it was looked up a moment ago */
+    free(find_missing(s, &count));
+    if (count == 0)
+        return 0;
+    status = source->ops->describe(source, &facts, err);
+    if (status == 0 && strcmp(facts.stream_id, s->stream_id) != 0)
+        status = leat_error_set(err, LEAT_E_NOT_FOUND, "it was deleted and made again");
+    return status;
+}
+
 static int
 sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
-            const struct leat_stream *stream, struct leat_error *err)
+            const struct leat_stream *stream, const struct leat_lease_rows *leases,
+            struct leat_error *err)
 {
     struct leat_source *source = stream->source;
-    struct syncing s = {manager, connection, stream, source->facts.stream_id};
+    struct syncing s = {manager, connection, stream, source->facts.stream_id, leases};
     int64_t listed_us = leat_clock_monotonic_us();
     int status = 0;
 
-    leat_lease_rows_init(&s.leases);
     leat_shard_list_init(&s.shards);
     leat_beginnings_init(&s.known);
     leat_beginnings_init(&s.met);
     status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
     if (status == 0)
-        status = leat_rows_leases(connection, &manager->rows, 0, &s.leases, err);
-    if (status == 0)
         status = source->ops->list_shards(source, &s.shards, err);
     if (status == 0)
         status = leat_gone_answer(manager, source, &s.shards, listed_us, err);
+    if (status == 0)
+        status = check_identity(&s, err);
     if (status == 0)
         status = meet_all(&s, err);
     if (status == 0)
@@ -233,7 +261,6 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     if (status == 0)
         status =
             leat_rows_synced(connection, &manager->rows, s.stream_id, manager->incarnation, err);
-    leat_lease_rows_release(&s.leases);
     leat_shard_list_release(&s.shards);
     leat_beginnings_release(&s.known);
     leat_beginnings_release(&s.met);
@@ -279,10 +306,11 @@ find_unmet(struct round *r, bool *ret_has_unmet, struct leat_error *err)
 
 /* A stream that is not there is looked up; one that cannot be listed does not hold up the others. */
 static int
-sync_one(struct round *r, size_t index, struct leat_error *err)
+sync_one(struct round *r, size_t index, const struct leat_lease_rows *leases,
+         struct leat_error *err)
 {
     struct leat_lease_key key = {leat_slice_from(r->ids[index]), leat_slice_from("")};
-    int status = sync_stream(r->manager, r->connection, &r->set.items[index], err);
+    int status = sync_stream(r->manager, r->connection, &r->set.items[index], leases, err);
 
     if (status == 0 || leat_pg_is_broken(r->connection) || status == LEAT_E_CANCELLED)
         return status;
@@ -298,7 +326,11 @@ claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
 {
     struct leat_claim claim = {
         r->manager->incarnation, age_us, r->ids, r->is_unmet, r->set.count, r->is_ours};
+    struct leat_lease_rows leases;
+    size_t ours = 0;
     int status = 0;
+
+    leat_lease_rows_init(&leases);
 
     for (size_t i = 0; i < r->set.count && status == 0; i++) {
         if (r->set.items[i].is_fixed)
@@ -307,10 +339,16 @@ claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
     }
     if (status == 0)
         status = leat_rows_claim_syncs(r->connection, &r->manager->rows, &claim, err);
+    for (size_t i = 0; i < r->set.count; i++)
+        ours += r->is_ours[i];
+    /* Once for all streams, before any of them is listed. */
+    if (status == 0 && ours > 0)
+        status = leat_rows_leases(r->connection, &r->manager->rows, 0, &leases, err);
     for (size_t i = 0; i < r->set.count && status == 0 && !r->manager->is_stopping; i++) {
         if (r->is_ours[i])
-            status = sync_one(r, i, err);
+            status = sync_one(r, i, &leases, err);
     }
+    leat_lease_rows_release(&leases);
     return status;
 }
 

@@ -6,7 +6,7 @@ ALTER TABLE leat.streams
     ADD COLUMN state text NOT NULL DEFAULT 'active', -- active: read; gone: deleted; stopped: made again, and on_recreated: stop
     ADD COLUMN found_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ADD COLUMN gone_at timestamptz,
-    -- Who lists its shards now: a claim, which is another's when its worker is not alive or it is older than 30 s.
+    -- Who lists its shards now: a claim, which is another's when its worker is not alive or it is older than two minutes.
     -- (synced_at: when somebody last had done so.)
     ADD COLUMN sync_by bigint,
     ADD COLUMN sync_at timestamptz,
