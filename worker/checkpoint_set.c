@@ -3,8 +3,9 @@
  *
  * Stories it survives. (1) A commit is under way: its fence has the row, we wait for it (bounded), and see what it wrote; what is
  * sent after us meets another commit number and is fenced. (2) The shard is idle: nothing is sent that could be fenced; so its
- * lease's counter grows, and whoever owns it takes again. (3) We die between the two databases: what is busy has noticed, what is
- * idle has not; the same command again does the rest. (4) A consumer has just committed SHARD_END and has yet to say so: it would
+ * lease's counter grows, and whoever owns it takes again. (3) We die between the two databases: what is busy has noticed; what is
+ * idle notices with its next commit or take. So nothing is lost, only late; and the lease database is tried for a while, since the
+ * same command again would move back what is busy once more. (4) A consumer has just committed SHARD_END and has yet to say so: it would
  * end the lease behind our back; so ended shards are looked at a second time. (5) Nothing has been committed yet: the row is made,
  * below every lease's counter, and the first take finds it.
  */
@@ -13,11 +14,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/point.h"
 #include "lease/rows_operator.h"
 #include "postgres/array.h"
 #include "worker/checkpoint.h"
 
 #define SECOND_LOOK_MS 1500
+#define AGAIN_MS 500
+#define AGAIN_TIMES 60
 
 /* Of those that are moved: streams, shards, checkpoints as $3 … $5. */
 struct bound {
@@ -271,6 +275,20 @@ moving(const struct leat_checkpoint *checkpoint)
     return count;
 }
 
+/* It may be away for a moment. */
+static int
+tell_patiently(struct leat_checkpoint *checkpoint, bool is_first, struct leat_rewound *sum,
+               struct leat_error *err)
+{
+    int status = tell_leases(checkpoint, is_first, sum, err);
+
+    for (int i = 0; status != 0 && err->is_retryable && i < AGAIN_TIMES; i++) {
+        poll(NULL, 0, AGAIN_MS);
+        status = tell_leases(checkpoint, is_first, sum, err);
+    }
+    return status;
+}
+
 /* Those that had ended and have not done so anew: is their lease still open? */
 static int
 look_again(struct leat_checkpoint *checkpoint, struct leat_rewound *sum, struct leat_error *err)
@@ -289,7 +307,7 @@ look_again(struct leat_checkpoint *checkpoint, struct leat_rewound *sum, struct 
         if (checkpoint->items[i].at.kind == LEAT_POSITION_SHARD_END)
             checkpoint->items[i].is_left_alone = true;
     }
-    return status == 0 ? tell_leases(checkpoint, false, sum, err) : status;
+    return status == 0 ? tell_patiently(checkpoint, false, sum, err) : status;
 }
 
 int
@@ -304,13 +322,16 @@ leat_checkpoint_move(struct leat_checkpoint *checkpoint)
     if (move_progress(checkpoint, &err) != 0)
         return leat_command_failed(task->command->name, &err);
     say_moved(checkpoint);
-    status = tell_leases(checkpoint, true, &sum, &err);
+    LEAT_POINT("checkpoint.moved");
+    status = tell_patiently(checkpoint, true, &sum, &err);
     if (status == 0)
         status = look_again(checkpoint, &sum, &err);
     if (status != 0) {
         leat_error_prefix(&err,
-                          "the checkpoints are moved, but workers of idle shards could not be "
-                          "told: say the same again");
+                          "the checkpoints are moved, but the lease database could not be told: "
+                          "busy shards go on from there, idle ones with their next record or after "
+                          "leat leases release --fence; for shards that had ended, say the same "
+                          "again for each");
         return leat_command_failed(task->command->name, &err);
     }
     return leat_operator_says(task, LEAT_EXIT_OK,

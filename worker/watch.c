@@ -45,12 +45,17 @@ const char leat_operator_seen_sql[] =
 static char *
 ask(struct leat_operator *task)
 {
+    /* Who asked a moment ago has asked for us, too: workers answer once a second at most, however many people watch. */
     static const char sql[] =
         "WITH asked AS (UPDATE leat.applications SET report_wanted_at = clock_timestamp() WHERE "
-        "$1::text IS NULL OR application = $1 RETURNING application, report_wanted_at) "
-        "SELECT max(report_wanted_at)::text, count(CASE WHEN (SELECT count(*) FROM leat.workers w "
-        "WHERE w.state <> 'dead') <= 100 THEN pg_notify('leat', '?' || application) END) FROM "
-        "asked";
+        "($1::text IS NULL OR application = $1) AND (report_wanted_at IS NULL OR report_wanted_at "
+        "< "
+        "clock_timestamp() - interval '950 ms') RETURNING application, report_wanted_at), "
+        "told AS (SELECT max(report_wanted_at) AS at, count(CASE WHEN (SELECT count(*) FROM "
+        "leat.workers w WHERE w.state <> 'dead') <= 100 THEN pg_notify('leat', '?' || application) "
+        "END) AS notified FROM asked) SELECT coalesce(told.at, (SELECT max(report_wanted_at) FROM "
+        "leat.applications WHERE $1::text IS NULL OR application = $1))::text, told.notified FROM "
+        "told";
     struct leat_pg_parameters parameters;
     struct leat_error unread;
     PGresult *result;

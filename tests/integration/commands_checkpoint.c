@@ -134,6 +134,31 @@ difference(const char *said)
 }
 
 static void
+ck_counts(struct leat_pg_connection *target, int64_t wanted)
+{
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US, found;
+
+    do {
+        PGresult *result = PQexec(target->conn, COUNTED);
+
+        ck_assert_int_eq(PQntuples(result), 1);
+        found = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+        PQclear(result);
+        usleep(5000);
+    } while (found < wanted && leat_clock_monotonic_us() < deadline_us);
+    ck_assert_int_eq(found, wanted);
+}
+
+static void
+ck_says_moved(int count)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "%d checkpoints moved", count);
+    ck_assert_msg(strstr(leat_buf_text(&run.err), text) != NULL, "%s", leat_buf_text(&run.err));
+}
+
+static void
 begin(void)
 {
     struct test_fleet_options options = {.shards = SHARDS};
@@ -333,6 +358,73 @@ START_TEST(nobody_runs)
 }
 END_TEST
 
+/* The command dies between the two databases: what is idle notices with its next record; nothing is lost, nothing twice but that. */
+START_TEST(the_command_dies_half_way)
+{
+    begin();
+    start_workers();
+    put(0, 120);
+    ck_settles(120);
+    setenv("LEAT_POINTS", "checkpoint.moved=crash@1", 1);
+    SET("--all", "--to", "trim-horizon", "--yes");
+    unsetenv("LEAT_POINTS");
+    ck_assert_int_eq(run.code, -1);
+    ck_assert_int_eq(number("SELECT count(*) FROM leat.progress WHERE processor = 'rollup' AND "
+                            "checkpoint = 'TRIM_HORIZON'"),
+                     SHARDS);
+    put(120, 120);
+    ck_settles(240);
+    ck_assert_int_eq(number(COUNTED), 240 + 120);
+}
+END_TEST
+
+/* Each processor's progress is where its target is: another database, or the lease database where the target has no transactions. */
+START_TEST(targets_are_elsewhere)
+{
+    struct test_fleet_options options = {.shards = SHARDS};
+    struct leat_pg_options other_options = {.application_name = "test"};
+    struct leat_pg_connection *other;
+    LEAT_AUTO_BUF processors = LEAT_BUF_INIT;
+    struct leat_error err;
+    char name[40], url[200];
+    char *ddl;
+
+    snprintf(name, sizeof name, "elsewhere_%d", (int)getpid());
+    test_postgres_database(name, url, sizeof url);
+    snprintf(name, sizeof name, "checkpoint_%d", (int)getpid());
+    options.database = name;
+    test_fleet_start(&fleet, &options);
+    leat_buf_printf(&processors,
+                    "processors:\n"
+                    "  - { name: rollup, plugin: rollup, target: { plugin: postgres, url: \"%s\" } "
+                    "}\n"
+                    "  - { name: print, plugin: print, target: { plugin: jsonl, options: { path: "
+                    "\"%s/rows.jsonl\" } } }\n",
+                    url, fleet.directory);
+    test_fleet_configure(&fleet, leat_buf_text(&processors));
+    other_options.url = url;
+    ck_assert_int_eq(leat_pg_connect(&other_options, &other, &err), 0);
+    ddl = test_fleet_shell(&fleet, "$LEAT db ddl -c $DIR/leat.yaml");
+    ck_assert_msg(leat_pg_script(other, ddl, &err) == 0, "%s", err.text);
+    free(ddl);
+    start_workers();
+    put(0, 100);
+    ck_counts(other, 100);
+    SET("--all", "--to", "trim-horizon", "--yes");
+    ck_done();
+    ck_counts(other, 200);
+    ck_assert_int_eq(number("SELECT count(*) FROM leat.progress WHERE processor = 'rollup'"), 0);
+    LEAT("shards", "-o", "json");
+    ck_done();
+    ck_assert_uint_eq(program_run_lines(&run), 2 * SHARDS);
+    ck_assert_ptr_null(strstr(leat_buf_text(&run.out), "\"checkpoint\":null"));
+    LEAT("checkpoint", "set", "--processor", "print", "--all", "--to", "trim-horizon", "--yes");
+    ck_done();
+    ck_says_moved(SHARDS);
+    leat_pg_close(other);
+}
+END_TEST
+
 /* ---- wrong inputs -------------------------------------------------------------------------------- */
 
 static void
@@ -440,6 +532,8 @@ main(void)
     tcase_add_test(tests, forward_skips_and_says_so);
     tcase_add_test(tests, an_ended_shard_is_opened_again);
     tcase_add_test(tests, nobody_runs);
+    tcase_add_test(tests, the_command_dies_half_way);
+    tcase_add_test(tests, targets_are_elsewhere);
     tcase_add_test(tests, what_is_wrong_changes_nothing);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

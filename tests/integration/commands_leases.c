@@ -396,6 +396,26 @@ START_TEST(words_move_rows_and_the_version)
 }
 END_TEST
 
+/* He sees what others asked for last. */
+START_TEST(a_role_that_may_only_read)
+{
+    LEAT_AUTO_BUF viewer = LEAT_BUF_INIT;
+
+    sql("DROP ROLE IF EXISTS viewer; CREATE ROLE viewer LOGIN; GRANT USAGE ON SCHEMA leat TO "
+        "viewer; "
+        "GRANT SELECT ON ALL TABLES IN SCHEMA leat TO viewer");
+    leat_buf_printf(&viewer, "%s user=viewer", url);
+    LEAT("leases", "--application", "weather", "-o", "json", "--database", leat_buf_text(&viewer));
+    ck_done();
+    ck_assert_uint_eq(program_run_lines(&run), 4);
+    ck_value(1, "lag_seconds", "2.5");
+    LEAT("workers", "drain", "w1", "--application", "weather", "--database",
+         leat_buf_text(&viewer));
+    ck_refused(1, "permission denied");
+    sql("DROP OWNED BY viewer; DROP ROLE viewer");
+}
+END_TEST
+
 /* A pass was faster: the row stays as it is. */
 START_TEST(the_world_moved)
 {
@@ -775,6 +795,7 @@ main(void)
     tcase_add_test(rows, processors_and_workers_are_told);
     tcase_add_test(rows, wrong_words_are_told);
     tcase_add_test(rows, words_move_rows_and_the_version);
+    tcase_add_test(rows, a_role_that_may_only_read);
     tcase_add_test(rows, the_world_moved);
     tcase_add_test(rows, watching_on_a_terminal);
     tcase_add_test(rows, watching_on_a_pipe);
