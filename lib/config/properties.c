@@ -539,7 +539,7 @@ static const struct leat_property watchdog_properties[] = {
      .type = LEAT_PROPERTY_DURATION,
      AT(watchdog_stuck_after_us),
      .default_text = "60s",
-     .minimum = 100 * MS,
+     .minimum = 1000 * MS,
      .maximum = DAY,
      .text =
          "a shard that makes no progress for so long, though there is something to do, is named"},
