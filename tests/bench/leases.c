@@ -246,13 +246,162 @@ flat(void)
     return is_good;
 }
 
+/* ---- snapshot ------------------------------------------------------------------------------------ */
+
+#define BEATING 10
+#define TEN_MINUTES 600
+#define SAMPLES 400
+
+static void
+sure(int status, const struct leat_error *err)
+{
+    if (status == 0)
+        return;
+    fprintf(stderr, "%s\n", err->text);
+    exit(1);
+}
+
+static struct leat_pg_connection *
+connect_again(void)
+{
+    struct leat_pg_options options = {.url = fleet.url, .application_name = "bench"};
+    struct leat_pg_connection *connection;
+    struct leat_error err;
+
+    sure(leat_pg_connect(&options, &connection, &err), &err);
+    return connection;
+}
+
+/* A worker as the lease manager has it, but for its process. */
+struct beating {
+    char id[16];
+    struct leat_rows_context rows;
+    struct leat_registration registration;
+};
+
+static void
+make_beating(struct beating *beating, int i, struct leat_pg_connection *connection)
+{
+    struct leat_error err;
+
+    snprintf(beating->id, sizeof beating->id, "beating-%d", i);
+    beating->rows = (struct leat_rows_context){
+        .application = "bench", .worker_id = beating->id, .expiry_us = 3600 * LEAT_SECOND_US};
+    beating->registration = (struct leat_registration){
+        .incarnation = i + 1, .host = "here", .build = LEAT_VERSION, .weight = 1, .runs = "[]"};
+    sure(leat_rows_application(connection, &beating->rows, &err), &err);
+    sure(leat_rows_register(connection, &beating->rows, &beating->registration, &err), &err);
+}
+
+static void
+beat(const struct beating *beating, struct leat_pg_connection *connection)
+{
+    struct leat_heartbeat_answer answer = {0};
+    struct leat_error err;
+
+    sure(leat_rows_heartbeat(connection, &beating->rows, beating->registration.incarnation,
+                             LEAT_ROWS_SAME_SESSION, NULL, &answer, &err),
+         &err);
+}
+
+static void
+claim(const struct beating *beating, struct leat_pg_connection *connection)
+{
+    struct leat_error err;
+    bool is_ours;
+    int64_t version;
+
+    sure(leat_rows_claim_pass(connection, &beating->rows, beating->registration.incarnation,
+                              &is_ours, &version, &err),
+         &err);
+}
+
+static void
+look(const struct beating *beating, struct leat_pg_connection *connection)
+{
+    const struct leat_slice ids[] = {leat_slice_from("beating-1"), leat_slice_from("beating-2"),
+                                     leat_slice_from("beating-3")};
+    struct leat_worker_rows rows;
+    struct leat_error err;
+
+    leat_worker_rows_init(&rows);
+    sure(leat_rows_neighbours(connection, &beating->rows, ids, 3, &rows, &err), &err);
+    leat_worker_rows_release(&rows);
+}
+
+static void
+read_all(const struct beating *beating, struct leat_pg_connection *connection)
+{
+    struct leat_worker_rows rows;
+    struct leat_error err;
+
+    leat_worker_rows_init(&rows);
+    sure(leat_rows_workers(connection, &beating->rows, &rows, &err), &err);
+    leat_worker_rows_release(&rows);
+}
+
+/* The 99th of a hundred, and the worst. */
+static bool
+time_them(const char *what, void (*run)(const struct beating *, struct leat_pg_connection *),
+          const struct beating *beatings, struct leat_pg_connection *connection)
+{
+    int64_t took[SAMPLES];
+    bool is_good;
+
+    for (int i = 0; i < SAMPLES; i++) {
+        int64_t from_us = leat_clock_monotonic_us();
+
+        run(&beatings[i % BEATING], connection);
+        took[i] = leat_clock_monotonic_us() - from_us;
+    }
+    qsort(took, SAMPLES, sizeof *took, compare);
+    is_good = took[SAMPLES * 99 / 100] <= 25000;
+    printf("{\"bench\": \"snapshot\", \"what\": \"%s\", \"median_ms\": %.2f, \"p99_ms\": %.2f, "
+           "\"worst_ms\": %.2f, \"bar_ms\": 25, \"ok\": %s}\n",
+           what, (double)took[SAMPLES / 2] / 1e3, (double)took[SAMPLES * 99 / 100] / 1e3,
+           (double)took[SAMPLES - 1] / 1e3, is_good ? "true" : "false");
+    fflush(stdout);
+    return is_good;
+}
+
+static bool
+snapshot(void)
+{
+    struct beating beatings[BEATING];
+    struct leat_pg_connection *connection, *old;
+    struct leat_error err;
+    bool is_good;
+
+    begin(1, "processors: [{ name: nothing, plugin: \"null\", target: { plugin: postgres } }]\n");
+    connection = connect_again();
+    old = connect_again();
+    for (int i = 0; i < BEATING; i++)
+        make_beating(&beatings[i], i, connection);
+    sure(leat_pg_script(old, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM leat.workers",
+                        &err),
+         &err);
+    for (int second = 0; second < TEN_MINUTES; second++) {
+        for (int i = 0; i < BEATING; i++)
+            beat(&beatings[i], connection);
+        claim(&beatings[0], connection);
+    }
+    is_good = time_them("heartbeat", beat, beatings, connection);
+    is_good = time_them("claim of the pass", claim, beatings, connection) && is_good;
+    is_good = time_them("three neighbours", look, beatings, connection) && is_good;
+    is_good = time_them("all workers", read_all, beatings, connection) && is_good;
+    leat_pg_close(old);
+    leat_pg_close(connection);
+    test_fleet_end(&fleet);
+    return is_good;
+}
+
 int
 main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         bool (*run)(void);
-    } parts[] = {{"join", join}, {"many", many}, {"flat", flat}};
+    } parts[] = {{"join", join}, {"many", many}, {"flat", flat}, {"snapshot", snapshot}};
     bool is_good = true;
 
     for (size_t i = 0; i < LEAT_COUNT_OF(parts); i++) {
