@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "plugin/loader.h"
 #include "postgres/migrate.h"
+#include "stream/spec.h"
+#include "worker/matches.h"
 #include "worker/setup.h"
 
 struct validating {
@@ -241,15 +243,30 @@ static void
 check_stream(struct validating *validating, struct leat_kinesis *kinesis, const char *what,
              const char *name)
 {
-    const char *behind = strncmp(name, "arn:", 4) == 0 ? strstr(name, ":stream/") : NULL;
     struct leat_kinesis_summary summary;
     struct leat_error err;
 
-    if (leat_kinesis_describe_stream_summary(
-            kinesis, behind != NULL ? behind + strlen(":stream/") : name, &summary, &err) != 0)
+    if (leat_kinesis_describe_stream_summary(kinesis, leat_stream_spec_name(name), &summary,
+                                             &err) != 0)
         fail_check(validating, "%s \"%s\": %s", what, name, err.text);
+    else if (!leat_stream_spec_matches(name, leat_stream_spec_name(name), summary.arn))
+        fail_check(validating, "%s \"%s\" has the ARN %s here: check region and account", what,
+                   name, summary.arn);
     else if (strcmp(summary.status, "DELETING") == 0)
         fail_check(validating, "%s \"%s\" is being deleted", what, name);
+}
+
+/* A pattern without a stream is no mistake: they may come while the worker runs. */
+static void
+show_matches(struct validating *validating, struct leat_kinesis *kinesis)
+{
+    LEAT_AUTO_BUF matches = LEAT_BUF_INIT;
+    struct leat_error err;
+
+    if (leat_matches(kinesis, validating->config, &matches, &err) != 0)
+        fail_check(validating, "streams: %s", err.text);
+    else
+        fputs(leat_buf_text(&matches), stdout);
 }
 
 static void
@@ -275,8 +292,11 @@ check_streams(struct validating *validating, const struct leat_aws *aws)
         fail_check(validating, "streams: %s", err.text);
         return;
     }
+    if (leat_has_patterns(config))
+        show_matches(validating, kinesis);
     for (size_t i = 0; i < config->stream_count; i++) {
-        if (config->streams[i].file == NULL)
+        if (config->streams[i].file == NULL &&
+            !leat_stream_spec_is_pattern(config->streams[i].name))
             check_stream(validating, kinesis, "stream", config->streams[i].name);
     }
     if (config->dead_letter_stream != NULL)

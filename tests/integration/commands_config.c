@@ -287,6 +287,19 @@ START_TEST(streams_and_bucket_are_asked)
          "streams.1=there-too", "--set", "dead_letters.stream=", "--set",
          "archive.url=s3://bucket");
     ck_assert_msg(run.code == 0, "%s", said());
+    LEAT("validate", "-c", file, "--connect", "--set", kinesis_set, "--set", s3_set, "--set",
+         "streams.1=th*-*", "--set", "dead_letters.stream=", "--set", "archive.url=s3://bucket");
+    ck_assert_msg(run.code == 0, "%s", said());
+    ck_assert_str_eq(leat_buf_text(&run.out), "stream \"th*-*\" matches now: there-too\nok\n");
+    LEAT("validate", "-c", file, "--connect", "--set", kinesis_set, "--set", s3_set, "--set",
+         "streams.1=th*-*", "--set", "dead_letters.stream=there-too", "--set",
+         "archive.url=s3://bucket");
+    ck_assert_str_eq(leat_buf_text(&run.out), "stream \"th*-*\" matches now: no stream\nok\n");
+    LEAT("validate", "-c", file, "--connect", "--set", kinesis_set, "--set", s3_set, "--set",
+         "streams.1=arn:aws:kinesis:eu-west-1:000000000000:stream/there-too", "--set",
+         "dead_letters.stream=", "--set", "archive.url=s3://bucket");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(said(), "check region and account"));
     leat_local_s3_free(s3);
     leat_local_kinesis_free(kinesis);
 }
