@@ -192,7 +192,13 @@ check_item(struct asking *asking, struct leat_checkpoint_item *item, struct leat
     return status;
 }
 
-/* Items from `first` on of one stream's name; *ret_end: behind the last. */
+static bool
+is_of(const struct leat_checkpoint *checkpoint, size_t at, const char *stream_id)
+{
+    return at < checkpoint->count && strcmp(checkpoint->items[at].stream_id, stream_id) == 0;
+}
+
+/* Items from `first` on of one stream; *ret_end: behind the last. */
 static int
 ask_stream(struct asking *asking, size_t first, size_t *ret_end, struct leat_error *err)
 {
@@ -201,14 +207,20 @@ ask_stream(struct asking *asking, size_t first, size_t *ret_end, struct leat_err
     size_t at = first;
     int status = open_source(asking, checkpoint->items[first].stream, err);
 
+    if (status == LEAT_E_NOT_FOUND) {
+        for (; is_of(checkpoint, at, stream_id); at++) {
+            checkpoint->items[at].is_left_alone = true;
+            checkpoint->items[at].note = "the stream is gone: stays as it is";
+        }
+        *ret_end = at;
+        return 0;
+    }
     if (status != 0)
         return leat_error_prefix(err, "stream \"%s\"", checkpoint->items[first].stream);
     leat_shard_list_init(&asking->shards);
     asking->now_us = 0;
     status = asking->source->ops->list_shards(asking->source, &asking->shards, err);
-    for (; status == 0 && at < checkpoint->count &&
-           strcmp(checkpoint->items[at].stream_id, stream_id) == 0;
-         at++)
+    for (; status == 0 && is_of(checkpoint, at, stream_id); at++)
         status = check_item(asking, &checkpoint->items[at], err);
     leat_shard_list_release(&asking->shards);
     asking->source->ops->close(asking->source);

@@ -33,7 +33,8 @@ help(void)
         stdout);
 }
 
-#define RUNS "(w.runs -> 'processors') ? p.processor"
+/* A worker of an older build does not say, and is taken to run all. */
+#define RUNS "coalesce((w.runs -> 'processors') ? p.processor, true)"
 
 static const char ls_sql[] =
     "WITH %s, worst AS MATERIALIZED (SELECT e.application, e.processor, max(e.behind_ms) "

@@ -507,6 +507,10 @@ START_TEST(what_is_wrong_changes_nothing)
     ck_assert_uint_eq(program_run_lines(&run), SHARDS);
     ck_assert_int_eq(fingerprint(), before);
     /* What has left the stream stays as it is: here, all of it. */
+    test_fleet_sql(&fleet, "UPDATE leat.streams SET name = 'deleted'");
+    SET("--all", "--to", "trim-horizon", "--yes");
+    ck_refused(1, "nothing to move");
+    test_fleet_sql(&fleet, "UPDATE leat.streams SET name = 'events'");
     test_fleet_sql(&fleet,
                    "UPDATE leat.streams SET stream_id = stream_id || '0'; UPDATE leat.leases "
                    "SET stream_id = stream_id || '0'");
