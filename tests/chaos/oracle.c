@@ -24,6 +24,23 @@ number(struct leat_pg_connection *connection, const char *sql)
     return number;
 }
 
+/* A crash of the server may still be under way: asked again on a new connection, as long as there is patience. */
+static int64_t
+number_again(const struct chaos_database *database, struct leat_pg_connection **connection,
+             int64_t (*ask)(struct leat_pg_connection *connection))
+{
+    int64_t found;
+
+    if (*connection == NULL)
+        *connection = chaos_connect(database);
+    found = *connection != NULL ? ask(*connection) : -1;
+    if (found < 0) {
+        leat_pg_close(*connection);
+        *connection = NULL;
+    }
+    return found;
+}
+
 /* ---- drained --------------------------------------------------------------------------------------- */
 
 /* The slower of the two processors; letters count, too. */
@@ -40,15 +57,17 @@ chaos_committed(struct leat_pg_connection *target)
 bool
 chaos_drain(struct chaos_world *world, int64_t wanted, void (*tick)(void *context), void *context)
 {
-    struct leat_pg_connection *target = chaos_connect(&world->databases[CHAOS_TARGET]);
-    int64_t committed = 0, moved_at_us = leat_clock_monotonic_us();
+    struct chaos_database *database = &world->databases[CHAOS_TARGET];
+    struct leat_pg_connection *target = NULL;
+    int64_t committed = -1, moved_at_us = leat_clock_monotonic_us();
 
     while (committed < wanted && leat_clock_monotonic_us() < moved_at_us + STUCK_US) {
-        int64_t now = chaos_committed(target);
+        int64_t now = number_again(database, &target, chaos_committed);
 
-        if (now > committed)
+        if (now > committed) {
             moved_at_us = leat_clock_monotonic_us();
-        committed = now > committed ? now : committed;
+            committed = now;
+        }
         tick(context);
         usleep(LOOK_US);
     }
@@ -56,20 +75,26 @@ chaos_drain(struct chaos_world *world, int64_t wanted, void (*tick)(void *contex
     return committed >= wanted;
 }
 
+static int64_t
+active(struct leat_pg_connection *leases)
+{
+    return number(leases, "SELECT count(*) FROM leat.leases WHERE state = 'active'");
+}
+
 int64_t
 chaos_unended(struct chaos_world *world, void (*tick)(void *context), void *context)
 {
-    struct leat_pg_connection *leases = chaos_connect(&world->databases[CHAOS_LEASES]);
-    int64_t deadline_us = leat_clock_monotonic_us() + STUCK_US, active;
+    struct chaos_database *database = &world->databases[CHAOS_LEASES];
+    struct leat_pg_connection *leases = NULL;
+    int64_t deadline_us = leat_clock_monotonic_us() + STUCK_US, wanted = world->open_count, found;
 
-    while ((active = number(leases, "SELECT count(*) FROM leat.leases WHERE state = 'active'")) !=
-               (int64_t)world->open_count &&
+    while ((found = number_again(database, &leases, active)) != wanted &&
            leat_clock_monotonic_us() < deadline_us) {
         tick(context);
         usleep(LOOK_US);
     }
     leat_pg_close(leases);
-    return llabs(active - (int64_t)world->open_count);
+    return llabs(found - wanted);
 }
 
 /* ---- order, once, all ------------------------------------------------------------------------------ */
