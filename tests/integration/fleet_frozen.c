@@ -417,8 +417,8 @@ ck_lines(bool is_once)
     char *text;
 
     do {
-        text = test_fleet_shell(&fleet,
-                                "grep -o '\\\\\"n\\\\\": [0-9]*' $DIR/out.jsonl | sort -u | wc -l");
+        text = test_fleet_shell(&fleet, "touch $DIR/out.jsonl; grep -o '\\\\\"n\\\\\": [0-9]*' "
+                                        "$DIR/out.jsonl | sort -u | wc -l");
         found = strtoll(text, NULL, 10);
         free(text);
         usleep(20000);
