@@ -280,23 +280,34 @@ END_TEST
 /* ---- commands --------------------------------------------------------------------------------------- */
 
 static const char *const commands[] = {
-    "$LEAT db migrate -c $DIR/leat.yaml",
-    "$LEAT db status -c $DIR/leat.yaml",
-    "$LEAT validate --connect -c $DIR/leat.yaml",
-    "$LEAT leases -c $DIR/leat.yaml",
-    "$LEAT workers -c $DIR/leat.yaml",
-    "$LEAT failures ls -c $DIR/leat.yaml",
+    "db migrate",
+    "db status",
+    "validate --connect",
+    "leases",
+    "leases history",
+    "leases release --worker w1",
+    "workers",
+    "workers drain w1",
+    "workers drain w1 --undo",
+    "shards",
+    "processors",
+    "processors pause print",
+    "processors resume print",
+    "checkpoint show --processor rollup",
+    "checkpoint set --processor rollup --all --to trim-horizon --dry-run",
+    "failures ls",
 };
 
 START_TEST(commands_work)
 {
     begin();
     workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
-    ck_reaches(HELD_BY("w1"), SHARDS);
+    workers[1] = test_fleet_spawn(&fleet, "w2", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
         LEAT_AUTO_BUF command = LEAT_BUF_INIT;
 
-        leat_buf_printf(&command, "%s 2>&1", commands[i]);
+        leat_buf_printf(&command, "$LEAT %s -c $DIR/leat.yaml 2>&1", commands[i]);
         free(test_fleet_shell(&fleet, leat_buf_text(&command)));
     }
     ck_steady_all_right(&steady);
