@@ -11,6 +11,7 @@
 
 #define DEFAULT_SINCE_US (INT64_C(3600) * 1000000)
 #define DEFAULT_LIMIT 1000
+#define ATTEMPTS 5
 
 static void
 help(void)
@@ -241,6 +242,7 @@ do_release(struct leat_operator *task, struct leat_operator_leases *leases)
 {
     struct leat_error err;
     size_t planned = 0, moved = 0;
+    int status = 0;
 
     for (size_t i = 0; i < leases->count; i++)
         planned += task->is_fence || leases->leases[i].next_owner != 0;
@@ -254,8 +256,14 @@ do_release(struct leat_operator *task, struct leat_operator_leases *leases)
     print_plan(task, leases);
     if (task->is_dry_run)
         return leat_operator_says(task, LEAT_EXIT_OK, "dry run: nothing was changed");
-    if (leat_rows_operator_release(task->connection, &task->rows, leases, task->is_fence, &moved,
-                                   &err) != 0)
+    /* Others lock the same rows in another order: the server picks one of us to try again. */
+    for (int i = 0; i < ATTEMPTS; i++) {
+        status = leat_rows_operator_release(task->connection, &task->rows, leases, task->is_fence,
+                                            &moved, &err);
+        if (status == 0 || strncmp(err.sqlstate, "40", 2) != 0)
+            break;
+    }
+    if (status != 0)
         return leat_command_failed(task->command->name, &err);
     if (moved < planned)
         return leat_operator_says(task, LEAT_EXIT_FAILED,

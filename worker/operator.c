@@ -15,6 +15,7 @@
 #define DEFAULT_WATCH_US (2 * LEAT_SECOND_US)
 #define SHORTEST_WATCH_US (200 * LEAT_MS_US)
 #define MAXIMUM_LIMIT 1000000
+#define OLDEST_SHOWN_US (10 * LEAT_SECOND_US)
 
 int
 leat_operator_says(const struct leat_operator *task, int code, const char *format, ...)
@@ -411,6 +412,15 @@ leat_operator_confirm(struct leat_operator *task, const char *question)
     "BEGIN READ ONLY; SET LOCAL statement_timeout = '30s'; SET LOCAL enable_nestloop = off; "      \
     "SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 
+/* A lag without its age beside it must be of now. */
+static int64_t
+oldest_shown_us(const struct leat_operator *task)
+{
+    if (task->database.output != LEAT_OUTPUT_TABLE)
+        return INT64_C(100) * 365 * 86400 * LEAT_SECOND_US;
+    return OLDEST_SHOWN_US + 2 * task->watch_us;
+}
+
 int
 leat_operator_read(struct leat_operator *task, const char *sql, PGresult **ret_result,
                    struct leat_error *err)
@@ -431,6 +441,7 @@ leat_operator_read(struct leat_operator *task, const char *sql, PGresult **ret_r
     leat_pg_add_text(&parameters, task->state);
     leat_pg_add_int8(&parameters, task->since_us);
     leat_pg_add_int8(&parameters, task->limit);
+    leat_pg_add_int8(&parameters, oldest_shown_us(task));
     status = leat_pg_execute(task->connection, sql, &parameters, ret_result, err);
     if (!leat_pg_is_broken(task->connection))
         leat_pg_script(task->connection, "ROLLBACK", NULL);

@@ -84,8 +84,8 @@ int leat_operator_says(const struct leat_operator *task, int code, const char *f
 
 /* Connects (once) and checks the schema and --application. 0 or an error that is told by the caller. */
 int leat_operator_connect(struct leat_operator *task, struct leat_error *err);
-/* One statement in a read-only transaction; $1 … $8: application, stream, shard, worker, processor, state (NULL: not given),
-   since (µs), limit (0: not given). */
+/* One statement in a read-only transaction; $1 … $9: application, stream, shard, worker, processor, state (NULL: not given),
+   since (µs), limit (0: not given), and how old a lag may be to be shown (µs). */
 int leat_operator_read(struct leat_operator *task, const char *sql, PGresult **ret_result,
                        struct leat_error *err);
 /*

@@ -29,13 +29,15 @@
 #define REST_OF_SCREEN "\033[J"
 
 const char leat_operator_seen_sql[] =
-    "seen AS MATERIALIZED (SELECT w.application, w.incarnation, p.key AS processor, "
-    "s.key AS stream_id, h.key AS shard, (h.value->>0)::int8 AS behind_ms, h.value->>1 AS "
-    "consumer, nullif(h.value->>2, '') AS reason, extract(epoch FROM clock_timestamp() - "
-    "r.reported_at) AS age FROM leat.reports r JOIN leat.workers w ON w.application = "
-    "r.application AND w.worker_id = r.worker_id AND w.incarnation = r.incarnation, "
-    "json_each(r.report) p, json_each(p.value) s, json_each(s.value) h "
-    "WHERE ($1::text IS NULL OR w.application = $1) AND w.state <> 'dead'), "
+    "seen AS MATERIALIZED (SELECT w.application, w.incarnation, p.key AS processor, s.key AS "
+    "stream_id, h.key AS shard, CASE WHEN r.reported_at > clock_timestamp() - $9 * interval '1 us' "
+    "THEN (h.value->>0)::int8 END AS behind_ms, h.value->>1 AS consumer, nullif(h.value->>2, '') "
+    "AS "
+    "reason, extract(epoch FROM clock_timestamp() - r.reported_at) AS age FROM leat.reports r JOIN "
+    "leat.workers w ON w.application = r.application AND w.worker_id = r.worker_id AND "
+    "w.incarnation = r.incarnation, json_each(r.report) p, json_each(p.value) s, "
+    "json_each(s.value) "
+    "h WHERE ($1::text IS NULL OR w.application = $1) AND w.state <> 'dead'), "
     "lags AS MATERIALIZED (SELECT application, incarnation, stream_id, shard, max(behind_ms) AS "
     "behind_ms, max(age) AS age FROM seen GROUP BY 1, 2, 3, 4) ";
 

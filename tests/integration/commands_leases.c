@@ -185,6 +185,13 @@ START_TEST(leases_tell_lag_and_loss)
     ck_value(0, "stream", "t");
     LEAT("leases", "--application", "weather", "--worker", "w2", "-o", "json");
     ck_assert_uint_eq(program_run_lines(&run), 1); /* on its way to him */
+    /* A plain table shows no age, so it shows nothing old; the others show both. */
+    sql("UPDATE leat.reports SET reported_at = clock_timestamp() - interval '1 minute'");
+    LEAT("leases", "--application", "weather");
+    ck_assert_ptr_null(strstr(leat_buf_text(&run.out), "2.5"));
+    LEAT("leases", "--application", "weather", "-o", "json", "--state", "active");
+    ck_value(0, "lag_seconds", "2.5");
+    ck_assert(strtod(value(0, "lag_age_seconds"), NULL) >= 60);
 }
 END_TEST
 
