@@ -40,6 +40,8 @@ struct leat_request {
     int64_t progress_counter; /* of GIVE_AWAY: how long an owner must keep it, µs */
     struct leat_shard_list children;
     struct leat_slice processor;
+    struct leat_slice *shards; /* REOPEN */
+    size_t shard_count;
     void (*done)(void *context, struct leat_lease_key key);
     void *context;
 };
@@ -88,6 +90,7 @@ struct leat_lease_manager {
     bool is_draining LEAT_FIELD_GUARDED_BY(lock), is_drained LEAT_FIELD_GUARDED_BY(lock);
     bool is_sync_wanted LEAT_FIELD_GUARDED_BY(lock), is_sync_forced LEAT_FIELD_GUARDED_BY(lock);
     struct leat_gone_question *gone LEAT_FIELD_GUARDED_BY(lock);
+    bool is_audit_wanted LEAT_FIELD_GUARDED_BY(lock);
     int64_t drain_deadline_us LEAT_FIELD_GUARDED_BY(lock);
     int64_t next_drain_us;        /* the manager thread's: when a drain has used up its time */
     bool has_said_leaving;        /* the manager thread's: the worker's row says so */
@@ -112,6 +115,8 @@ struct leat_lease_manager {
     struct leat_buf published; /* runs, as the others know it */
     bool *is_missing_told;     /* by spec */
     bool has_looked;           /* once: then what is missing is waited for */
+
+    int64_t audit_at_us; /* the sync thread's */
 
     /* The manager thread's. */
     struct leat_pg_connection *connection;
@@ -231,6 +236,10 @@ int leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *sou
                      const struct leat_shard_list *shards, int64_t listed_us,
                      struct leat_error *err);
 void leat_gone_free(struct leat_lease_manager *manager);
+
+/* audit.c: the sync thread: tells the pipeline what has ended, when that is due. */
+int leat_manager_audit(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                       struct leat_error *err);
 
 /* sync.c */
 void leat_sync_main(void *manager);

@@ -81,6 +81,10 @@ struct leat_lease_events {
     void (*unserved)(void *context, const struct leat_error *which);
     /* All time in processor calls for this lease since it is ours, µs, over all processors. NULL: nobody measures. */
     int64_t (*busy_us)(void *context, struct leat_lease_key key);
+    /* Leases of shards that this processor needs, that are still listed, and that had ended before now: progress that is read
+       from now on says SHARD_END, or was lost. On the sync thread. May be NULL. */
+    void (*ended)(void *context, const char *processor, struct leat_slice stream_id,
+                  const struct leat_slice *shards, size_t count);
     /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
     void (*report)(void *context, struct leat_buf *out);
 };
@@ -145,8 +149,16 @@ void leat_lease_children(struct leat_lease_manager *manager, struct leat_lease_k
 /* Step 3: this processor committed SHARD_END; the lease ends when all registered processors have. */
 void leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease_key key,
                                 const char *processor);
-/* A waiting child found its parent below SHARD_END with no one to run it: re-open (restored target). */
-void leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key);
+/* There is reason to doubt that what has ended is at SHARD_END in every target: events.ended tells what has, soon. */
+void leat_lease_audit(struct leat_lease_manager *manager);
+/* Leases that had ended when events.ended told them, and that this processor finds below SHARD_END since: a target went back.
+   Dropped while an earlier one waits: whoever finds them asks again. */
+struct leat_reopening {
+    struct leat_slice stream_id, processor;
+    const struct leat_slice *shards;
+    size_t count;
+};
+void leat_lease_reopen(struct leat_lease_manager *manager, const struct leat_reopening *reopening);
 
 /* Reading says that the stream, or this shard of it, is not there: the stream is looked up now. If it is the one that it was, done
    is called (the sync thread; NULL: nobody waits); if not, its leases are given up anyway. */

@@ -85,10 +85,34 @@ leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease
     post(manager, request);
 }
 
-void
-leat_lease_reopen(struct leat_lease_manager *manager, struct leat_lease_key key)
+static bool
+is_reopening(struct leat_lease_manager *manager)
 {
-    post(manager, request_new(LEAT_REQUEST_REOPEN, key));
+    bool is_waiting = false;
+
+    leat_mutex_lock(&manager->lock);
+    for (const struct leat_request *request = manager->requests; request != NULL;
+         request = request->next)
+        is_waiting = is_waiting || request->kind == LEAT_REQUEST_REOPEN;
+    leat_mutex_unlock(&manager->lock);
+    return is_waiting;
+}
+
+void
+leat_lease_reopen(struct leat_lease_manager *manager, const struct leat_reopening *reopening)
+{
+    struct leat_request *request;
+
+    if (is_reopening(manager))
+        return; /* the lease database is away: they are asked for again */
+    request = request_new(LEAT_REQUEST_REOPEN,
+                          (struct leat_lease_key){reopening->stream_id, leat_slice_from("")});
+    request->processor = leat_arena_copy(&request->arena, reopening->processor);
+    request->shards = leat_arena_alloc(&request->arena, reopening->count * sizeof *request->shards);
+    request->shard_count = reopening->count;
+    for (size_t i = 0; i < reopening->count; i++)
+        request->shards[i] = leat_arena_copy(&request->arena, reopening->shards[i]);
+    post(manager, request);
 }
 
 void
@@ -129,6 +153,18 @@ raise_counter(struct leat_lease_manager *manager, const struct leat_request *req
 }
 
 static int
+reopen(struct leat_lease_manager *manager, const struct leat_request *request,
+       struct leat_error *err)
+{
+    struct leat_reopening reopening = {.stream_id = request->key.stream_id,
+                                       .processor = request->processor,
+                                       .shards = request->shards,
+                                       .count = request->shard_count};
+
+    return leat_rows_reopen(manager->connection, &manager->rows, &reopening, err);
+}
+
+static int
 serve(struct leat_lease_manager *manager, struct leat_request *request, struct leat_error *err)
 {
     switch (request->kind) {
@@ -142,7 +178,7 @@ serve(struct leat_lease_manager *manager, struct leat_request *request, struct l
     case LEAT_REQUEST_PROCESSOR_ENDED:
         break; /* leat_manager_serve_ends */
     case LEAT_REQUEST_REOPEN:
-        return leat_rows_reopen(manager->connection, &manager->rows, request->key, err);
+        return reopen(manager, request, err);
     case LEAT_REQUEST_GIVE_AWAY:
         return leat_rows_give_away(manager->connection, &manager->rows, request->key,
                                    manager->incarnation, request->progress_counter, err);

@@ -121,8 +121,9 @@ int leat_rows_set_leaving(struct leat_pg_connection *connection,
 int leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     struct leat_lease_key key, int64_t incarnation, int64_t progress_counter,
                     int64_t *ret_counter, struct leat_error *err);
+/* Those of them that have ended (audit.c). */
 int leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     struct leat_lease_key key, struct leat_error *err);
+                     const struct leat_reopening *reopening, struct leat_error *err);
 /* The oldest moves beyond what is kept, at most a step of them; *ret_more: there may be others. */
 int leat_rows_trim_moves(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, bool *ret_more,

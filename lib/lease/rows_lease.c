@@ -346,22 +346,6 @@ leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_co
     return 0;
 }
 
-int
-leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 struct leat_lease_key key, struct leat_error *err)
-{
-    struct leat_pg_parameters parameters;
-
-    begin_key(&parameters, context, key);
-    return leat_rows_change(connection, context,
-                            LEAT_TOLD("UPDATE leat.leases l SET state = 'active', ended_by = '{}', "
-                                      "lease_owner = NULL, next_owner = NULL, "
-                                      "lease_counter = l.lease_counter + 1 WHERE " KEY
-                                      " AND l.state = 'ended'",
-                                      "'re-opened'"),
-                            &parameters, NULL, err);
-}
-
 #define MOVES_KEPT "50000"
 #define MOVES_STEP 2000
 

@@ -456,6 +456,8 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
         *err = look_err;
         status = look_status;
     }
+    if (status == 0)
+        status = leat_manager_audit(manager, connection, err);
     leat_pg_close(connection);
     return status;
 }

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "pipeline/committer.h"
+#include "pipeline/audit.h"
 #include "pipeline/flight.h"
 
 #define LIGHT_LINGER_US (1 * LEAT_SECOND_US)
@@ -211,6 +211,7 @@ fly(struct leat_committer *committer, struct leat_flight *flight)
         if (result.ended_a_shard)
             committer->parents_at_us = 0;
         if (result.is_parked) {
+            leat_committer_doubt(committer);
             park(committer, flight);
             return;
         }
@@ -425,6 +426,7 @@ leat_committer_main(void *context)
         next_us = take_all(committer, now_us);
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));
+        next_us = least(next_us, leat_committer_audit(committer, now_us));
         if (next_us > now_us)
             wait_for_work(committer, next_us);
     }

@@ -5,6 +5,7 @@
 #include "pipeline/runtime.h"
 
 struct leat_flight;
+struct leat_audit;
 
 /* The queues a consumer may stand in: each at most once, told by a bit of its own. */
 enum leat_queue {
@@ -30,6 +31,7 @@ struct leat_committer {
         waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock);
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
         is_woken LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
 
     /* The thread's. */
     struct leat_store store;
@@ -38,6 +40,9 @@ struct leat_committer {
     struct leat_flight *parked;
     int64_t take_at_us, parents_at_us, cheapest_us;
     unsigned take_failures;
+    /* audit.c */
+    int64_t look_at_us, ask_at_us, ask_wait_us, doubt_asked_us;
+    bool is_doubtful;
 };
 
 void leat_committer_main(void *committer);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/memory.h"
-#include "pipeline/committer.h"
+#include "pipeline/audit.h"
 #include "pipeline/flight.h"
 
 #define AGAIN_BASE_US (100 * LEAT_MS_US)
@@ -92,7 +92,9 @@ sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
     switch (take->outcome) {
     case LEAT_TAKE_WAITING:
         /* From this one alone: the worker thread may have written `lost` this moment, and must find it. */
-        atomic_compare_exchange_strong(&consumer->state, &taking, LEAT_CONSUMER_WAITING_PARENTS);
+        if (atomic_compare_exchange_strong(&consumer->state, &taking,
+                                           LEAT_CONSUMER_WAITING_PARENTS))
+            leat_committer_child_waits(committer);
         queue(committer, consumer, LEAT_QUEUE_WAITING);
         break;
     case LEAT_TAKE_LOCKED:
@@ -131,6 +133,7 @@ leat_committer_run_takes(struct leat_committer *committer,
     if (count == 0) {
         committer->take_failures = 0;
     } else if (committer->store.ops->take(committer->store.committer, takes, count, &err) != 0) {
+        leat_committer_doubt(committer);
         all_again(committer, &these, &err);
     } else {
         committer->take_failures = 0;
@@ -159,6 +162,7 @@ release(struct leat_committer *committer)
     if (committer->rows != NULL && committer->rows != committer->store.committer)
         runtime->config.target->committer_close(committer->rows);
     leat_is_unshared();
+    leat_committer_audit_release(committer);
     free(committer->takes.items);
     free(committer->dirty.items);
     free(committer->waiting.items);
@@ -175,6 +179,7 @@ open_committer(struct leat_committer *committer, struct leat_runtime *runtime, u
     int status;
 
     committer->runtime = runtime;
+    leat_committer_audit_init(committer);
     leat_mutex_init(&committer->lock);
     leat_condition_init(&committer->condition);
     leat_condition_init(&committer->forgotten);

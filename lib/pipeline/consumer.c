@@ -223,6 +223,28 @@ begin_state(struct leat_consumer *consumer, struct leat_slice saved_state, struc
     return status;
 }
 
+/* Each take and each commit moves the commit number: one that does not is of another time. */
+static void
+hold(struct leat_consumer *consumer, const struct leat_progress *progress)
+{
+    bool went_back;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    went_back = progress->commit_seq <= consumer->commit_seq;
+    consumer->commit_seq = progress->commit_seq;
+    consumer->held_generation = consumer->generation;
+    consumer->held_counter = consumer->lease_counter;
+    consumer->held_owner = consumer->incarnation;
+    leat_mutex_unlock(&consumer->flight_lock);
+    if (!went_back)
+        return;
+    leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                         "progress in the target went back (a failover, a crash, a restored "
+                         "backup): what was lost is written again",
+                         NULL);
+    leat_lease_audit(leat_pipeline_leases(consumer->runtime->pipeline));
+}
+
 static void
 begin_running(struct leat_consumer *consumer, const struct leat_progress *progress)
 {
@@ -233,9 +255,7 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
         leat_consumer_block(consumer, &err);
         return;
     }
-    leat_mutex_lock(&consumer->flight_lock);
-    consumer->commit_seq = progress->commit_seq;
-    leat_mutex_unlock(&consumer->flight_lock);
+    hold(consumer, progress);
     if (consumer->position.kind == LEAT_POSITION_SHARD_END) {
         leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
         leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),

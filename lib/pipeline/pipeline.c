@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "pipeline/audit.h"
 #include "pipeline/registry.h"
 #include "pipeline/scratch.h"
 #include "plugin/loader.h"
@@ -353,6 +354,20 @@ busy_us(void *context, struct leat_lease_key key)
     return sum_us;
 }
 
+static void
+on_ended(void *context, const char *processor, struct leat_slice stream_id,
+         const struct leat_slice *shards, size_t count)
+{
+    struct leat_pipeline *pipeline = context;
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        struct leat_runtime *runtime = &pipeline->runtimes[i];
+
+        if (strcmp(runtime->config.name, processor) == 0 && runtime->state == LEAT_PROCESSOR_ACTIVE)
+            leat_committer_tell_ended(&runtime->committers[0], stream_id, shards, count);
+    }
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -366,7 +381,8 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .busy_us = busy_us,
                                       .report = on_report,
                                       .incarnation = on_incarnation,
-                                      .processor = on_processor};
+                                      .processor = on_processor,
+                                      .ended = on_ended};
 }
 
 /* ---- what consumers say ---------------------------------------------------------------------- */

@@ -170,6 +170,10 @@ struct leat_consumer {
         *spare LEAT_FIELD_GUARDED_BY(flight_lock);
     bool is_flying LEAT_FIELD_GUARDED_BY(flight_lock), is_urgent LEAT_FIELD_GUARDED_BY(flight_lock);
     int64_t commit_seq LEAT_FIELD_GUARDED_BY(flight_lock);
+    /* As it was taken: what the row says as long as nobody else takes it and the target does not go back. */
+    uint64_t held_generation LEAT_FIELD_GUARDED_BY(flight_lock);
+    int64_t held_counter LEAT_FIELD_GUARDED_BY(flight_lock), held_owner
+        LEAT_FIELD_GUARDED_BY(flight_lock);
     uint64_t refused_generation LEAT_FIELD_GUARDED_BY(flight_lock); /* nothing more of it flies */
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
