@@ -415,9 +415,9 @@ outcome(struct looking *look, struct leat_error *err)
     for (size_t i = 0; i < look->options->spec_count; i++)
         has_pattern = has_pattern || leat_stream_spec_is_pattern(look->specs[i]);
     leat_streams_counts(look->manager->options.streams, &counts);
-    if (look->first.code == 0 ||
-        (look->first.code == LEAT_E_NOT_FOUND &&
-         (look->manager->has_looked || has_pattern || counts.read + counts.stopped > 0)))
+    /* With something to read, what is wrong with another one is no reason not to start: it is looked up again, and told then. */
+    if (look->first.code == 0 || (!look->manager->has_looked && counts.read + counts.stopped > 0) ||
+        (look->first.code == LEAT_E_NOT_FOUND && (look->manager->has_looked || has_pattern)))
         return 0;
     *err = look->first;
     return err->code;

@@ -245,11 +245,14 @@ look_through(struct leat_streams *streams, struct refreshing *r) LEAT_REQUIRES(s
 {
     for (size_t i = 0; i < r->count; i++) {
         const char *stream_id = r->rows[i].facts.stream_id;
+        const struct leat_stream *found;
 
         if (!is_wanted(r, i))
             continue;
-        r->is_opening[i] = r->rows[i].state == LEAT_STREAM_ACTIVE &&
-                           find(streams, leat_slice_from(stream_id)) == NULL;
+        found = find(streams, leat_slice_from(stream_id));
+        r->is_opening[i] =
+            r->rows[i].state == LEAT_STREAM_ACTIVE &&
+            (found == NULL || found->source->facts.retention_ms != r->rows[i].facts.retention_ms);
         r->is_stopped_now[i] = r->rows[i].state == LEAT_STREAM_STOPPED &&
                                state_before(streams, stream_id, LEAT_STREAM_ACTIVE) !=
                                    LEAT_STREAM_STOPPED;
@@ -261,26 +264,40 @@ look_through(struct leat_streams *streams, struct refreshing *r) LEAT_REQUIRES(s
     streams->row_count = r->count;
 }
 
-/* true: it is read from now on; false: the other thread was first, or knows more, or err. */
+/* What is read already, with other facts: who takes a lease of it from now on has the new ones. */
+static struct leat_source *
+exchange(struct leat_stream *stream, struct leat_source *source)
+{
+    struct leat_source *old = stream->source;
+
+    if (old->facts.retention_ms == source->facts.retention_ms)
+        return source;
+    stream->source = source;
+    return old;
+}
+
+/* true: it is read from now on; false: it was, or the other thread knows more, or err. */
 static bool
 put_in(struct refreshing *r, size_t row, struct leat_error *err)
 {
     struct leat_streams *streams = r->streams;
     size_t spec = leat_streams_spec_of(streams, &r->rows[row].facts);
-    struct leat_stream stream = {.start = streams->options.specs[spec].start};
+    struct leat_stream stream = {.start = streams->options.specs[spec].start}, *found;
+    struct leat_source *unused = NULL;
     bool is_first;
 
     if (streams->options.catalog->ops->open(streams->options.catalog, &r->rows[row].facts,
                                             &stream.source, err) != 0)
         return false;
     leat_mutex_lock(&streams->lock);
-    is_first = streams->version == r->version &&
-               find(streams, leat_slice_from(r->rows[row].facts.stream_id)) == NULL;
+    found = find(streams, leat_slice_from(r->rows[row].facts.stream_id));
+    is_first = streams->version == r->version && found == NULL;
     if (is_first)
         add(streams, &stream);
+    else
+        unused = found != NULL ? exchange(found, stream.source) : stream.source;
     leat_mutex_unlock(&streams->lock);
-    if (!is_first)
-        leat_source_unref(stream.source);
+    leat_source_unref(unused);
     return is_first;
 }
 

@@ -381,11 +381,12 @@ END_TEST
 
 /* ---- made again ----------------------------------------------------------------------------------- */
 
+/* Seen by the next look, or long before it by those who read. */
 START_TEST(test_a_stream_made_again_is_another_one)
 {
     create("orders", 2);
     fleet.streams = "events, orders";
-    test_fleet_configure(&fleet, LEASES ALL);
+    test_fleet_configure(&fleet, _i == 0 ? LEASES ALL : SLOW_LEASES ALL);
     start_worker(0);
     start_worker(1);
     put("orders", 1, 50);
@@ -487,6 +488,42 @@ START_TEST(test_facts_and_shards_are_asked_for_once)
 }
 END_TEST
 
+/* One of which nobody may know anything: the others are read, and the log says so once. */
+START_TEST(test_a_stream_that_is_refused_holds_up_nobody)
+{
+    const struct leat_local_fault refused = {.kind = LEAT_LOCAL_FAULT_REFUSE,
+                                             .action = "DescribeStreamSummary",
+                                             .stream = "secret",
+                                             .type = "AccessDeniedException"};
+    size_t lines;
+
+    create("secret", 1);
+    create("later", 1);
+    fleet.streams = "events, later";
+    test_fleet_configure(&fleet, LEASES ALL);
+    start_worker(0);
+    put(TEST_FLEET_STREAM, 1, 20);
+    ck_count("everything", 1, 20);
+    leat_local_kinesis_fault(fleet.kinesis, &refused);
+    fleet.streams = "events, later, secret, missing";
+    test_fleet_reconfigure(&fleet, LEASES ALL);
+    start_worker(1);
+    ck_says(1, "AccessDenied");
+    create("missing", 1);
+    put("missing", 3, 20);
+    put("secret", 2, 20);
+    ck_count("everything", 3, 20);
+    lines = count_lines(1);
+    usleep(3000000);
+    ck_assert_uint_lt(count_lines(1), lines + 3);
+    ck_count("everything", 2, 0);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    ck_count("everything", 2, 20);
+    stop_worker(0);
+    stop_worker(1);
+}
+END_TEST
+
 /* Whoever looks dies before he stores what he found: it is somebody else's. */
 START_TEST(test_a_look_that_dies_is_taken_over)
 {
@@ -551,6 +588,47 @@ START_TEST(test_two_hundred_streams_hold_no_thread)
 }
 END_TEST
 
+/* Streams that come, workers that are killed, two at once, too, and go: each record once. */
+START_TEST(test_many_streams_under_fire)
+{
+    int streams = 6, put_to[12] = {0};
+    char name[16];
+
+    for (int i = 0; i < streams; i++) {
+        snprintf(name, sizeof name, "f-%d", i);
+        create(name, 2);
+    }
+    fleet.streams = "events, \"f-*\"";
+    test_fleet_configure(&fleet, LEASES ALL);
+    for (int i = 0; i < 3; i++)
+        start_worker(i);
+    for (int round = 0; round < 40; round++) {
+        for (int i = 0; i < streams; i++) {
+            snprintf(name, sizeof name, "f-%d", i);
+            put(name, 10 + i, 3);
+            put_to[i] += 3;
+        }
+        if (round == 6 || round == 20)
+            test_worker_kill(&workers[round == 6 ? 0 : 1], SIGKILL);
+        if (round == 20)
+            test_worker_kill(&workers[2], SIGKILL);
+        if (round == 10)
+            start_worker(3);
+        if (round == 24)
+            start_worker(4);
+        for (int i = 0; i < 2 && round % 13 == 12; i++) {
+            snprintf(name, sizeof name, "f-%d", streams++);
+            create(name, 2);
+        }
+        usleep(100000);
+    }
+    stop_worker(3);
+    for (int i = 0; i < streams; i++)
+        ck_count("everything", 10 + i, put_to[i]);
+    stop_worker(4);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -567,10 +645,12 @@ main(void)
     tcase_add_test(tests, test_a_new_stream_is_picked_up_by_all_workers);
     tcase_add_test(tests, test_a_name_without_a_stream_is_waited_for);
     tcase_add_test(tests, test_a_stream_that_goes_ends_after_what_was_read_of_it);
-    tcase_add_test(tests, test_a_stream_made_again_is_another_one);
+    tcase_add_loop_test(tests, test_a_stream_made_again_is_another_one, 0, 2);
     tcase_add_test(tests, test_a_stream_made_again_stands_still_if_wanted);
     tcase_add_test(tests, test_facts_and_shards_are_asked_for_once);
+    tcase_add_test(tests, test_a_stream_that_is_refused_holds_up_nobody);
     tcase_add_test(tests, test_a_look_that_dies_is_taken_over);
+    tcase_add_test(tests, test_many_streams_under_fire);
     tcase_add_test(tests, test_two_hundred_streams_hold_no_thread);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -284,6 +284,15 @@ START_TEST(test_the_registry_follows_the_rows)
                                                       ? LEAT_POSITION_LATEST
                                                       : LEAT_POSITION_TRIM_HORIZON);
     leat_stream_set_release(&set);
+    /* Other facts: no news, but who asks from now on has them. */
+    rows[1].facts.retention_ms = 3600000;
+    ck_assert_int_eq(leat_streams_refresh(streams, &all, &has_changed, &err), 0);
+    ck_assert(!has_changed && opened == 3 && closed == 1 && told_active == 2);
+    held = leat_streams_find(streams, leat_slice_from(rows[1].facts.stream_id));
+    ck_assert_int_eq(held->facts.retention_ms, 3600000);
+    leat_source_unref(held);
+    closed = 0;
+    opened--;
     /* Gone: its source lives as long as somebody holds it. Rows of before change nothing. */
     held = leat_streams_find(streams, first);
     rows[0].state = LEAT_STREAM_GONE;
