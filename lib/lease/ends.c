@@ -18,6 +18,13 @@ leat_request_is_of_an_end(const struct leat_request *request)
     return request->kind == LEAT_REQUEST_CHILDREN || request->kind == LEAT_REQUEST_PROCESSOR_ENDED;
 }
 
+/* What stands behind the last of them is not ours to look at: others link theirs there. */
+static struct leat_request *
+next_of(const struct leat_request *request, bool has_next)
+{
+    return has_next ? request->next : NULL;
+}
+
 static void
 find_children(struct leat_request *request, const struct leat_shard_list *all)
 {
@@ -40,7 +47,7 @@ list_children(struct leat_lease_manager *manager, struct leat_request *first, si
 
     leat_shard_list_init(&all);
     for (struct leat_request *request = first; count > 0 && status == 0;
-         request = request->next, count--) {
+         request = next_of(request, --count > 0)) {
         struct leat_held_lease *held = leat_manager_find(manager, request->key);
 
         if (request->kind != LEAT_REQUEST_CHILDREN || held == NULL || request->children.count > 0)
@@ -66,7 +73,7 @@ make_children(struct leat_lease_manager *manager, struct leat_request *first, si
     size_t parent_count = 0, left = 0;
     int status;
 
-    for (size_t i = 0; i < count; i++, request = request->next) {
+    for (size_t i = 0; i < count; request = next_of(request, ++i < count)) {
         if (request->kind == LEAT_REQUEST_CHILDREN)
             parents[parent_count++] = (struct leat_rows_parent){
                 request->key, request->children.shards, request->children.count};
@@ -82,7 +89,7 @@ make_children(struct leat_lease_manager *manager, struct leat_request *first, si
     if (left > 0)
         leat_manager_sync_soon(manager);
     request = first;
-    for (size_t i = 0; i < count; i++, request = request->next) {
+    for (size_t i = 0; i < count; request = next_of(request, ++i < count)) {
         if (request->kind == LEAT_REQUEST_CHILDREN)
             request->done(request->context, request->key);
     }
@@ -98,7 +105,7 @@ end_leases(struct leat_lease_manager *manager, struct leat_request *first, size_
     size_t end_count = 0;
     int status;
 
-    for (size_t i = 0; i < count; i++, request = request->next) {
+    for (size_t i = 0; i < count; request = next_of(request, ++i < count)) {
         if (request->kind == LEAT_REQUEST_PROCESSOR_ENDED)
             ends[end_count++] =
                 (struct leat_rows_end){.key = request->key, .processor = request->processor};
@@ -125,7 +132,7 @@ leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_request 
     struct leat_request *request = first;
     int status = 0;
 
-    for (size_t i = 0; i < count; i++, request = request->next) {
+    for (size_t i = 0; i < count; request = next_of(request, ++i < count)) {
         has_children = has_children || request->kind == LEAT_REQUEST_CHILDREN;
         has_ends = has_ends || request->kind == LEAT_REQUEST_PROCESSOR_ENDED;
     }

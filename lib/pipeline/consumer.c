@@ -598,7 +598,10 @@ leave(struct leat_consumer *consumer)
 {
     close_feed(consumer);
     leat_consumer_drop_epochs(consumer);
+    /* A target's commit that does not come back holds this thread as a processor's call would, and is replaced like that. */
+    leat_consumer_call_begin(consumer, "commit");
     leat_committer_forget(consumer->committer, consumer);
+    leat_consumer_call_end(consumer);
     if (consumer->is_begun)
         leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
     leat_pipeline_gone(consumer->runtime->pipeline, consumer);
