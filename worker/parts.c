@@ -1,7 +1,6 @@
 /* See parts.h. Each function makes one kind of part; what exists is ended by leat_parts_close whatever is missing. */
 #include "worker/parts.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "stream/file_source.h"
 #include "stream/kinesis_catalog.h"
 #include "stream/spec.h"
+#include "worker/target_name.h"
 
 #define LETTER_ATTEMPTS 2
 #define LETTER_BUDGET_US (3 * LEAT_SECOND_US)
@@ -167,23 +167,6 @@ current_target_url(void *context, char *out, size_t room, struct leat_error *err
 
 /* ---- processors ------------------------------------------------------------------------------- */
 
-/* What names a target without its secrets: plugin, host, port and database of a conninfo, or the plugin alone. */
-static void
-name_target(const char *plugin, const char *url, struct leat_buf *out)
-{
-    static const char *const wanted[] = {"host", "port", "dbname"};
-    PQconninfoOption *options = PQconninfoParse(url, NULL);
-
-    leat_buf_add_text(out, plugin);
-    for (size_t i = 0; options != NULL && i < LEAT_COUNT_OF(wanted); i++) {
-        for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
-            if (strcmp(option->keyword, wanted[i]) == 0)
-                leat_buf_printf(out, ":%s", option->val != NULL ? option->val : "");
-        }
-    }
-    PQconninfoFree(options);
-}
-
 static int
 open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
 {
@@ -201,8 +184,8 @@ open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
     if (status != 0)
         return status;
     processor->host = leat_plugin_host_new("processor", processor->config->name);
-    name_target(processor->setup.target->name, leat_buf_text(&processor->url),
-                &processor->target_id);
+    leat_target_name(processor->setup.target, leat_buf_text(&processor->url),
+                     &processor->target_id);
     return 0;
 }
 

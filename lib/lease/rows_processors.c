@@ -33,6 +33,11 @@ refuse(const struct leat_lease_processor *processor, bool is_retired, struct lea
                           processor->name);
 }
 
+/* The same address, or, behind the '#', the same id: a pooler before it, or a new host, makes it no other target. */
+#define SAME_TARGET                                                                                \
+    "(split_part(target_id, '#', 1) = split_part($3, '#', 1) OR (split_part($3, '#', 2) <> '' "    \
+    "AND split_part(target_id, '#', 2) = split_part($3, '#', 2)))"
+
 /* $4 is not asked. */
 static int
 check(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
@@ -42,7 +47,7 @@ check(struct leat_pg_connection *connection, const struct leat_pg_parameters *pa
     int status =
         leat_pg_execute(connection,
                         "SELECT state = 'retired' FROM leat.processors WHERE application = $1 AND "
-                        "processor = $2 AND (target_id <> $3 OR state = 'retired') "
+                        "processor = $2 AND (NOT " SAME_TARGET " OR state = 'retired') "
                         "AND $4::text[] IS NOT DISTINCT FROM $4::text[]",
                         parameters, &result, err);
 
@@ -68,9 +73,12 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
         "ON CONFLICT (application, processor) DO UPDATE SET streams = CASE WHEN p.streams IS NOT "
         "NULL "
         "AND excluded.streams IS NOT NULL THEN (SELECT coalesce(array_agg(DISTINCT u ORDER BY u), "
-        "'{}') FROM unnest(p.streams || excluded.streams) u) END "
-        "WHERE p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT p.streams @> "
-        "excluded.streams)";
+        "'{}') FROM unnest(p.streams || excluded.streams) u) END, "
+        "target_id = CASE WHEN excluded.target_id LIKE '%#%' THEN excluded.target_id ELSE "
+        "p.target_id END "
+        "WHERE (p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT p.streams @> "
+        "excluded.streams)) OR (excluded.target_id LIKE '%#%' AND p.target_id <> "
+        "excluded.target_id)";
     struct leat_pg_parameters parameters;
     struct leat_buf streams;
     int status;

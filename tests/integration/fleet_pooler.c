@@ -29,6 +29,7 @@ static struct test_fleet fleet;
 static struct test_pooler pooler;
 static struct test_worker workers[2];
 static struct test_steady steady;
+static char direct_url[sizeof fleet.url];
 
 static int64_t
 soon(void)
@@ -91,6 +92,7 @@ begin_pooler(unsigned pool_size)
     options.database = name;
     test_fleet_start(&fleet, &options);
     socket_directory(directory, sizeof directory);
+    snprintf(direct_url, sizeof direct_url, "%s", fleet.url);
     test_pooler_start(&pooler, directory, pool_size);
     snprintf(fleet.url, sizeof fleet.url, "host=127.0.0.1 port=%u user=postgres dbname=%s",
              pooler.port, name);
@@ -277,6 +279,73 @@ START_TEST(a_frozen_worker_is_fenced)
 }
 END_TEST
 
+/* ---- there and back ----------------------------------------------------------------------------------- */
+
+static void
+end_worker(struct test_worker *worker)
+{
+    int status;
+
+    test_worker_kill(worker, SIGTERM);
+    status = test_worker_wait(worker, NULL);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+}
+
+/* A pooler that is put before a running application, worker by worker, and taken away: it is the same target. */
+START_TEST(a_pooler_comes_and_goes)
+{
+    char pooled_url[sizeof fleet.url];
+
+    begin();
+    snprintf(pooled_url, sizeof pooled_url, "%s", fleet.url);
+    snprintf(fleet.url, sizeof fleet.url, "%s", direct_url);
+    test_fleet_reconfigure(&fleet, TEST_STEADY_PROCESSORS);
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS);
+    ck_steady_flows(&steady);
+    ck_assert_uint_eq(count_said(&workers[0], SAYS_POOLED), 0);
+    snprintf(fleet.url, sizeof fleet.url, "%s", pooled_url);
+    test_fleet_reconfigure(&fleet, TEST_STEADY_PROCESSORS);
+    workers[1] = test_fleet_spawn(&fleet, "w2", arguments);
+    ck_reaches(HELD_BY("w2"), SHARDS / 2);
+    ck_steady_flows(&steady);
+    end_worker(&workers[0]);
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS / 2);
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+/* What has the same tables is not the same target. */
+START_TEST(another_target_is_refused)
+{
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF rest = LEAT_BUF_INIT;
+    char other[160], name[40];
+    int status;
+
+    begin();
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    ck_reaches(HELD_BY("w1"), SHARDS);
+    end_worker(&workers[0]);
+    snprintf(name, sizeof name, "other_%d", (int)getpid());
+    test_postgres_database(name, other, sizeof other);
+    leat_buf_printf(&command, "$LEAT db migrate --role target --database '%s'", other);
+    free(test_fleet_shell(&fleet, leat_buf_text(&command)));
+    leat_buf_printf(&rest,
+                    "processors: [{ name: rollup, plugin: rollup, target: { plugin: postgres, url: "
+                    "\"%s\" } }]\n",
+                    other);
+    test_fleet_reconfigure(&fleet, leat_buf_text(&rest));
+    workers[0] = test_fleet_spawn(&fleet, "w1", arguments);
+    status = test_worker_wait(&workers[0], NULL);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %d", status);
+    ck_assert(
+        test_worker_says(&workers[0], "processor \"rollup\" has committed to another target", 0));
+}
+END_TEST
+
 /* ---- commands --------------------------------------------------------------------------------------- */
 
 static const char *const commands[] = {
@@ -334,6 +403,8 @@ main(void)
     tcase_add_test(tests, it_is_said_once_and_works);
     tcase_add_test(tests, a_killed_worker_expires);
     tcase_add_loop_test(tests, a_frozen_worker_is_fenced, 0, (int)LEAT_COUNT_OF(stops));
+    tcase_add_test(tests, a_pooler_comes_and_goes);
+    tcase_add_test(tests, another_target_is_refused);
     tcase_add_test(tests, commands_work);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
