@@ -202,6 +202,7 @@ begin_two(void)
 static void
 teardown(void)
 {
+    test_steady_stop(&steady);
     for (size_t i = 0; i < LEAT_COUNT_OF(workers); i++) {
         test_worker_kill(&workers[i], SIGKILL);
         test_worker_wait(&workers[i], NULL);

@@ -122,6 +122,7 @@ begin_with_two(const char *points)
 static void
 teardown(void)
 {
+    test_steady_stop(&steady);
     for (size_t i = 0; i < LEAT_COUNT_OF(workers); i++) {
         test_worker_kill(&workers[i], SIGKILL);
         test_worker_wait(&workers[i], NULL);
