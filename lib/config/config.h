@@ -95,6 +95,7 @@ struct leat_config {
     int64_t reading_target_latency_us;
     const char *reading_on_lost; /* continue, stop */
     int64_t lease_heartbeat_us, lease_expiry_us, lease_drain_us, lease_force_after_us;
+    int64_t lease_keep_ended_us;
     int64_t lease_max_leases;
     double lease_weight;
     int64_t lease_sync_interval_us;        /* leases.sync_interval */

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "lease/cover.h"
 #include "lease/measure.h"
 #include "lease/rows_streams.h"
 #include "lease/watch.h"
@@ -69,6 +70,12 @@ struct leat_doubt {
 struct leat_publishing {
     uint64_t number, sending; /* of leat_lease_manager.loads; 0: nothing was told yet */
     int64_t at_us;
+};
+
+/* What the auditor saw of a stream. */
+struct leat_covered_stream {
+    struct leat_cover_memory memory;
+    bool is_told;
 };
 
 struct leat_lease_manager {
@@ -136,7 +143,9 @@ struct leat_lease_manager {
     bool has_counted_synced;
     struct leat_random random;
     unsigned failures;
-    bool is_told; /* that its rounds fail */
+    bool is_told;            /* that its rounds fail */
+    struct leat_map covered; /* stream_id -> struct leat_covered_stream */
+    int64_t cover_at_us;
     int64_t retry_at_us;
 };
 
@@ -239,6 +248,15 @@ void leat_gone_free(struct leat_lease_manager *manager);
 
 /* audit.c: the sync thread: tells the pipeline what has ended, when that is due. */
 int leat_manager_audit(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                       struct leat_error *err);
+
+/* cleanup.c: with the pass; with the sync of a stream; with each round of the sync thread */
+int leat_manager_watch_cover(struct leat_lease_manager *manager, int64_t now_us,
+                             struct leat_error *err);
+int leat_manager_clean_up(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                          const char *stream_id, const struct leat_shard_list *shards,
+                          struct leat_error *err);
+int leat_manager_purge(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                        struct leat_error *err);
 
 /* sync.c */

@@ -75,6 +75,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_condition_init(&manager->stopping);
     manager->requests_end = &manager->requests;
     leat_map_init(&manager->held);
+    leat_map_init(&manager->covered);
     leat_worker_rows_init(&manager->workers);
     leat_worker_rows_init(&manager->neighbours);
     leat_watch_init(&manager->watch);
@@ -399,6 +400,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
         manager->requests = next;
     }
     leat_gone_free(manager);
+    leat_map_release(&manager->covered, free);
     leat_pg_close(manager->connection);
     leat_doubts_free(manager);
     leat_buf_release(&manager->published);

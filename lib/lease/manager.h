@@ -108,6 +108,7 @@ struct leat_lease_options {
     int64_t expiry_us;      /* 5 s */
     int64_t drain_us;       /* 200 ms */
     int64_t force_after_us; /* 5 s */
+    int64_t lease_grace_us; /* 1 h: an ended lease stays so long after its shard left the stream */
     uint32_t max_leases;
     double weight;
     bool use_notify; /* LISTEN/NOTIFY; everything works without */
@@ -185,6 +186,8 @@ struct leat_lease_counts {
     uint64_t
         unserved; /* of the owned: active processors of theirs wait, which this worker does not run */
     uint64_t acquired, lost, handoffs, passes, deaths_judged, heartbeats, heartbeat_failures;
+    uint64_t holes; /* parts of streams that no lease covered, seen from here */
+    uint64_t leases_removed, workers_removed;
     int64_t last_heartbeat_us; /* monotonic */
 };
 void leat_lease_manager_counts(struct leat_lease_manager *manager,

@@ -72,6 +72,8 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
 
     if (status == 0)
         status = leat_manager_trim(manager, now_us, err);
+    if (status == 0)
+        status = leat_manager_watch_cover(manager, now_us, err);
     if (status != 0 || (version == manager->pass_version &&
                         now_us < manager->pass_read_at_us + READ_US && forced == 0))
         return status;

@@ -259,6 +259,8 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     if (status == 0)
         status = store(&s, err);
     if (status == 0)
+        status = leat_manager_clean_up(manager, connection, s.stream_id, &s.shards, err);
+    if (status == 0)
         status =
             leat_rows_synced(connection, &manager->rows, s.stream_id, manager->incarnation, err);
     leat_shard_list_release(&s.shards);
@@ -452,6 +454,8 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
         status = leat_manager_publish(manager, connection, err);
     if (status == 0)
         status = sync_streams(manager, connection, ret_wait_us, err);
+    if (status == 0)
+        status = leat_manager_purge(manager, connection, err);
     if (status == 0 && look_status != 0) {
         *err = look_err;
         status = look_status;

@@ -124,6 +124,15 @@ start_worker(int index)
     workers[index] = test_fleet_spawn(&fleet, ids[index], arguments);
 }
 
+/* Both processors are in all shards, and go on. */
+static void
+ck_all_flow(void)
+{
+    ck_reaches("SELECT count(*) FROM leat.progress WHERE checkpoint <> 'SHARD_END'",
+               2 * ring.count);
+    ck_steady_flows(&steady);
+}
+
 static void
 kill_worker(int index)
 {
@@ -183,7 +192,7 @@ START_TEST(generations_at_full_load)
     begin(4);
     for (int w = 0; w <= _i; w++)
         start_worker(w);
-    ck_steady_flows(&steady);
+    ck_all_flow();
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 4; i++)
             split(2 * i);
@@ -223,7 +232,7 @@ START_TEST(a_crash_at_each_step)
     for (int w = 1; w <= others; w++)
         start_worker(w);
     ck_reaches("SELECT count(DISTINCT lease_owner) FROM leat.leases", 1 + others);
-    ck_steady_flows(&steady);
+    ck_all_flow();
     for (int i = 0; i < 3; i++)
         split(2 * i);
     status = test_worker_wait(&workers[0], NULL);
@@ -249,7 +258,7 @@ START_TEST(one_parent_ends_much_later)
     begin(2);
     start_worker(0);
     start_worker(1);
-    ck_steady_flows(&steady);
+    ck_all_flow();
     leat_local_kinesis_fault(fleet.kinesis, &slow);
     merge(0);
     ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'ended'", 1);
@@ -272,7 +281,7 @@ START_TEST(everything_while_workers_die)
     begin(2);
     for (int w = 0; w < 3; w++)
         start_worker(w);
-    ck_steady_flows(&steady);
+    ck_all_flow();
     for (int round = 0; round < 16; round++) {
         int victim = round % 3;
 
@@ -438,6 +447,101 @@ START_TEST(an_expired_checkpoint_is_no_secret)
 }
 END_TEST
 
+/* ---- rows that are missing, and rows that nobody needs ---------------------------------------------------- */
+
+/* A lease's row is deleted under its owner: the auditor misses it, a sync makes it again with counter 0, and its next owner raises
+   that past the progress that is there. */
+START_TEST(a_deleted_lease_is_made_again)
+{
+    begin(3);
+    start_worker(0);
+    start_worker(1);
+    ck_all_flow();
+    test_fleet_sql(&fleet, "DELETE FROM leat.leases WHERE shard = 'shardId-000000000001'");
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE shard = 'shardId-000000000001'", 1);
+    ck_steady_flows(&steady);
+    {
+        LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+
+        test_worker_log(&workers[0], &log);
+        test_worker_log(&workers[1], &log);
+        ck_assert_msg(strstr(leat_buf_text(&log), "no lease covers a part of a stream") != NULL,
+                      "not said: %s", leat_buf_text(&log));
+    }
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+/* A parent's row is deleted while its merged child waits for it: both parents are read to their ends first. */
+START_TEST(a_deleted_parent_is_waited_for)
+{
+    struct leat_local_fault slow = {.kind = LEAT_LOCAL_FAULT_DELAY,
+                                    .action = "GetRecords",
+                                    .shard = "shardId-000000000000",
+                                    .delay_us = 2500 * LEAT_MS_US};
+
+    begin(2);
+    start_worker(0);
+    start_worker(1);
+    ck_all_flow();
+    leat_local_kinesis_fault(fleet.kinesis, &slow);
+    merge(0);
+    test_fleet_sql(&fleet, "DELETE FROM leat.leases WHERE shard = 'shardId-000000000000'");
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'ended'", 1);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    ck_ended();
+    ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
+}
+END_TEST
+
+/* Shards that were read to their ends leave the stream: their leases go, after the grace, and nothing else does. */
+START_TEST(what_nobody_needs_goes)
+{
+    static const char *const short_grace[] = {"--set", "leases.keep_ended=1s", NULL};
+
+    begin_quietly(1);
+    workers[0] = test_fleet_spawn(&fleet, "w1", short_grace);
+    put_word("A", 20);
+    split(0);
+    put_word("B", 20);
+    ck_reaches("SELECT count(*) FROM records", 40);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'ended'", 1);
+    test_fleet_sql(&fleet,
+                   "INSERT INTO leat.workers (application, worker_id, incarnation, state, "
+                   "heartbeat_at, expires_at, died_at) VALUES ('fleet', 'old', 1, 'dead', "
+                   "now() - interval '2 h', now() - interval '2 h', now() - interval '2 h'), "
+                   "('fleet', 'dead', 2, 'dead', now(), now(), now())");
+    trim("shardId-000000000000", INT64_MAX);
+    end_worker(0);
+    for (int i = 0; i < 2;
+         i++) { /* each lists once at its start: known to be gone, and after its grace */
+        workers[0] = test_fleet_spawn(&fleet, "w1", short_grace);
+        ck_reaches("SELECT count(*) FROM leat.leases WHERE gone_at IS NOT NULL OR (SELECT count(*) "
+                   "FROM leat.leases) = 2",
+                   1);
+        usleep(1200000);
+        if (i == 0) {
+            test_fleet_sql(&fleet, "UPDATE leat.streams SET synced_at = NULL");
+            end_worker(0);
+        }
+    }
+    ck_reaches("SELECT (count(*) = 2)::int FROM leat.leases", 1);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.start_shards"), 0);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.workers WHERE worker_id "
+                                               "IN ('old', 'dead')"),
+                     1);
+    put_word("C", 20);
+    ck_reaches("SELECT count(*) FROM records", 60);
+    ck_says("leases of shards that have left the stream are removed");
+    end_worker(0);
+    workers[0] = test_fleet_spawn(&fleet, "w1", short_grace);
+    put_word("D", 20);
+    ck_reaches("SELECT count(*) FROM records", 80);
+    ck_assert_int_eq(test_fleet_number(&fleet, LETTERS), 0);
+}
+END_TEST
+
 static TCase *
 test_case(Suite *suite, const char *name)
 {
@@ -456,6 +560,7 @@ main(void)
     Suite *suite = suite_create("fleet_resharding");
     TCase *merges = test_case(suite, "merges");
     TCase *lost = test_case(suite, "lost");
+    TCase *rows = test_case(suite, "rows");
     int failed;
 
     test_postgres_url();
@@ -466,6 +571,9 @@ main(void)
     tcase_add_test(lost, a_shard_that_is_gone_is_no_secret);
     tcase_add_test(lost, a_shard_that_is_gone_stops);
     tcase_add_loop_test(lost, an_expired_checkpoint_is_no_secret, 0, 2);
+    tcase_add_test(rows, a_deleted_lease_is_made_again);
+    tcase_add_test(rows, a_deleted_parent_is_waited_for);
+    tcase_add_test(rows, what_nobody_needs_goes);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
