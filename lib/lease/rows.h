@@ -229,6 +229,9 @@ int leat_rows_end_unneeded(struct leat_pg_connection *connection,
 
 /* ---- where processors begin (rows_start.c) ----------------------------------------------------- */
 
+/* Who has met what, without the shards: keys "processor\nstream_id" are put into the map. */
+int leat_rows_met(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                  struct leat_map *ret_met, struct leat_error *err);
 /* Adds what is known of a stream; NULL: of all streams. */
 int leat_rows_beginnings(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, const char *stream_id,

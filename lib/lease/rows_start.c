@@ -59,6 +59,27 @@ leat_rows_beginnings(struct leat_pg_connection *connection, const struct leat_ro
 }
 
 int
+leat_rows_met(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+              struct leat_map *ret_met, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT processor || E'\\n' || stream_id FROM leat.starts WHERE "
+                             "application = $1",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    for (int row = 0; row < PQntuples(result); row++)
+        leat_map_put(ret_met, cell(result, row, 0), ret_met);
+    PQclear(result);
+    return 0;
+}
+
+int
 leat_rows_sync_begin(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      const char *stream_id, struct leat_error *err)
 {

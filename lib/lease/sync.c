@@ -280,29 +280,37 @@ struct round {
     struct leat_error first; /* of a single stream: the others go on */
 };
 
+static bool
+has_met(const struct leat_map *met, const char *processor, const char *stream_id)
+{
+    LEAT_AUTO_BUF key = LEAT_BUF_INIT;
+
+    leat_buf_printf(&key, "%s\n%s", processor, stream_id);
+    return leat_map_get(met, leat_buf_slice(&key)) != NULL;
+}
+
 /* Streams that a processor of this worker has yet to meet; and whether there are any. */
 static int
 find_unmet(struct round *r, bool *ret_has_unmet, struct leat_error *err)
 {
     const struct leat_lease_options *options = &r->manager->options;
-    struct leat_beginnings known;
+    struct leat_map met;
     int status;
 
-    leat_beginnings_init(&known);
+    leat_map_init(&met);
     *ret_has_unmet = false;
-    status = leat_rows_beginnings(r->connection, &r->manager->rows, NULL, &known, err);
+    status = leat_rows_met(r->connection, &r->manager->rows, &met, err);
     for (size_t i = 0; i < r->set.count && status == 0; i++) {
         r->is_unmet[i] = false;
         for (size_t p = 0; p < options->processor_count; p++) {
             const struct leat_lease_processor *processor = &options->processors[p];
 
             if (leat_manager_takes(processor, r->set.items[i].source) &&
-                leat_beginnings_find(&known, leat_slice_from(processor->name),
-                                     leat_slice_from(r->ids[i])) == NULL)
+                !has_met(&met, processor->name, r->ids[i]))
                 r->is_unmet[i] = *ret_has_unmet = true;
         }
     }
-    leat_beginnings_release(&known);
+    leat_map_release(&met, NULL);
     return status;
 }
 

@@ -379,6 +379,62 @@ START_TEST(test_a_stream_that_goes_ends_after_what_was_read_of_it)
 }
 END_TEST
 
+/* An answer that was wrong: the very same stream is there again, and is read on from where it was. */
+START_TEST(test_a_stream_that_was_only_said_to_be_gone)
+{
+    const struct leat_local_fault lie = {.kind = LEAT_LOCAL_FAULT_REFUSE,
+                                         .action = "DescribeStreamSummary",
+                                         .stream = "orders",
+                                         .type = "ResourceNotFoundException",
+                                         .times = 1};
+
+    create("orders", 2);
+    fleet.streams = "events, orders";
+    test_fleet_configure(&fleet, LEASES ALL);
+    start_worker(0);
+    start_worker(1);
+    put("orders", 1, 50);
+    ck_count("everything", 1, 50);
+    leat_local_kinesis_fault(fleet.kinesis, &lie);
+    ck_reaches("SELECT count(*) FROM leat.lease_moves WHERE why = 'stream gone'", 2);
+    put("orders", 1, 50);
+    ck_count("everything", 1, 100);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE stream_id LIKE '%/orders@%' AND state = "
+               "'active' AND lease_owner IS NOT NULL",
+               2);
+    stop_worker(0);
+    stop_worker(1);
+}
+END_TEST
+
+/* A rolling deploy: one worker knows the pattern, the other does not. */
+START_TEST(test_leases_go_to_those_who_read_the_stream)
+{
+    create("orders-one", 3);
+    test_fleet_configure(&fleet, LEASES ALL);
+    start_worker(0);
+    put(TEST_FLEET_STREAM, 1, 20);
+    ck_count("everything", 1, 20);
+    fleet.streams = "events, \"orders-*\"";
+    test_fleet_reconfigure(&fleet, LEASES ALL);
+    put("orders-one", 2, 50);
+    start_worker(1);
+    ck_count("everything", 2, 50);
+    create("orders-two", 3);
+    put("orders-two", 3, 50);
+    ck_count("everything", 3, 50);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.leases l JOIN "
+                                               "leat.workers w ON w.incarnation = l.lease_owner "
+                                               "WHERE l.stream_id LIKE '%/orders-%' AND "
+                                               "w.worker_id = 'w1'"),
+                     0);
+    put(TEST_FLEET_STREAM, 1, 20);
+    ck_count("everything", 1, 40);
+    stop_worker(1);
+    stop_worker(0);
+}
+END_TEST
+
 /* ---- made again ----------------------------------------------------------------------------------- */
 
 /* Seen by the next look, or long before it by those who read. */
@@ -645,6 +701,8 @@ main(void)
     tcase_add_test(tests, test_a_new_stream_is_picked_up_by_all_workers);
     tcase_add_test(tests, test_a_name_without_a_stream_is_waited_for);
     tcase_add_test(tests, test_a_stream_that_goes_ends_after_what_was_read_of_it);
+    tcase_add_test(tests, test_a_stream_that_was_only_said_to_be_gone);
+    tcase_add_test(tests, test_leases_go_to_those_who_read_the_stream);
     tcase_add_loop_test(tests, test_a_stream_made_again_is_another_one, 0, 2);
     tcase_add_test(tests, test_a_stream_made_again_stands_still_if_wanted);
     tcase_add_test(tests, test_facts_and_shards_are_asked_for_once);
