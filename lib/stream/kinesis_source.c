@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/memory.h"
 #include "stream/kinesis_inside.h"
 #include "stream/spec.h"
@@ -52,10 +53,16 @@ describe(struct leat_source *source, struct leat_source_facts *ret_facts, struct
     return 0;
 }
 
+/* What is listed so far: by name, since ten thousand shards come in pages that may overlap or begin again. */
+struct listing {
+    struct leat_shard_list *list;
+    struct leat_map names;
+};
+
 static int
 add_shard(void *context, const struct leat_kinesis_shard *shard)
 {
-    struct leat_shard_list *list = context;
+    struct listing *listing = context;
     struct leat_shard_facts facts = {
         .shard = shard->shard,
         .starting_hash_key = shard->starting_hash_key,
@@ -64,13 +71,13 @@ add_shard(void *context, const struct leat_kinesis_shard *shard)
         .is_closed = shard->ending_sequence.size > 0,
     };
 
-    if (leat_shard_list_find(list, shard->shard) != NULL)
+    if (leat_map_put(&listing->names, shard->shard, listing) != NULL)
         return 0; /* the listing began again (an expired page) */
     if (shard->parent.size > 0)
         facts.parents[facts.parent_count++] = shard->parent;
     if (shard->adjacent_parent.size > 0)
         facts.parents[facts.parent_count++] = shard->adjacent_parent;
-    leat_shard_list_add(list, &facts);
+    leat_shard_list_add(listing->list, &facts);
     return 0;
 }
 
@@ -79,11 +86,16 @@ list_shards(struct leat_source *source, struct leat_shard_list *list, struct lea
 {
     struct kinesis_source *kinesis = (struct kinesis_source *)source;
     struct leat_kinesis *client = leat_kinesis_clients_take(kinesis->clients, err);
+    struct listing listing = {.list = list};
     int status;
 
     if (client == NULL)
         return err->code;
-    status = leat_kinesis_list_shards(client, kinesis->stream, add_shard, list, err);
+    leat_map_init(&listing.names);
+    for (size_t i = 0; i < list->count; i++)
+        leat_map_put(&listing.names, list->shards[i].shard, &listing);
+    status = leat_kinesis_list_shards(client, kinesis->stream, add_shard, &listing, err);
+    leat_map_release(&listing.names, NULL);
     leat_kinesis_clients_give_back(kinesis->clients, client);
     return status;
 }
