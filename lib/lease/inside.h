@@ -128,9 +128,9 @@ struct leat_lease_manager {
     /* The manager thread's. */
     struct leat_pg_connection *connection;
     struct leat_map held;
-    struct leat_processor_rows processors; /* all of the application, as last read */
-    enum leat_processor_state *states;     /* of options.processors, as the pipeline was told */
-    int64_t unserved_since_us;
+    struct leat_processor_rows processors;     /* all of the application, as last read */
+    enum leat_processor_state *states;         /* of options.processors, as the pipeline was told */
+    int64_t unserved_since_us, unserved_at_us; /* looked for */
     bool is_unserved_told;
     struct leat_worker_rows workers, neighbours;
     struct leat_watch watch;

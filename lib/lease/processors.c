@@ -9,9 +9,12 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "lease/inside.h"
+
+#define LOOK_US (1 * LEAT_SECOND_US)
 
 /* ---- what it runs -------------------------------------------------------------------------------- */
 
@@ -193,22 +196,46 @@ tell_unserved(struct leat_lease_manager *manager, uint64_t count, const char *na
     events->unserved(events->context, count > 0 ? &which : NULL);
 }
 
+/* Leases by the thousand, streams by the dozen: each stream is asked about once. */
+static uint64_t
+count_unserved(const struct leat_lease_manager *manager, const char **ret_name)
+{
+    static const char none[] = "";
+    struct leat_map_entry *entry;
+    struct leat_map by_stream;
+    uint64_t count = 0;
+    size_t position = 0;
+
+    leat_map_init(&by_stream);
+    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
+        const struct leat_held_lease *held = entry->value;
+        struct leat_slice stream_id = leat_slice_from(held->stream_id);
+        const char *unserved = leat_map_get(&by_stream, stream_id);
+
+        if (unserved == NULL) {
+            unserved = first_unserved(manager, held->source);
+            leat_map_put(&by_stream, stream_id, (void *)(unserved != NULL ? unserved : none));
+        }
+        if (unserved == NULL || unserved[0] == '\0' || held->is_draining)
+            continue;
+        count++;
+        *ret_name = unserved;
+    }
+    leat_map_release(&by_stream, NULL);
+    return count;
+}
+
 /* Told only when it has lasted: while leases are handed to those who know all, it is nobody's business. */
 void
 leat_manager_look_for_unserved(struct leat_lease_manager *manager, int64_t now_us)
 {
-    struct leat_map_entry *entry;
     const char *name = NULL;
-    uint64_t count = 0;
-    size_t position = 0;
+    uint64_t count;
 
-    while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
-        const struct leat_held_lease *held = entry->value;
-        const char *unserved = held->is_draining ? NULL : first_unserved(manager, held->source);
-
-        count += unserved != NULL;
-        name = unserved != NULL ? unserved : name;
-    }
+    if (now_us < manager->unserved_at_us + LOOK_US)
+        return;
+    manager->unserved_at_us = now_us;
+    count = count_unserved(manager, &name);
     leat_mutex_lock(&manager->lock);
     manager->counts.unserved = count;
     leat_mutex_unlock(&manager->lock);

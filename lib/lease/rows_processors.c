@@ -322,17 +322,21 @@ leat_rows_forget_streams(struct leat_pg_connection *connection,
     return leat_rows_change(connection, context, sql, &parameters, NULL, err);
 }
 
-int
-leat_rows_end_unneeded(struct leat_pg_connection *connection,
-                       const struct leat_rows_context *context, struct leat_error *err)
+/* Nobody who needs the shard has yet to end it. One who needs nothing of it needs no end either, but somebody must have ended it. */
+#define IS_UNNEEDED                                                                                \
+    "l.application = $1 AND l.state = 'active' AND l.ended_by <> '{}' AND NOT EXISTS (SELECT "     \
+    "FROM "                                                                                        \
+    "leat.processors p WHERE " LEAT_IS_OF_STREAM                                                   \
+    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")"
+
+static int
+end_unneeded(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+             struct leat_error *err)
 {
-    static const char sql[] = LEAT_TOLD(
-        "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, "
-        "handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE l.application = $1 AND "
-        "l.state = 'active' AND l.ended_by <> '{}' AND NOT EXISTS (SELECT FROM leat.processors p "
-        "WHERE " LEAT_IS_OF_STREAM " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED
-        ")",
-        "'ended'");
+    static const char sql[] =
+        LEAT_TOLD("UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = "
+                  "NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE " IS_UNNEEDED,
+                  "'ended'");
     struct leat_pg_parameters parameters;
     size_t rows = 0;
     int status = leat_pg_script(connection, "BEGIN", err);
@@ -346,4 +350,19 @@ leat_rows_end_unneeded(struct leat_pg_connection *connection,
     if (status == 0)
         status = leat_rows_run(connection, sql, &parameters, &rows, err);
     return leat_rows_finish(connection, context, status, rows > 0, err);
+}
+
+int
+leat_rows_end_unneeded(struct leat_pg_connection *connection,
+                       const struct leat_rows_context *context, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    size_t rows = 0;
+    int status;
+
+    /* Asked first without a lock, which would be written for each stream at each pass. */
+    leat_rows_begin(&parameters, context);
+    status = leat_rows_run(connection, "SELECT 1 FROM leat.leases l WHERE " IS_UNNEEDED " LIMIT 1",
+                           &parameters, &rows, err);
+    return status != 0 || rows == 0 ? status : end_unneeded(connection, context, err);
 }

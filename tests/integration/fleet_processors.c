@@ -139,6 +139,35 @@ begin_to_put(void)
     ck_steady_flows(&steady);
 }
 
+/* From some time on the stream is not read any more. */
+static void
+ck_reads_nothing(void)
+{
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
+    uint64_t calls;
+
+    do {
+        calls = leat_local_kinesis_calls(fleet.kinesis, "GetRecords");
+        sleep(2);
+    } while (leat_local_kinesis_calls(fleet.kinesis, "GetRecords") != calls &&
+             leat_clock_monotonic_us() < deadline_us);
+    ck_assert_uint_eq(leat_local_kinesis_calls(fleet.kinesis, "GetRecords"), calls);
+}
+
+/* What was on its way is committed. */
+static void
+wait_until_it_stands(void)
+{
+    static const char commits[] =
+        "SELECT sum(commit_seq)::int8 FROM leat.progress WHERE processor = 'print'";
+    int64_t before;
+
+    do {
+        before = test_fleet_number(&fleet, commits);
+        sleep(1);
+    } while (test_fleet_number(&fleet, commits) != before);
+}
+
 /* All that was put, each once, no key out of order. The put has stopped. */
 static void
 ck_late_saw_all(void)
@@ -232,8 +261,6 @@ END_TEST
 /* Paused in the middle of it: the others go on, behind the end of a shard, too; it begins again where it was. */
 START_TEST(a_paused_processor_keeps_its_place)
 {
-    uint64_t calls;
-
     begin();
     start_worker(0);
     start_worker(1);
@@ -241,7 +268,7 @@ START_TEST(a_paused_processor_keeps_its_place)
     set_state("print", "paused");
     ck_says(0, "the processor is paused");
     ck_says(1, "the processor is paused");
-    sleep(1);
+    wait_until_it_stands();
     test_fleet_sql(&fleet, "CREATE TABLE stood AS SELECT * FROM leat.progress WHERE processor = "
                            "'print'; CREATE TABLE saw AS SELECT count(*) AS n FROM records");
     split(0);
@@ -259,14 +286,34 @@ START_TEST(a_paused_processor_keeps_its_place)
     ck_is("SELECT (SELECT count(*) FROM records) - n FROM saw", 0);
     set_state("rollup", "paused");
     ck_says(1, "\"rollup\"");
-    sleep(2);
-    calls = leat_local_kinesis_calls(fleet.kinesis, "GetRecords");
-    sleep(2);
-    ck_assert_uint_eq(leat_local_kinesis_calls(fleet.kinesis, "GetRecords"), calls);
+    ck_reads_nothing();
     set_state("print", "active");
     set_state("rollup", "active");
     ck_reaches(ENDED, 1);
     ck_steady_flows(&steady);
+    ck_steady_all_right(&steady);
+    ck_ended_by_all("'print', 'rollup'");
+}
+END_TEST
+
+/* Its table is away: what cannot be flushed is thrown away in time, and done again. */
+START_TEST(a_pause_waits_for_no_target)
+{
+    begin();
+    start_worker(0);
+    begin_to_put();
+    test_fleet_sql(&fleet, "ALTER TABLE records RENAME TO away; ALTER TABLE rollup RENAME TO gone");
+    ck_says(0, "\"print\"");
+    set_state("print", "paused");
+    set_state("rollup", "paused");
+    ck_says(0, "the processor is paused");
+    ck_reads_nothing();
+    split(0);
+    test_fleet_sql(&fleet, "ALTER TABLE away RENAME TO records; ALTER TABLE gone RENAME TO rollup");
+    sleep(2);
+    set_state("print", "active");
+    set_state("rollup", "active");
+    ck_reaches(ENDED, 1);
     ck_steady_all_right(&steady);
     ck_ended_by_all("'print', 'rollup'");
 }
@@ -404,11 +451,14 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {
-        a_new_processor_misses_nothing,      an_unknown_processor_waits,
-        a_paused_processor_keeps_its_place,  pauses_come_and_go,
-        a_retired_processor_holds_up_nobody, streams_are_those_of_who_lives,
-        a_stream_goes_to_who_reads_it};
+    const TTest *const tests[] = {a_new_processor_misses_nothing,
+                                  an_unknown_processor_waits,
+                                  a_paused_processor_keeps_its_place,
+                                  a_pause_waits_for_no_target,
+                                  pauses_come_and_go,
+                                  a_retired_processor_holds_up_nobody,
+                                  streams_are_those_of_who_lives,
+                                  a_stream_goes_to_who_reads_it};
     SRunner *runner;
     Suite *suite = suite_create("fleet_processors");
     TCase *processors = tcase_create("processors");
