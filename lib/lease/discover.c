@@ -17,6 +17,7 @@
 #include "stream/spec.h"
 
 #define AT_ONCE 10
+#define AT_A_TIME 20
 #define FRESH_US (3 * LEAT_SECOND_US)
 #define PACE_US (60 * LEAT_MS_US)
 
@@ -410,17 +411,55 @@ static int
 outcome(struct looking *look, struct leat_error *err)
 {
     struct leat_streams_counts counts;
-    bool has_pattern = false;
+    bool may_come = look->options->spec_count > AT_A_TIME; /* by a later look, or a pattern */
 
     for (size_t i = 0; i < look->options->spec_count; i++)
-        has_pattern = has_pattern || leat_stream_spec_is_pattern(look->specs[i]);
+        may_come = may_come || leat_stream_spec_is_pattern(look->specs[i]);
     leat_streams_counts(look->manager->options.streams, &counts);
     /* With something to read, what is wrong with another one is no reason not to start: it is looked up again, and told then. */
     if (look->first.code == 0 || (!look->manager->has_looked && counts.read + counts.stopped > 0) ||
-        (look->first.code == LEAT_E_NOT_FOUND && (look->manager->has_looked || has_pattern)))
+        (look->first.code == LEAT_E_NOT_FOUND && (look->manager->has_looked || may_come)))
         return 0;
     *err = look->first;
     return err->code;
+}
+
+/* A few at a time, so that the first ones are read while the others are asked for; what is left is for the next round, which
+   comes at once. */
+static int
+claim_some(struct looking *look, struct leat_claim *claim, bool *ret_has_any,
+           struct leat_error *err)
+{
+    size_t count = look->options->spec_count;
+    int status = 0;
+
+    *ret_has_any = false;
+    for (size_t begin = 0; begin < count && status == 0 && !*ret_has_any; begin += AT_A_TIME) {
+        claim->names = look->specs + begin;
+        claim->is_ours = look->is_ours + begin;
+        claim->is_forced = look->is_forced + begin;
+        claim->count = count - begin < AT_A_TIME ? count - begin : AT_A_TIME;
+        status = leat_rows_claim_looks(look->connection, &look->manager->rows, claim, err);
+        for (size_t i = 0; i < claim->count && status == 0; i++)
+            *ret_has_any = *ret_has_any || claim->is_ours[i];
+        if (*ret_has_any && begin + AT_A_TIME < count)
+            leat_sync_want(look->manager);
+    }
+    return status;
+}
+
+/* Only who has nothing to read yet waits for a look; it finds the first few, and the sync thread the others. */
+int
+leat_discover_at_start(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+                       struct leat_error *err)
+{
+    struct leat_streams_counts counts;
+
+    leat_streams_counts(manager->options.streams, &counts);
+    if (counts.read + counts.stopped == 0)
+        return leat_discover(manager, connection, err);
+    manager->has_looked = true;
+    return 0;
 }
 
 int
@@ -430,8 +469,7 @@ leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *con
     struct looking look = {manager, connection, leat_streams_options(manager->options.streams)};
     size_t count = look.options->spec_count;
     struct leat_claim claim = {.incarnation = manager->incarnation,
-                               .age_us = look.options->interval_us / 8 * 7,
-                               .count = count};
+                               .age_us = look.options->interval_us / 8 * 7};
     bool has_any = false;
     struct leat_streams_counts counts;
     int status;
@@ -448,12 +486,7 @@ leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *con
     leat_streams_counts(manager->options.streams, &counts);
     if (!manager->has_looked && counts.read + counts.stopped == 0 && claim.age_us > FRESH_US)
         claim.age_us = FRESH_US;
-    claim.names = look.specs;
-    claim.is_ours = look.is_ours;
-    claim.is_forced = look.is_forced;
-    status = leat_rows_claim_looks(connection, &manager->rows, &claim, err);
-    for (size_t i = 0; i < count; i++)
-        has_any = has_any || look.is_ours[i];
+    status = claim_some(&look, &claim, &has_any, err);
     if (status == 0 && has_any)
         status = look_up(&look, err);
     if (status == 0)

@@ -271,9 +271,12 @@ void leat_manager_tell_streams(struct leat_lease_manager *manager);
 /* Follows leat.streams. The manager and the sync thread. */
 int leat_manager_follow_streams(struct leat_lease_manager *manager,
                                 struct leat_pg_connection *connection, struct leat_error *err);
-/* Looks up what is due and nobody else is at, and follows. The sync thread, and start before it. */
+/* Looks up what is due and nobody else is at, and follows. The sync thread. */
 int leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                   struct leat_error *err);
+/* The same before it starts, where nothing can be read yet: what is wrong ends the start. */
+int leat_discover_at_start(struct leat_lease_manager *manager,
+                           struct leat_pg_connection *connection, struct leat_error *err);
 /* doubt.c: the sync thread: what readers doubt, before a look (which specs have to be looked up) and after it. */
 void leat_doubts_take(struct leat_lease_manager *manager);
 void leat_doubts_force(struct leat_lease_manager *manager, bool *is_forced);

@@ -345,7 +345,7 @@ leat_lease_manager_start(struct leat_lease_manager *manager, struct leat_error *
                                manager, err);
     /* What is wrong here ends the start: who asks, of whom, for what. The heart beats meanwhile, since it may take long. */
     if (status == 0)
-        status = leat_discover(manager, manager->connection, err);
+        status = leat_discover_at_start(manager, manager->connection, err);
     if (status == 0)
         status = leat_manager_publish(manager, manager->connection, err);
     if (status != 0) {

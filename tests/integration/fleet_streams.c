@@ -580,6 +580,32 @@ START_TEST(test_a_stream_that_is_refused_holds_up_nobody)
 }
 END_TEST
 
+/* Names alone: each is described once, a few at a time, and the first are read before the last are known. */
+START_TEST(test_many_names_are_looked_up_in_steps)
+{
+    LEAT_AUTO_BUF streams = LEAT_BUF_INIT;
+    char name[16];
+
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "n-%02d", i);
+        create(name, 1);
+        leat_buf_printf(&streams, "%s%s", i > 0 ? ", " : "", name);
+        put(name, i < 10 ? 1 : 2, 1);
+    }
+    fleet.streams = leat_buf_text(&streams);
+    test_fleet_configure(&fleet, SLOW_LEASES ALL);
+    start_worker(0);
+    start_worker(1);
+    ck_count("everything", 1, 10);
+    ck_count("everything", 2, 50);
+    ck_assert_uint_ge(calls("DescribeStreamSummary"), 60);
+    ck_assert_uint_le(calls("DescribeStreamSummary"), 63);
+    ck_assert_uint_le(calls("ListShards"), 63);
+    stop_worker(0);
+    stop_worker(1);
+}
+END_TEST
+
 /* Whoever looks dies before he stores what he found: it is somebody else's. */
 START_TEST(test_a_look_that_dies_is_taken_over)
 {
@@ -707,6 +733,7 @@ main(void)
     tcase_add_test(tests, test_a_stream_made_again_stands_still_if_wanted);
     tcase_add_test(tests, test_facts_and_shards_are_asked_for_once);
     tcase_add_test(tests, test_a_stream_that_is_refused_holds_up_nobody);
+    tcase_add_test(tests, test_many_names_are_looked_up_in_steps);
     tcase_add_test(tests, test_a_look_that_dies_is_taken_over);
     tcase_add_test(tests, test_many_streams_under_fire);
     tcase_add_test(tests, test_two_hundred_streams_hold_no_thread);
