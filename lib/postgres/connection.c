@@ -183,7 +183,7 @@ open_connection(const struct leat_pg_options *options, const char *url, bool wit
     return 0;
 }
 
-/* PgBouncer knows no `options`; what it cannot hand on to a backend it refuses. */
+/* PgBouncer knows no `options`; what it cannot hand on to a backend it refuses. Others say it in other words. */
 static int
 open_with_settings(const struct leat_pg_options *options, bool *has_settings, PGconn **ret_conn,
                    struct leat_error *err)
@@ -199,7 +199,9 @@ open_with_settings(const struct leat_pg_options *options, bool *has_settings, PG
     }
     if (status == 0)
         status = open_connection(options, url, *has_settings, ret_conn, &why);
-    if (status != 0 && *has_settings && strstr(why.text, "unsupported startup parameter") != NULL) {
+    if (status != 0 && *has_settings &&
+        (strstr(why.text, "unsupported startup parameter") != NULL ||
+         strstr(why.text, "command-line options") != NULL)) {
         *has_settings = false;
         status = open_connection(options, url, false, ret_conn, &why);
     }
