@@ -161,6 +161,7 @@ lose_connection(struct beating *beating, struct leat_error *err)
     leat_pg_close(beating->connection);
     beating->connection = NULL;
     note_health(manager, false);
+    manager->beat_failed_us = leat_clock_monotonic_us();
     if (beating->failures == 2) {
         leat_error_prefix(err, "could not renew worker \"%s\"", manager->worker_id);
         leat_manager_trouble(manager, &beating->is_told, err);
@@ -183,12 +184,30 @@ say_declared_dead(struct beating *beating)
     leat_error_set(&why, LEAT_E_FENCED,
                    "worker \"%s\" was declared dead: its last heartbeat was %.1f s ago "
                    "(leases.expiry is %.1f s), so it was frozen, overloaded or cut off from the "
-                   "lease database; its shards run elsewhere, nothing that it had not committed "
+                   "lease database, or that lost its last commits; its shards run elsewhere, "
+                   "nothing that it had not committed "
                    "counts, and it comes back as a new incarnation",
                    manager->worker_id, (double)(leat_clock_boot_us() - last_us) / 1e6,
                    (double)manager->options.expiry_us / 1e6);
     beating->is_told = false; /* an outage may have been told before */
     leat_manager_trouble(manager, &beating->is_told, &why);
+}
+
+/* Of a database that lost its last commits processors and the application may be gone, too. */
+static int
+register_all(struct beating *beating, struct leat_error *err)
+{
+    struct leat_lease_manager *manager = beating->manager;
+    int status = leat_rows_application(beating->connection, &manager->rows, err);
+
+    /* One that was retired meanwhile is refused, and no reason to stay away: its consumers rest. */
+    if (status == 0 && leat_manager_register(manager, beating->connection, err) != 0)
+        status = leat_pg_script(beating->connection, "ROLLBACK", err);
+    if (status == 0)
+        status = leat_heartbeat_register(manager, beating->connection, beating->session_key, err);
+    if (status == 0)
+        leat_manager_sync_soon(manager);
+    return status;
 }
 
 /* Declared dead: the manager drops everything; we come back under a new incarnation. */
@@ -203,11 +222,10 @@ come_back(struct beating *beating, struct leat_error *err)
     leat_mutex_unlock(&manager->lock);
     manager->valid_until_us = 0;
     leat_manager_wake(manager);
-    if (!manager->is_leaving)
-        say_declared_dead(beating);
-    return manager->is_leaving
-               ? 0
-               : leat_heartbeat_register(manager, beating->connection, beating->session_key, err);
+    if (manager->is_leaving)
+        return 0;
+    say_declared_dead(beating);
+    return register_all(beating, err);
 }
 
 static void

@@ -110,6 +110,7 @@ struct leat_lease_manager {
     bool is_stuck_said LEAT_FIELD_GUARDED_BY(lock);
     _Atomic bool is_stopping, is_leaving;
     _Atomic int64_t incarnation, version, valid_until_us; /* valid: CLOCK_BOOTTIME */
+    _Atomic int64_t beat_failed_us;                       /* the last one that did; 0: none */
     _Atomic int64_t report_wanted_us;                     /* as the last renewal told */
     _Atomic bool all_ended, has_synced;
     struct leat_waker heartbeat_waker;
@@ -161,6 +162,8 @@ void leat_manager_wake(struct leat_lease_manager *manager);
 /* manager.c: of every connection to the lease database. */
 struct leat_pg_options leat_manager_pg_options(const struct leat_lease_manager *manager,
                                                const char *name, const char *settings);
+/* The heartbeat cannot reach the database, or could not a moment ago, and says so itself: others need not. Any thread. */
+bool leat_manager_is_cut_off(const struct leat_lease_manager *manager);
 /* Told once when it begins and once (err NULL) when it is over; is_told is the calling thread's. */
 void leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
                           const struct leat_error *err);
@@ -233,6 +236,8 @@ void leat_manager_forget_said(struct leat_lease_manager *manager);
 
 /* requests.c */
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);
+/* While the database is away: what the pipeline has let go is known all the same, so that a worker ends when it is told to. */
+void leat_manager_hear_let_gos(struct leat_lease_manager *manager);
 void leat_request_free(struct leat_request *request);
 
 /* ends.c: so many requests from this one on, all of them of shards' ends */

@@ -13,6 +13,7 @@
 #include "lease/inside.h"
 #include "postgres/migrate.h"
 
+#define CUT_OFF_US (10 * LEAT_SECOND_US)
 #define ROUND_US (250 * LEAT_MS_US)
 #define READ_US (10 * LEAT_SECOND_US)
 #define COUNT_US (1 * LEAT_SECOND_US)
@@ -37,6 +38,14 @@ leat_manager_trouble(struct leat_lease_manager *manager, bool *is_told,
     *is_told = err != NULL;
     if (is_news && manager->options.events.trouble != NULL)
         manager->options.events.trouble(manager->options.events.context, err);
+}
+
+bool
+leat_manager_is_cut_off(const struct leat_lease_manager *manager)
+{
+    int64_t failed_us = manager->beat_failed_us;
+
+    return failed_us != 0 && leat_clock_monotonic_us() - failed_us < CUT_OFF_US;
 }
 
 static void
@@ -193,6 +202,14 @@ count_leases(struct leat_lease_manager *manager, int64_t now_us, struct leat_err
     return 0;
 }
 
+/* Behind a failover that lost commits numbers may be the same for other things, and rows be missing that were there. */
+static void
+doubt_all(struct leat_lease_manager *manager)
+{
+    manager->read_version = manager->pass_version = manager->counted_version = -1;
+    leat_manager_sync_soon(manager);
+}
+
 static int
 run_round(struct leat_lease_manager *manager, struct leat_error *err)
 {
@@ -209,7 +226,11 @@ run_round(struct leat_lease_manager *manager, struct leat_error *err)
         leat_pg_close(manager->connection);
         manager->connection = NULL;
         status = connect_second(manager, err);
+        if (status == 0)
+            doubt_all(manager);
     }
+    if (status != 0)
+        leat_manager_hear_let_gos(manager);
     if (status == 0)
         status = leat_manager_serve(manager, err);
     manager->next_drain_us = leat_manager_end_drains(manager, leat_clock_monotonic_us());
@@ -267,7 +288,7 @@ manager_main(void *context)
             wait_us = leat_backoff_us(&manager->random, RETRY_BASE_US, RETRY_CAP_US,
                                       manager->failures++) +
                       RETRY_BASE_US;
-            if (manager->failures >= 3)
+            if (manager->failures >= 3 && !leat_manager_is_cut_off(manager))
                 leat_manager_trouble(manager, &manager->is_told, &err);
         } else {
             manager->failures = 0;

@@ -55,9 +55,25 @@ leat_lease_raise(struct leat_lease_manager *manager, struct leat_lease_key key,
     post(manager, request);
 }
 
+static bool
+is_asked(struct leat_lease_manager *manager, enum leat_request_kind kind)
+{
+    bool is_waiting = false;
+
+    leat_mutex_lock(&manager->lock);
+    for (const struct leat_request *request = manager->requests; request != NULL;
+         request = request->next)
+        is_waiting = is_waiting || request->kind == kind;
+    leat_mutex_unlock(&manager->lock);
+    return is_waiting;
+}
+
+/* While the database is away many may be fenced: one that waits is enough. */
 void
 leat_lease_check(struct leat_lease_manager *manager, struct leat_lease_key key)
 {
+    if (is_asked(manager, LEAT_REQUEST_CHECK))
+        return;
     post(manager, request_new(LEAT_REQUEST_CHECK, key));
 }
 
@@ -85,25 +101,12 @@ leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease
     post(manager, request);
 }
 
-static bool
-is_reopening(struct leat_lease_manager *manager)
-{
-    bool is_waiting = false;
-
-    leat_mutex_lock(&manager->lock);
-    for (const struct leat_request *request = manager->requests; request != NULL;
-         request = request->next)
-        is_waiting = is_waiting || request->kind == LEAT_REQUEST_REOPEN;
-    leat_mutex_unlock(&manager->lock);
-    return is_waiting;
-}
-
 void
 leat_lease_reopen(struct leat_lease_manager *manager, const struct leat_reopening *reopening)
 {
     struct leat_request *request;
 
-    if (is_reopening(manager))
+    if (is_asked(manager, LEAT_REQUEST_REOPEN))
         return; /* the lease database is away: they are asked for again */
     request = request_new(LEAT_REQUEST_REOPEN,
                           (struct leat_lease_key){reopening->stream_id, leat_slice_from("")});
@@ -173,7 +176,8 @@ serve(struct leat_lease_manager *manager, struct leat_request *request, struct l
     case LEAT_REQUEST_RAISE:
         return raise_counter(manager, request, err);
     case LEAT_REQUEST_CHECK:
-        return leat_manager_read(manager, err);
+        manager->read_version = -1; /* once, in this round, for all that ask */
+        break;
     case LEAT_REQUEST_CHILDREN:
     case LEAT_REQUEST_PROCESSOR_ENDED:
         break; /* leat_manager_serve_ends */
@@ -217,6 +221,36 @@ drop_first(struct leat_lease_manager *manager)
         manager->requests_end = &manager->requests;
     leat_mutex_unlock(&manager->lock);
     leat_request_free(request);
+}
+
+static struct leat_request *
+take_let_go(struct leat_lease_manager *manager)
+{
+    struct leat_request *request;
+
+    leat_mutex_lock(&manager->lock);
+    for (struct leat_request **link = &manager->requests; (request = *link) != NULL;
+         link = &request->next) {
+        if (request->kind != LEAT_REQUEST_LET_GO)
+            continue;
+        *link = request->next;
+        if (request->next == NULL)
+            manager->requests_end = link;
+        break;
+    }
+    leat_mutex_unlock(&manager->lock);
+    return request;
+}
+
+void
+leat_manager_hear_let_gos(struct leat_lease_manager *manager)
+{
+    struct leat_request *request;
+
+    while ((request = take_let_go(manager)) != NULL) {
+        let_go(manager, request);
+        leat_request_free(request);
+    }
 }
 
 /* In order; what fails stays in front, and is served when the database is back. */

@@ -554,7 +554,8 @@ leat_sync_main(void *context)
                 wait_us = SOON_US;
         } else {
             leat_error_prefix(&err, "could not look for new streams and shards");
-            leat_manager_trouble(manager, &is_told, &err);
+            if (!leat_manager_is_cut_off(manager))
+                leat_manager_trouble(manager, &is_told, &err);
             wait_us = leat_backoff_us(&random, RETRY_BASE_US, RETRY_CAP_US, failures++);
             earliest_us = INT64_MAX;
         }

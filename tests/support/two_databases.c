@@ -54,6 +54,10 @@ make_server(struct test_two *two, struct test_cluster *cluster, const char *name
     test_cluster_make(cluster, two->parent, name, settings);
     test_cluster_start(cluster);
     test_cluster_sql(cluster, "postgres", "CREATE DATABASE leat");
+    test_cluster_sql(cluster, "leat",
+                     "CREATE ROLE worker LOGIN; GRANT CREATE ON DATABASE leat TO worker; "
+                     "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO worker; "
+                     "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO worker");
 }
 
 static void
@@ -120,11 +124,10 @@ make_servers(struct test_two *two, const struct test_two_options *options)
     }
     two->lease_proxy = proxy_for(&two->lease);
     two->target_proxy = proxy_for(&two->target);
-    snprintf(two->lease_url, sizeof two->lease_url,
-             "host=127.0.0.1 port=%u user=postgres dbname=leat", test_proxy_port(two->lease_proxy));
-    snprintf(two->target_url, sizeof two->target_url,
-             "host=127.0.0.1 port=%u user=postgres dbname=leat",
-             test_proxy_port(two->target_proxy));
+    snprintf(two->lease_url, sizeof two->lease_url, "host=127.0.0.1 port=%u user=%s dbname=leat",
+             test_proxy_port(two->lease_proxy), options->has_role ? "worker" : "postgres");
+    snprintf(two->target_url, sizeof two->target_url, "host=127.0.0.1 port=%u user=%s dbname=leat",
+             test_proxy_port(two->target_proxy), options->has_role ? "worker" : "postgres");
     if (options->reach == TEST_TWO_HOSTS)
         name_hosts(two);
     if (options->reach == TEST_TWO_FILES)

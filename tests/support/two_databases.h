@@ -37,6 +37,7 @@ enum test_two_reach {
 struct test_two_options {
     unsigned shards, workers;
     const char *target_settings; /* more of postgresql.conf; NULL: none */
+    bool has_role; /* workers are "worker", who owns leat's tables and is no superuser */
     bool has_standbys;
     enum test_two_reach reach;
 };
