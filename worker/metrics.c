@@ -60,8 +60,8 @@ add_pipeline(struct leat_parts *parts, struct leat_buf *out)
          (double)counts.threads_added},
         {"leat_watchdog_rewinds_total", "counter", "stuck shards rewound",
          (double)counts.watchdog_rewinds},
-        {"leat_watchdog_given_away_total", "counter", "leases of stuck shards given away",
-         (double)counts.given_away},
+        {"leat_watchdog_given_away_total", "counter",
+         "leases of stuck shards offered to other workers", (double)counts.given_away},
     };
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }

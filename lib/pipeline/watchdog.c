@@ -171,7 +171,8 @@ write_lines(const struct watching *watching)
         [SAY_STUCK] = {LEAT_LOG_WARNING, "a shard is stuck"},
         [SAY_OVER] = {LEAT_LOG_INFO, "a shard is not stuck any more"},
         [SAY_REWIND] = {LEAT_LOG_WARNING, "a stuck shard is rewound"},
-        [SAY_GIVE_AWAY] = {LEAT_LOG_WARNING, "a stuck shard's lease is given away"},
+        [SAY_GIVE_AWAY] = {LEAT_LOG_WARNING,
+                           "a stuck shard's lease is given away, if another worker may have it"},
         [SAY_OVERDUE] = {LEAT_LOG_WARNING,
                          "a call is past its deadline (batch.deadline): another thread works in "
                          "its place, and what it does will not count"},

@@ -351,6 +351,29 @@ START_TEST(silence_is_named_and_rewound)
 }
 END_TEST
 
+/* A commit that takes its time, and nobody says why: named, rewound meanwhile, and all is written once. */
+START_TEST(a_hanging_commit_is_named_and_rewound)
+{
+    begin("100", "watchdog: { stuck_after: 2s, act_after: 2s }\n");
+    setenv("LEAT_POINTS", "commit.before=pause:7s@3", 1);
+    start_worker(0, NULL);
+    unsetenv("LEAT_POINTS");
+    for (int i = 0; i < 5; i++) {
+        put_some();
+        usleep(300000);
+    }
+    ck_says(0, "waiting for the target for");
+    ck_reaches("SELECT count(*) FROM leat.workers WHERE stuck @> '[{\"why\": \"waiting for the "
+               "target\"}]'",
+               1);
+    ck_says(0, "a stuck shard is rewound");
+    ck_all_right();
+    ck_reaches("SELECT count(*) FROM leat.workers WHERE stuck IS NULL", 1);
+    put_some();
+    ck_all_right();
+}
+END_TEST
+
 /* Every thread in a call that does not come back: leases go at once, the process ends when its time is up. */
 START_TEST(sigterm_waits_for_nobody)
 {
@@ -390,6 +413,7 @@ main(void)
         a_lease_is_not_thrown_to_and_fro,
         waiting_is_not_stuck,
         silence_is_named_and_rewound,
+        a_hanging_commit_is_named_and_rewound,
         sigterm_waits_for_nobody,
     };
     SRunner *runner;
