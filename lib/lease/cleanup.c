@@ -166,6 +166,52 @@ tell_removed(struct leat_lease_manager *manager, struct leat_slice stream, size_
     }
 }
 
+/* Those that are listed or have a lease, and the children of those that are neither. */
+static void
+tell_known(struct leat_lease_manager *manager, const char *stream_id,
+           const struct leat_shard_list *listed, const struct leat_aged_rows *aged)
+{
+    const struct leat_lease_options *options = &manager->options;
+    size_t most = listed->count + aged->count;
+    struct leat_slice *shards = LEAT_NEW_ARRAY(struct leat_slice, most + 1);
+    struct leat_slice *pairs = LEAT_NEW_ARRAY(struct leat_slice, 4 * aged->count + 1);
+    struct leat_known_shards known = {.stream_id = leat_slice_from(stream_id),
+                                      .shards = shards,
+                                      .parents = pairs,
+                                      .children = pairs + 2 * aged->count};
+
+    for (size_t i = 0; i < listed->count; i++)
+        shards[known.count++] = listed->shards[i].shard;
+    for (size_t i = 0; i < aged->count; i++) {
+        const struct leat_aged_lease *lease = &aged->leases[i];
+
+        shards[known.count++] = lease->shard;
+        for (size_t p = 0; p < lease->parent_count; p++) {
+            pairs[known.pair_count] = lease->parents[p];
+            pairs[2 * aged->count + known.pair_count++] = lease->shard;
+        }
+    }
+    for (size_t i = 0; i < options->processor_count; i++)
+        options->events.known(options->events.context, options->processors[i].name, &known);
+    free(shards);
+    free(pairs);
+}
+
+/* Else no shard can have left it that had a child. */
+static bool
+was_resharded(const struct leat_shard_list *listed, const struct leat_aged_rows *aged)
+{
+    for (size_t i = 0; i < listed->count; i++) {
+        if (listed->shards[i].is_closed || listed->shards[i].parent_count > 0)
+            return true;
+    }
+    for (size_t i = 0; i < aged->count; i++) {
+        if (aged->leases[i].parent_count > 0)
+            return true;
+    }
+    return false;
+}
+
 int
 leat_manager_clean_up(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                       const char *stream_id, const struct leat_shard_list *shards,
@@ -182,6 +228,9 @@ leat_manager_clean_up(struct leat_lease_manager *manager, struct leat_pg_connect
     status = leat_rows_age(connection, &manager->rows, stream_id, shards, &aged, err);
     if (status != 0)
         return status;
+    /* As they were before any goes: rows of those that go now are told the next time. */
+    if (manager->options.events.known != NULL && was_resharded(shards, &aged))
+        tell_known(manager, stream_id, shards, &aged);
     garbage = LEAT_NEW_ARRAY(size_t, aged.count + 1);
     names = LEAT_NEW_ARRAY(struct leat_slice, aged.count + 1);
     count = leat_garbage(aged.leases, aged.count, shards, grace_us, MOST_AT_ONCE, garbage);

@@ -47,6 +47,14 @@ enum leat_processor_state {
     LEAT_PROCESSOR_RETIRED = 2 /* nobody waits for it any more */
 };
 
+struct leat_known_shards {
+    struct leat_slice stream_id;
+    const struct leat_slice *shards;
+    size_t count;
+    const struct leat_slice *parents, *children; /* pairs */
+    size_t pair_count;
+};
+
 struct leat_lease_events {
     void *context;
     /* Ours now (or its counter was raised: called again with the new counter). */
@@ -85,6 +93,9 @@ struct leat_lease_events {
        from now on says SHARD_END, or was lost. On the sync thread. May be NULL. */
     void (*ended)(void *context, const char *processor, struct leat_slice stream_id,
                   const struct leat_slice *shards, size_t count);
+    /* All shards of a stream that are listed or have a lease, and who waits for a parent that is neither: whatever progress
+       there is of other shards, nobody reads it any more. On the sync thread. May be NULL. */
+    void (*known)(void *context, const char *processor, const struct leat_known_shards *known);
     /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
     void (*report)(void *context, struct leat_buf *out);
 };

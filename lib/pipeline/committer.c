@@ -427,6 +427,7 @@ leat_committer_main(void *context)
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));
         next_us = least(next_us, leat_committer_audit(committer, now_us));
+        leat_committer_clean_up(committer);
         if (next_us > now_us)
             wait_for_work(committer, next_us);
     }

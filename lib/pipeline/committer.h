@@ -32,6 +32,7 @@ struct leat_committer {
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
         is_woken LEAT_FIELD_GUARDED_BY(lock);
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_known *known LEAT_FIELD_GUARDED_BY(lock);
 
     /* The thread's. */
     struct leat_store store;
@@ -50,5 +51,12 @@ void leat_committer_queue(struct leat_committer *committer, struct leat_consumer
                           enum leat_queue queue) LEAT_REQUIRES(committer->lock);
 void leat_committer_run_takes(struct leat_committer *committer,
                               const struct leat_consumer_list *takes);
+
+/* progress_cleanup.c. Any thread: what is known of a stream's shards; replaces what was told before and is not done yet. */
+void leat_committer_tell_known(struct leat_committer *committer,
+                               const struct leat_known_shards *known);
+/* The committer's thread: removes what nobody reads any more. */
+void leat_committer_clean_up(struct leat_committer *committer);
+void leat_committer_known_release(struct leat_committer *committer);
 
 #endif

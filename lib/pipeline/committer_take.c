@@ -163,6 +163,7 @@ release(struct leat_committer *committer)
         runtime->config.target->committer_close(committer->rows);
     leat_is_unshared();
     leat_committer_audit_release(committer);
+    leat_committer_known_release(committer);
     free(committer->takes.items);
     free(committer->dirty.items);
     free(committer->waiting.items);

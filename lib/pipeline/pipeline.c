@@ -368,6 +368,19 @@ on_ended(void *context, const char *processor, struct leat_slice stream_id,
     }
 }
 
+static void
+on_known(void *context, const char *processor, const struct leat_known_shards *known)
+{
+    struct leat_pipeline *pipeline = context;
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        struct leat_runtime *runtime = &pipeline->runtimes[i];
+
+        if (strcmp(runtime->config.name, processor) == 0 && runtime->state == LEAT_PROCESSOR_ACTIVE)
+            leat_committer_tell_known(&runtime->committers[0], known);
+    }
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -382,7 +395,8 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .report = on_report,
                                       .incarnation = on_incarnation,
                                       .processor = on_processor,
-                                      .ended = on_ended};
+                                      .ended = on_ended,
+                                      .known = on_known};
 }
 
 /* ---- what consumers say ---------------------------------------------------------------------- */

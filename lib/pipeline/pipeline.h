@@ -115,7 +115,7 @@ void leat_pipeline_each_processor(struct leat_pipeline *pipeline,
 struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
     uint64_t fenced, rewinds, commit_us, process_us, ticks;
-    uint64_t lost_shards, expired_checkpoints;
+    uint64_t lost_shards, expired_checkpoints, progress_removed;
     uint64_t consumers, blocked;
     uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
 };

@@ -17,6 +17,13 @@ progress_read(void *committer, const struct leat_progress_key *keys, size_t coun
 }
 
 static int
+progress_forget(void *committer, const struct leat_progress_forget *forget, size_t *ret_removed,
+                struct leat_error *err)
+{
+    return leat_pg_progress_forget(committer, forget, ret_removed, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -45,6 +52,7 @@ static const struct leat_target store_ops = {
     .progress_read = progress_read,
     .resolve = resolve,
     .commit = commit,
+    .progress_forget = progress_forget,
 };
 
 int

@@ -30,7 +30,8 @@ struct leat_store {
 
 struct leat_counters {
     _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
-        fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, expired_checkpoints;
+        fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, progress_removed,
+        expired_checkpoints;
 };
 
 struct leat_runtime {

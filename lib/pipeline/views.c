@@ -151,6 +151,7 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
         sum.rewinds += counters->rewinds;
         sum.ticks += counters->ticks;
         sum.lost_shards += counters->lost_shards;
+        sum.progress_removed += counters->progress_removed;
         sum.expired_checkpoints += counters->expired_checkpoints;
         sum.commit_us += counters->commit_us;
         sum.process_us += counters->process_us;

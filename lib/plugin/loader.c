@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,7 +35,8 @@ struct kind {
 static const struct kind processor_kind = {"processor", LEAT_PROCESSOR_SYMBOL, LEAT_ABI_MAJOR,
                                            LEAT_ABI_MINOR, sizeof(struct leat_processor)};
 static const struct kind target_kind = {"target", LEAT_TARGET_SYMBOL, LEAT_TARGET_ABI_MAJOR,
-                                        LEAT_TARGET_ABI_MINOR, sizeof(struct leat_target)};
+                                        LEAT_TARGET_ABI_MINOR,
+                                        offsetof(struct leat_target, progress_forget)};
 
 static bool
 is_file_name(const char *name)

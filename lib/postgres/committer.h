@@ -28,6 +28,10 @@ int leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, s
                  struct leat_error *err);
 int leat_pg_progress_read(struct leat_pg_committer *committer, const struct leat_progress_key *keys,
                           size_t count, struct leat_progress *ret_progress, struct leat_error *err);
+/* progress_forget.c */
+int leat_pg_progress_forget(struct leat_pg_committer *committer,
+                            const struct leat_progress_forget *forget, size_t *ret_removed,
+                            struct leat_error *err);
 int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
                    struct leat_commit_result *results, struct leat_error *err);
 int leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *flush,

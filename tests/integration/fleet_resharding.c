@@ -539,6 +539,16 @@ START_TEST(what_nobody_needs_goes)
     put_word("D", 20);
     ck_reaches("SELECT count(*) FROM records", 80);
     ck_assert_int_eq(test_fleet_number(&fleet, LETTERS), 0);
+    /* Once no lease has it any more its progress goes, too; its children's stays, and they are taken again without it. */
+    test_fleet_sql(&fleet, "UPDATE leat.streams SET synced_at = NULL");
+    end_worker(0);
+    workers[0] = test_fleet_spawn(&fleet, "w1", short_grace);
+    ck_reaches("SELECT (count(*) = 2)::int FROM leat.progress", 1);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM leat.progress WHERE shard = "
+                                               "'shardId-000000000000'"),
+                     0);
+    put_word("E", 20);
+    ck_reaches("SELECT count(*) FROM records", 100);
 }
 END_TEST
 

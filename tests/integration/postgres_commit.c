@@ -248,6 +248,58 @@ START_TEST(test_a_child_waits_for_its_parents)
 }
 END_TEST
 
+/* s0 (ended) is the parent of s1 (not begun), s2 has ended too and is nobody's parent, s3 is not at its end. */
+START_TEST(test_progress_goes_when_nobody_waits)
+{
+    struct leat_pg_committer *a = committer();
+    struct leat_slice parents[1] = {leat_slice_from("s0")}, children[1] = {leat_slice_from("s1")};
+    struct leat_slice known[2] = {leat_slice_from("s1"), leat_slice_from("s2")};
+    struct leat_progress_forget forget = {.size = sizeof forget,
+                                          .application = leat_slice_from("app"),
+                                          .processor = leat_slice_from("rollup"),
+                                          .tenant = leat_slice_from(""),
+                                          .stream_id = leat_slice_from("stream"),
+                                          .known = known,
+                                          .known_count = 2,
+                                          .parents = parents,
+                                          .children = children,
+                                          .pair_count = 1,
+                                          .most = 10};
+    struct leat_flush_shard ends[2] = {part("s0", 1, 1, "SHARD_END"),
+                                       part("s2", 1, 1, "SHARD_END")};
+    struct leat_commit_result results[2];
+    struct leat_take child = {.key = key("s1"),
+                              .lease_counter = 1,
+                              .incarnation = 11,
+                              .initial = leat_slice_from("TRIM_HORIZON"),
+                              .parents = parents,
+                              .parent_count = 1};
+    size_t removed = 7;
+
+    take(a, 11, "s0", 1);
+    take(a, 11, "s2", 1);
+    take(a, 11, "s3", 1);
+    set_row(1, "1", 1, "x");
+    ck_assert_int_eq(commit(a, 11, ends, 2, results), LEAT_COMMITTED);
+    /* s0 is waited for, s2 is known, s3 goes on. */
+    ck_assert_int_eq(leat_pg_progress_forget(a, &forget, &removed, &err), 0);
+    ck_assert_uint_eq(removed, 0);
+    forget.known_count = 1;
+    ck_assert_int_eq(leat_pg_progress_forget(a, &forget, &removed, &err), 0);
+    ck_assert_uint_eq(removed, 1);
+    /* The child begins: from then on its parent's row can go, and the child can be taken again without it. */
+    ck_assert_int_eq(leat_pg_take(a, &child, 1, &err), 0);
+    ck_assert_int_eq(child.outcome, LEAT_TAKEN);
+    ck_assert_int_eq(leat_pg_progress_forget(a, &forget, &removed, &err), 0);
+    ck_assert_uint_eq(removed, 1);
+    expect("SELECT string_agg(shard, ' ' ORDER BY shard) FROM leat.progress", "s1 s3");
+    child.outcome = LEAT_TAKE_FAILED;
+    ck_assert_int_eq(leat_pg_take(a, &child, 1, &err), 0);
+    ck_assert_int_eq(child.outcome, LEAT_TAKEN);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
 START_TEST(test_a_locked_row_is_freed)
 {
     struct leat_pg_committer *a = committer(), *b = committer();
@@ -434,6 +486,7 @@ main(void)
     tcase_add_test(tests, test_a_zombie_cannot_commit_after_a_take);
     tcase_add_test(tests, test_only_the_stale_shard_is_left_out);
     tcase_add_test(tests, test_a_child_waits_for_its_parents);
+    tcase_add_test(tests, test_progress_goes_when_nobody_waits);
     tcase_add_test(tests, test_a_locked_row_is_freed);
     tcase_add_test(tests, test_a_first_insert_is_freed);
     tcase_add_test(tests, test_a_first_insert_holds_up_nobody_else);

@@ -149,6 +149,20 @@ struct leat_commit_result {
     char text[LEAT_ERROR_TEXT_BYTES];
 };
 
+/*
+ * Which progress rows go: those of this processor and stream that say SHARD_END, but for shards that are known, and for parents
+ * of which a child has no row yet (pairs of a parent and a child).
+ */
+struct leat_progress_forget {
+    size_t size;
+    struct leat_slice application, processor, tenant, stream_id;
+    const struct leat_slice *known;
+    size_t known_count;
+    const struct leat_slice *parents, *children;
+    size_t pair_count;
+    size_t most; /* in one call */
+};
+
 typedef void (*leat_mismatch_fn)(void *context, const char *text);
 typedef void (*leat_write_fn)(void *context, const char *text, size_t size);
 
@@ -190,6 +204,9 @@ struct leat_target {
     /* Crash probing: writes the position about to be tried, conditioned like a commit. */
     int (*probe)(void *committer, const struct leat_flush_shard *shard, int64_t incarnation,
                  struct leat_slice sequence, int64_t sub_sequence, struct leat_error *err);
+    /* Removes rows of shards that have left their stream. May be NULL; targets older than it do not have it (size). */
+    int (*progress_forget)(void *committer, const struct leat_progress_forget *forget,
+                           size_t *ret_removed, struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

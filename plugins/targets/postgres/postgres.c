@@ -136,6 +136,13 @@ progress_read(void *committer, const struct leat_progress_key *keys, size_t coun
 }
 
 static int
+progress_forget(void *committer, const struct leat_progress_forget *forget, size_t *ret_removed,
+                struct leat_error *err)
+{
+    return leat_pg_progress_forget(committer, forget, ret_removed, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -154,4 +161,5 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .options = options, .is_transactional = true, .open = target_open,
             .close = target_close, .describe = target_describe, .ddl = target_ddl,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
-            .progress_read = progress_read, .resolve = resolve, .commit = commit);
+            .progress_read = progress_read, .resolve = resolve, .commit = commit,
+            .progress_forget = progress_forget);
