@@ -122,7 +122,7 @@ audit_stream(const struct auditing *a, struct leat_source *source, struct leat_e
     return status != 0 ? leat_error_prefix(err, "stream \"%s\"", source->facts.name) : 0;
 }
 
-/* One that cannot be listed does not hold up the others. */
+/* One that cannot be listed does not hold up the others; one that is not there is looked up, and nothing of it is told. */
 static int
 audit_all(const struct auditing *a, struct leat_error *err)
 {
@@ -132,9 +132,13 @@ audit_all(const struct auditing *a, struct leat_error *err)
 
     leat_streams_snapshot(a->manager->options.streams, &set);
     for (size_t i = 0; i < set.count && !a->manager->is_stopping; i++) {
+        const char *stream_id = set.items[i].source->facts.stream_id;
+        struct leat_lease_key key = {leat_slice_from(stream_id), leat_slice_from("")};
         int one_status = audit_stream(a, set.items[i].source, &one);
 
-        if (one_status != 0 && status == 0) {
+        if (one_status == LEAT_E_NOT_FOUND && !set.items[i].is_fixed) {
+            leat_lease_doubt(a->manager, key, NULL, NULL);
+        } else if (one_status != 0 && status == 0) {
             status = one_status;
             *err = one;
         }
