@@ -117,6 +117,7 @@ INTEGRATION_SCRIPTS := $(wildcard tests/integration/*.sh)
 CHAOS := $(B)/tests/chaos/chaos
 CHAOS_PLUGINS := $(patsubst tests/chaos/plugin/%.c,$(B)/chaos/%.so,$(wildcard tests/chaos/plugin/*.c))
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+SIMULATE := $(if $(wildcard tests/simulate/*.c),$(B)/tests/simulate/simulate)
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 BAD_PLUGINS := $(patsubst tests/badplugins/%.c,$(B)/badplugins/%.so,$(wildcard tests/badplugins/*.c))
 PRELOADS := $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
@@ -128,6 +129,10 @@ $(B)/libsupport.a: $(SUPPORT_OBJECTS)
 $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS): $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(LIBLEAT)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $< $(B)/libsupport.a $(LIBLEAT) $(TEST_LIBS)
+
+$(SIMULATE): $(patsubst %.c,$(B)/%.o,$(wildcard tests/simulate/*.c)) $(B)/libsupport.a $(LIBLEAT)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $^ $(TEST_LIBS)
 
 $(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(LIBLEAT)
 	$(call say,LINK,$@)
@@ -168,12 +173,12 @@ SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind
-tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS) $(BAD_PLUGINS) $(PRELOADS) $(CHAOS_PLUGINS) ## build every test, run none
+tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(SIMULATE) $(CHAOS) $(BAD_PLUGINS) $(PRELOADS) $(CHAOS_PLUGINS) ## build every test, run none
 
 unit: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests alone
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
 
-integration: all $(INTEGRATION_TESTS) $(BAD_PLUGINS) $(PRELOADS) ## the tests against real servers
+integration: all $(INTEGRATION_TESTS) $(SIMULATE) $(BAD_PLUGINS) $(PRELOADS) ## the tests against real servers
 	$(Q)$(RUN_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
 
 valgrind: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests under valgrind

@@ -76,7 +76,7 @@ analyze: need-packages ## clang's static analyzer
 	@echo 'analyzer: ok'
 
 # ---- running it --------------------------------------------------------------------------------
-.PHONY: demo bench fuzz fuzz-built kill-loop chaos model
+.PHONY: demo bench simulate fuzz fuzz-built kill-loop chaos model
 demo: ## a stream, workers and a database on this machine, and what they survive (KEEP=1 leaves it up)
 	@tools/deps --if-missing
 	+$(Q)$(MAKE) --no-print-directory MODE=$(MODE) all
@@ -97,6 +97,12 @@ fuzz-built: $(FUZZERS)
 model: ## the protocol as a model: spin checks that it holds, and that no rule of it is idle (docs/leases.md)
 	@tests/model/run; code=$$?; [ $$code = 77 ] || exit $$code
 
+# The release build: how long a pass takes is one of the figures.
+simulate: ## who gets which lease, over 10,000 shards and 200 workers (SEED=, STEPS=); charts in build/simulate
+	+$(Q)$(MAKE) --no-print-directory MODE=release $(patsubst $(B)/%,build/release/%,$(SIMULATE))
+	@mkdir -p build/simulate
+	@SEED=$(SEED) STEPS=$(STEPS) PLOTS=build/simulate build/release/tests/simulate/simulate
+
 kill-loop: tests ## workers killed again and again; the table must be exact
 	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/kill-loop
 
@@ -105,7 +111,7 @@ chaos: all $(CHAOS) $(CHAOS_PLUGINS) ## a storm of faults over real workers: SEE
 
 # ---- for editors -------------------------------------------------------------------------------
 COMMAND_SOURCES = $(LIB_SOURCES) $(WORKER_SOURCES) $(wildcard plugins/*/*/*.c tests/support/*.c tests/unit/*/*.c \
-	tests/unit/*/*/*.c tests/integration/*.c tests/chaos/*.c tests/chaos/plugin/*.c tests/bench/*.c tests/fuzz/*.c tests/badplugins/*.c)
+	tests/unit/*/*/*.c tests/integration/*.c tests/chaos/*.c tests/chaos/plugin/*.c tests/bench/*.c tests/simulate/*.c tests/fuzz/*.c tests/badplugins/*.c)
 .PHONY: compile_commands.json
 compile_commands.json: ## for clangd and other editors' helpers
 	@separator='['; { for file in $(COMMAND_SOURCES); do \

@@ -4,9 +4,9 @@
  * A lease under way to somebody counts as his already. One that is hotter than a fair share stands alone: it is never moved for
  * balance, all others leave its worker, and what is fair is reckoned without the two.
  *
- * A rolling deploy must not move a shard twice: while a newer build is taking over (some of its workers began within ten
- * minutes) what is released goes to its workers up to two fair shares, and they give nothing back below that. After ten
- * minutes it is no deploy but a fleet of two builds, and evened out as any other.
+ * A rolling deploy must not move a shard twice: while a newer build is taking over (some of its workers began within five
+ * minutes) what is released goes to its workers up to one and a half fair shares, and they give nothing back below that. After
+ * that it is no deploy but a fleet of two builds, and evened out as any other.
  *
  * Workers of several configurations: a lease is where least of its processors is lacking (leat_lacks), whatever that costs.
  *
@@ -22,11 +22,11 @@
 #include "base/memory.h"
 #include "lease/assign_inside.h"
 
-#define LEASE_US 10000 /* what an idle lease costs in a second: its reads */
-#define ALIKE 1.5      /* costs within this factor are taken as the same */
+#define LEASE_US 3000 /* what an idle lease costs in a second: its reads */
+#define ALIKE 1.5     /* costs within this factor are taken as the same */
 #define LITTLE_US                                                                                  \
     100000 /* of busy time for each worker in a second: not worth more than counting */
-#define DEPLOY_US (600 * LEAT_SECOND_US)
+#define DEPLOY_US (300 * LEAT_SECOND_US)
 
 /* ---- who --------------------------------------------------------------------------------------- */
 
@@ -296,24 +296,30 @@ leat_assign_target(const struct leat_assigning *a, size_t lease, unsigned most_l
                : best;
 }
 
+/* Has he room, and lacks nobody less of its processors? */
+static bool
+can_have(const struct leat_assigning *a, size_t wish, size_t lease)
+{
+    const struct leat_seat *seat;
+    unsigned lacks = LEAT_LACKS_ALL;
+
+    if (wish == LEAT_NO_SEAT)
+        return false;
+    seat = &a->seats.seats[wish];
+    fittest(a, LEAT_HEAP_EMPTIEST, leat_assign_group(a, lease), &lacks);
+    return seat->is_open && seat->held < seat->limit && leat_assign_lacks(a, lease, wish) <= lacks;
+}
+
 /*
  * Up to his fair share. Where leases are counted and do not divide evenly some get one more: as many as have to, so that nobody
  * has to give one back for it.
  */
 static bool
-may_have(struct leat_assigning *a, size_t wish, size_t lease)
+has_share(struct leat_assigning *a, size_t wish, double cost)
 {
-    const struct leat_seat *seat;
-    unsigned lacks = LEAT_LACKS_ALL;
-    double share, cost = a->cost[lease];
+    const struct leat_seat *seat = &a->seats.seats[wish];
+    double share = a->fair * seat->weight;
 
-    if (wish == LEAT_NO_SEAT)
-        return false;
-    seat = &a->seats.seats[wish];
-    share = a->fair * seat->weight;
-    fittest(a, LEAT_HEAP_EMPTIEST, leat_assign_group(a, lease), &lacks);
-    if (!seat->is_open || seat->held >= seat->limit || leat_assign_lacks(a, lease, wish) > lacks)
-        return false;
     if (seat->cost + cost <= share + 1e-9)
         return true;
     if (!a->is_counted || a->crossings == 0 || seat->cost >= share - 1e-9)
@@ -341,21 +347,6 @@ count_crossings(struct leat_assigning *a)
     a->crossings = (size_t)(rest + 0.5) > above ? (size_t)(rest + 0.5) - above : 0;
 }
 
-/* Whom it was promised, or who had it last; of an old build only if that stays. */
-static size_t
-wish_of(struct leat_assigning *a, const struct leat_map *by_id, size_t i)
-{
-    const struct leat_lease *lease = &a->input->leases[i];
-    size_t wish = find_seat(a, lease->next_owner);
-
-    if (may_have(a, wish, i))
-        return wish;
-    wish = (size_t)(uintptr_t)leat_map_get(by_id, lease->last_worker_id) - 1;
-    if (wish != LEAT_NO_SEAT && a->is_deploying && !a->seats.seats[wish].is_newest)
-        return LEAT_NO_SEAT;
-    return may_have(a, wish, i) ? wish : LEAT_NO_SEAT;
-}
-
 static void
 assign_one(struct leat_assigning *a, size_t lease, size_t to)
 {
@@ -363,14 +354,31 @@ assign_one(struct leat_assigning *a, size_t lease, size_t to)
     leat_assign_move(a, LEAT_MOVE_ASSIGN, lease, to);
 }
 
+/* To whom it was promised, whatever he holds: somebody wants it so. */
 static void
-assign_wishes(struct leat_assigning *a)
+assign_promised(struct leat_assigning *a)
+{
+    for (size_t i = 0; i < a->active_count; i++) {
+        size_t lease = a->order[i], to;
+
+        if (a->holder[lease] != LEAT_NO_SEAT)
+            continue;
+        to = find_seat(a, a->input->leases[lease].next_owner);
+        if (can_have(a, to, lease))
+            assign_one(a, lease, to);
+    }
+}
+
+/* To who had it last, while that costs nobody anything; of an old build only if that stays. */
+static void
+assign_back(struct leat_assigning *a)
 {
     struct leat_map by_id;
 
     leat_map_init(&by_id);
     for (size_t w = 0; w < a->seats.count; w++) {
-        if (a->seats.seats[w].is_open && a->input->workers[w].worker_id.size > 0)
+        if (a->seats.seats[w].is_open && a->input->workers[w].worker_id.size > 0 &&
+            (!a->is_deploying || a->seats.seats[w].is_newest))
             leat_map_put(&by_id, a->input->workers[w].worker_id, (void *)(uintptr_t)(w + 1));
     }
     count_crossings(a);
@@ -379,8 +387,8 @@ assign_wishes(struct leat_assigning *a)
 
         if (a->holder[lease] != LEAT_NO_SEAT)
             continue;
-        to = wish_of(a, &by_id, lease);
-        if (to != LEAT_NO_SEAT)
+        to = (size_t)(uintptr_t)leat_map_get(&by_id, a->input->leases[lease].last_worker_id) - 1;
+        if (can_have(a, to, lease) && has_share(a, to, a->cost[lease]))
             assign_one(a, lease, to);
     }
     leat_map_release(&by_id, NULL);
@@ -437,7 +445,8 @@ leat_assign(const struct leat_assign_input *input, struct leat_assign_output *ou
     find_holders(&a);
     find_fair(&a);
     open_heaps(&a);
-    assign_wishes(&a);
+    assign_promised(&a);
+    assign_back(&a);
     assign_rest(&a);
     leat_even_begin(&a);
     leat_even_empty(&a);

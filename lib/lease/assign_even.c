@@ -2,8 +2,9 @@
  * Evening out: from the fullest to the emptiest, the lease that brings the two closest, until nothing gets better. Counts are
  * evened exactly; measured costs into a band, since what is measured is never quite the same twice.
  *
- * What it survives: (1) load that goes up and down: changes for its sake wait longer and longer. (2) The pass goes to another
- * worker: what was shared out among whom is in the database, not in his memory. (3) Moves that did not hold, since the world
+ * What it survives: (1) load that goes up and down: changes for its sake wait longer and longer. (2) Load that begins
+ * everywhere at once and is told by one worker after the other: it is looked at for a while first. (3) The pass goes to another
+ * worker: what was shared out among whom is in the database, not in his memory. (4) Moves that did not hold, since the world
  * moved: the balance is not stored then, and the next pass takes the same change for new.
  */
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 #define LEAST_GAIN 0.25 /* of its cost: a lease is not moved for less */
 #define WAIT_US (30 * LEAT_SECOND_US)
 #define WAIT_MOST_US (600 * LEAT_SECOND_US)
-#define QUIET 4 /* times as long as it had to wait: it begins anew */
+#define FAR 0.25 /* of its wait is the least that remains when things are far apart */
+#define QUIET 4  /* times as long as it had to wait: it begins anew */
 #define NONE SIZE_MAX
 #define TINY 1e-9
 
@@ -308,6 +310,21 @@ hash_leases(const struct leat_assign_input *input)
     return (int64_t)(mix(sum) | 1);
 }
 
+/* May a change for load's sake be made now? The further the two are apart, the sooner. */
+static bool
+is_time(const struct leat_assigning *a, size_t from, size_t to)
+{
+    const struct leat_balance *before = &a->input->balance;
+    double more = leat_seat_fullness(&a->seats.seats[from], 0);
+    double less = leat_seat_fullness(&a->seats.seats[to], 0);
+    double share = more > less ? BAND * (more + less) / (more - less) : 1;
+    int64_t wait_us = leat_balance_wait_us(before->repeats);
+
+    share = share < FAR ? FAR : share > 1 ? 1 : share;
+    return a->input->waited_us >= LEAT_BALANCE_SURE_US &&
+           (double)before->age_us >= (double)wait_us * share;
+}
+
 void
 leat_even_out(struct leat_assigning *a)
 {
@@ -328,7 +345,7 @@ leat_even_out(struct leat_assigning *a)
         return;
     list_givers(
         a); /* those who were near enough to everybody are asked again, by the narrower band */
-    if (is_for_load && before->age_us < wait_us) {
+    if (is_for_load && !is_time(a, a->holder[a->items[item]], to)) {
         a->output->is_waiting = true;
         return;
     }

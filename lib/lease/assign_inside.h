@@ -6,7 +6,7 @@
 #include "lease/seats.h"
 
 /* A seat that holds the newest build takes what is released until it holds this many fair shares. */
-#define LEAT_NEWEST_SHARES 2
+#define LEAT_NEWEST_SHARES 1.5
 
 struct leat_incarnation {
     int64_t incarnation;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-#define MOVES_BY (1.0 / 3)
+#define MOVES_BY 0.5
 #define STAYS_US (30 * LEAT_SECOND_US)
 
 struct shard {

@@ -2,7 +2,7 @@
  * What the shards of this worker cost: totals of busy time, as counted by the pipeline, become smoothed shares of a second and
  * a compact array (loads.h). Pure: time and totals are arguments.
  *
- * The first share of a shard is what the first interval says, later ones move it by a third each. A published step is kept
+ * The first share of a shard is what the first interval says, later ones move it half the way. A published step is kept
  * while the share is within one step of it, so that noise is not news. A shard that left stays in the array for half a minute:
  * until its new owner has measured it, nobody else knows what it costs.
  */

@@ -33,7 +33,7 @@ read_for_plan(struct leat_lease_manager *manager, struct leat_balance *ret_balan
 }
 
 static int
-plan(struct leat_lease_manager *manager, struct leat_error *err)
+plan(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
 {
     struct leat_assign_input input = {0};
     struct leat_assign_output output = {0};
@@ -51,7 +51,12 @@ plan(struct leat_lease_manager *manager, struct leat_error *err)
     input.workers = workers;
     input.worker_count = manager->workers.count;
     output.moves = LEAT_NEW_ARRAY(struct leat_move, 2 * input.lease_count + 1);
+    input.waited_us = manager->waiting_since_us != 0 ? now_us - manager->waiting_since_us : 0;
     leat_assign(&input, &output);
+    if (!output.is_waiting)
+        manager->waiting_since_us = 0;
+    else if (manager->waiting_since_us == 0)
+        manager->waiting_since_us = now_us;
     if (output.move_count > 0)
         status = leat_rows_move(manager->connection, &manager->rows, &manager->leases,
                                 &manager->workers, &output, &moved, err);
@@ -82,7 +87,7 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
     leat_mutex_unlock(&manager->lock);
     status = leat_manager_settle_processors(manager, err);
     if (status == 0)
-        status = plan(manager, err);
+        status = plan(manager, now_us, err);
     if (status == 0) {
         manager->pass_version = version;
         manager->pass_read_at_us = now_us;

@@ -17,7 +17,9 @@ name(struct fleet *fleet, const char *what, size_t number)
 void
 fleet_init(struct fleet *fleet, size_t lease_count, size_t worker_count)
 {
-    *fleet = (struct fleet){.lease_count = lease_count, .worker_count = worker_count};
+    *fleet = (struct fleet){.lease_count = lease_count,
+                            .worker_count = worker_count,
+                            .waited_us = LEAT_BALANCE_SURE_US};
     leat_arena_init(&fleet->arena);
     fleet->leases = LEAT_NEW_ARRAY(struct leat_lease, lease_count + 1);
     fleet->workers = LEAT_NEW_ARRAY(struct leat_worker, worker_count + 1);
@@ -46,8 +48,12 @@ fleet_release(struct fleet *fleet)
 size_t
 fleet_plan(struct fleet *fleet)
 {
-    struct leat_assign_input input = {fleet->leases, fleet->lease_count, fleet->workers,
-                                      fleet->worker_count, fleet->balance};
+    struct leat_assign_input input = {.leases = fleet->leases,
+                                      .lease_count = fleet->lease_count,
+                                      .workers = fleet->workers,
+                                      .worker_count = fleet->worker_count,
+                                      .balance = fleet->balance,
+                                      .waited_us = fleet->waited_us};
 
     fleet->last = (struct leat_assign_output){.moves = fleet->moves};
     fleet->assigns = fleet->handoffs = 0;
@@ -136,4 +142,101 @@ fleet_deal(struct fleet *fleet, size_t worker_count)
         fleet->leases[i].lease_owner = fleet->workers[i % worker_count].incarnation;
         fleet->leases[i].last_worker_id = fleet->workers[i % worker_count].worker_id;
     }
+}
+
+/* ---- what any plan needs ------------------------------------------------------------------------- */
+
+static int
+by_incarnation(const void *a, const void *b)
+{
+    int64_t left = (*(const struct leat_worker *const *)a)->incarnation;
+    int64_t right = (*(const struct leat_worker *const *)b)->incarnation;
+
+    return left < right ? -1 : left > right;
+}
+
+static int
+descending(const void *a, const void *b)
+{
+    size_t left = *(const size_t *)a, right = *(const size_t *)b;
+
+    return left < right ? 1 : left > right ? -1 : 0;
+}
+
+/* What each of those alive holds, in no order; and how many leases must leave who is not. */
+struct holdings {
+    size_t *held, alive, active, homeless;
+};
+
+static const struct leat_worker *
+find(const struct leat_worker *const *sorted, size_t count, int64_t incarnation)
+{
+    struct leat_worker wanted = {.incarnation = incarnation};
+    const struct leat_worker *key = &wanted;
+    const struct leat_worker *const *found =
+        count > 0 && incarnation != 0 ? bsearch(&key, sorted, count, sizeof *sorted, by_incarnation)
+                                      : NULL;
+
+    return found != NULL && (*found)->state != LEAT_WORKER_DEAD ? *found : NULL;
+}
+
+static struct holdings
+count_holdings(const struct fleet *fleet)
+{
+    struct holdings holdings = {.held = LEAT_NEW_ARRAY(size_t, fleet->worker_count + 1)};
+    size_t *held = LEAT_NEW_ARRAY(size_t, fleet->worker_count + 1);
+    const struct leat_worker **sorted =
+        LEAT_NEW_ARRAY(const struct leat_worker *, fleet->worker_count + 1);
+
+    for (size_t w = 0; w < fleet->worker_count; w++)
+        sorted[w] = &fleet->workers[w];
+    qsort(sorted, fleet->worker_count, sizeof *sorted, by_incarnation);
+    for (size_t i = 0; i < fleet->lease_count; i++) {
+        const struct leat_lease *lease = &fleet->leases[i];
+        const struct leat_worker *owner = find(sorted, fleet->worker_count, lease->lease_owner);
+        const struct leat_worker *next = find(sorted, fleet->worker_count, lease->next_owner);
+
+        if (lease->state != LEAT_LEASE_ACTIVE)
+            continue;
+        holdings.active++;
+        if (next != NULL && next->state == LEAT_WORKER_ALIVE)
+            owner = next; /* under way, or promised by somebody who died */
+        if (owner != NULL && owner->state == LEAT_WORKER_ALIVE)
+            held[owner - fleet->workers]++;
+        else
+            holdings.homeless += owner != NULL;
+    }
+    for (size_t w = 0; w < fleet->worker_count; w++) {
+        if (fleet->workers[w].state == LEAT_WORKER_ALIVE)
+            holdings.held[holdings.alive++] = held[w];
+    }
+    qsort(holdings.held, holdings.alive, sizeof *holdings.held, descending);
+    free(held);
+    free(sorted);
+    return holdings;
+}
+
+size_t
+fleet_needed(const struct fleet *fleet)
+{
+    struct holdings holdings = count_holdings(fleet);
+    size_t count = holdings.homeless;
+
+    for (size_t w = 0; w < holdings.alive; w++) {
+        size_t share = holdings.active / holdings.alive + (w < holdings.active % holdings.alive);
+
+        count += holdings.held[w] > share ? holdings.held[w] - share : 0;
+    }
+    free(holdings.held);
+    return count;
+}
+
+size_t
+fleet_spread(const struct fleet *fleet)
+{
+    struct holdings holdings = count_holdings(fleet);
+    size_t spread = holdings.alive > 0 ? holdings.held[0] - holdings.held[holdings.alive - 1] : 0;
+
+    free(holdings.held);
+    return spread;
 }

@@ -10,6 +10,7 @@ struct fleet {
     struct leat_worker *workers;
     size_t lease_count, worker_count;
     struct leat_balance balance;
+    int64_t waited_us;              /* enough, unless a test says otherwise */
     struct leat_assign_output last; /* of the last pass */
     size_t assigns, handoffs;       /* of the last pass */
     struct leat_move *moves;
@@ -26,6 +27,11 @@ size_t fleet_pass(struct fleet *fleet);
 size_t fleet_plan(struct fleet *fleet);
 size_t fleet_held(const struct fleet *fleet, size_t worker);
 int64_t fleet_busy_us(const struct fleet *fleet, size_t worker);
+/* Handoffs that any plan needs so that nobody holds two more than another: what the fullest have too much of, and all that those
+   hold who must not. Those under way count where they go. */
+size_t fleet_needed(const struct fleet *fleet);
+/* The most that somebody alive holds more than another, counted so. */
+size_t fleet_spread(const struct fleet *fleet);
 /* Deals the leases out among the first so many workers. */
 void fleet_deal(struct fleet *fleet, size_t worker_count);
 
