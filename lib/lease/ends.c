@@ -107,8 +107,9 @@ end_leases(struct leat_lease_manager *manager, struct leat_request *first, size_
 
     for (size_t i = 0; i < count; request = next_of(request, ++i < count)) {
         if (request->kind == LEAT_REQUEST_PROCESSOR_ENDED)
-            ends[end_count++] =
-                (struct leat_rows_end){.key = request->key, .processor = request->processor};
+            ends[end_count++] = (struct leat_rows_end){.key = request->key,
+                                                       .processor = request->processor,
+                                                       .lease_counter = request->lease_counter};
     }
     LEAT_POINT("lease.ended.before");
     status = leat_rows_processors_ended(manager->connection, &manager->rows, ends, end_count, err);

@@ -38,6 +38,7 @@ struct leat_request {
     enum leat_request_kind kind;
     struct leat_arena arena; /* of the slices */
     struct leat_lease_key key;
+    int64_t lease_counter;    /* of PROCESSOR_ENDED */
     int64_t progress_counter; /* of GIVE_AWAY: how long an owner must keep it, µs */
     struct leat_shard_list children;
     struct leat_slice processor;

@@ -158,9 +158,10 @@ void leat_lease_check(struct leat_lease_manager *manager, struct leat_lease_key 
 void leat_lease_children(struct leat_lease_manager *manager, struct leat_lease_key key,
                          const struct leat_shard_facts *children, size_t child_count,
                          void (*done)(void *context, struct leat_lease_key key), void *context);
-/* Step 3: this processor committed SHARD_END; the lease ends when all registered processors have. */
+/* Step 3: this processor committed SHARD_END, or found it, under this counter; the lease ends when all registered processors
+   have. Counts for nothing if the lease has another counter by then: who raised it takes again, and finds what is there. */
 void leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease_key key,
-                                const char *processor);
+                                int64_t lease_counter, const char *processor);
 /* There is reason to doubt that what has ended is at SHARD_END in every target: events.ended tells what has, soon. */
 void leat_lease_audit(struct leat_lease_manager *manager);
 /* Leases that had ended when events.ended told them, and that this processor finds below SHARD_END since: a target went back.

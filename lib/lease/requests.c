@@ -93,10 +93,11 @@ leat_lease_children(struct leat_lease_manager *manager, struct leat_lease_key ke
 
 void
 leat_lease_processor_ended(struct leat_lease_manager *manager, struct leat_lease_key key,
-                           const char *processor)
+                           int64_t lease_counter, const char *processor)
 {
     struct leat_request *request = request_new(LEAT_REQUEST_PROCESSOR_ENDED, key);
 
+    request->lease_counter = lease_counter;
     request->processor = leat_arena_copy(&request->arena, leat_slice_from(processor));
     post(manager, request);
 }

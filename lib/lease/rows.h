@@ -164,6 +164,8 @@ int leat_rows_children(struct leat_pg_connection *connection,
 struct leat_rows_end {
     struct leat_lease_key key;
     struct leat_slice processor;
+    int64_t
+        lease_counter; /* under which SHARD_END was committed or read: another one now, and it is no end */
     bool is_ended; /* out: all registered processors that need the shard have */
 };
 int leat_rows_processors_ended(struct leat_pg_connection *connection,

@@ -5,7 +5,8 @@
  * Stories it survives. (1) Both parents of a merge end at once, on two workers: each inserts the child if the other parent has a
  * lease, and who comes second finds it there. (2) The last known processor ends a shard while a new one meets the stream: see
  * rows_start.c; the stream's row is locked for as long as it is judged who has yet to end it. (3) A step is done again after a
- * crash: what is there stays as it is, and nobody is woken for it.
+ * crash: what is there stays as it is, and nobody is woken for it. (4) An operator puts progress back (leat checkpoint set) behind a
+ * SHARD_END that is committed and not yet told: he has raised the lease's counter since, and an end told under the old one is none.
  */
 #include "base/map.h"
 #include "base/memory.h"
@@ -13,6 +14,7 @@
 #include "postgres/array.h"
 
 #define COLUMNS (4 + LEAT_SHARD_PARENTS)
+#define ENDS 4
 
 /* Shards as arrays: stream, shard, first and last hash key, parents as $2 … $7. */
 struct bound_shards {
@@ -189,31 +191,34 @@ leat_rows_children(struct leat_pg_connection *connection, const struct leat_rows
 
 /* ---- a shard's end, step 3: the lease ends with the last processor --------------------------------- */
 
-/* Ends as arrays: stream, shard, processor as $2 … $4. */
+/* Ends as arrays: stream, shard, processor, lease counter as $2 … $5. */
 static void
 bind_ends(struct leat_buf *columns, const struct leat_rows_end *ends, size_t count)
 {
-    for (size_t c = 0; c < 3; c++) {
+    for (size_t c = 0; c < ENDS; c++) {
         leat_buf_init(&columns[c], SIZE_MAX);
-        leat_pg_array_begin(&columns[c], LEAT_PG_TEXT, count);
+        leat_pg_array_begin(&columns[c], c < 3 ? LEAT_PG_TEXT : LEAT_PG_INT8, count);
     }
     for (size_t i = 0; i < count; i++) {
         leat_pg_array_bytes(&columns[0], ends[i].key.stream_id);
         leat_pg_array_bytes(&columns[1], ends[i].key.shard);
         leat_pg_array_bytes(&columns[2], ends[i].processor);
+        leat_pg_array_int8(&columns[3], ends[i].lease_counter);
     }
 }
 
 /* All registered processors that need the shard, also those that this worker does not know. */
 static const char ended_sql[] =
-    "WITH ends AS (SELECT u.stream_id, u.shard, array_agg(DISTINCT u.processor) AS processors "
-    "FROM unnest($2::text[], $3::text[], $4::text[]) AS u (stream_id, shard, processor) GROUP BY "
-    "1, 2), locked AS MATERIALIZED (SELECT l.application, l.stream_id, l.shard, ARRAY(SELECT "
-    "DISTINCT q.processor FROM unnest(l.ended_by || t.processors) AS q (processor)) AS all_of FROM "
-    "leat.leases l JOIN ends t USING (stream_id, shard) WHERE l.application = $1 AND l.state = "
-    "'active' ORDER BY l.stream_id, l.shard FOR UPDATE OF l), "
+    "WITH ends AS (SELECT u.stream_id, u.shard, u.counter, array_agg(DISTINCT u.processor) AS "
+    "processors FROM unnest($2::text[], $3::text[], $4::text[], $5::int8[]) AS u (stream_id, "
+    "shard, processor, counter) GROUP BY 1, 2, 3), locked AS MATERIALIZED (SELECT l.application, "
+    "l.stream_id, l.shard, l.lease_counter, t.counter, ARRAY(SELECT DISTINCT q.processor FROM "
+    "unnest(l.ended_by || t.processors) AS q (processor)) AS all_of FROM leat.leases l JOIN ends t "
+    "USING (stream_id, shard) WHERE l.application = $1 AND l.state = 'active' ORDER BY "
+    "l.stream_id, l.shard FOR UPDATE OF l), "
     "judged AS (SELECT l.*, NOT EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
-    " AND p.processor <> ALL (l.all_of) AND NOT " LEAT_HAS_PASSED ") AS is_all FROM locked l), "
+    " AND p.processor <> ALL (l.all_of) AND NOT " LEAT_HAS_PASSED ") AS is_all FROM locked l "
+    "WHERE l.lease_counter = l.counter), "
     "moved AS (UPDATE leat.leases l SET ended_by = e.all_of, "
     "state = CASE WHEN e.is_all THEN 'ended' ELSE l.state END, "
     "lease_owner = CASE WHEN e.is_all THEN NULL ELSE l.lease_owner END, "
@@ -222,7 +227,8 @@ static const char ended_sql[] =
     "WHERE l.application = e.application AND l.stream_id = e.stream_id AND l.shard = e.shard AND "
     "l.state = 'active' RETURNING " LEAT_MOVED_ROW
     "), " LEAT_TELL("'ended'", "state = 'ended'") "SELECT stream_id, shard, state = 'ended' FROM "
-                                                  "moved";
+                                                  "moved UNION ALL SELECT stream_id, shard, false "
+                                                  "FROM locked WHERE lease_counter <> counter";
 
 /* Who has yet to end a shard is judged behind these locks, on a snapshot of its own: see leat_rows_sync_begin. */
 static int
@@ -287,7 +293,7 @@ leat_rows_processors_ended(struct leat_pg_connection *connection,
                            size_t count, struct leat_error *err)
 {
     struct leat_pg_parameters parameters;
-    struct leat_buf columns[3];
+    struct leat_buf columns[ENDS];
     PGresult *result;
     bool has_ended = false;
     int status = leat_pg_script(connection, "BEGIN", err);
@@ -297,7 +303,8 @@ leat_rows_processors_ended(struct leat_pg_connection *connection,
         status = lock_streams(connection, context, &columns[0], err);
     leat_rows_begin(&parameters, context);
     for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
-        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &columns[c]);
+        leat_pg_add_array(&parameters, c < 3 ? LEAT_PG_TEXT_ARRAY : LEAT_PG_INT8_ARRAY,
+                          &columns[c]);
     if (status == 0)
         status = leat_pg_execute(connection, ended_sql, &parameters, &result, err);
     if (status == 0) {

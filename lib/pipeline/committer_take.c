@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "base/point.h"
 #include "pipeline/audit.h"
 #include "pipeline/flight.h"
 
@@ -83,9 +84,11 @@ all_again(struct leat_committer *committer, const struct leat_consumer_list *tak
                                                                         committer->take_failures++);
 }
 
+/* generation: the consumer's when it was asked for. It may have rewound since: then another take follows, and moves the commit
+   number once more; with the answer of this one it would run, and what it made would be committed under the next one's number. */
 static void
 sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
-         const struct leat_take *take)
+         const struct leat_take *take, uint64_t generation)
 {
     int taking = LEAT_CONSUMER_TAKING;
 
@@ -104,7 +107,7 @@ sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
         break;
     case LEAT_TAKEN:
     case LEAT_TAKE_AHEAD:
-        answer(consumer, take, consumer->generation);
+        answer(consumer, take, generation);
         break;
     }
 }
@@ -114,6 +117,7 @@ leat_committer_run_takes(struct leat_committer *committer,
                          const struct leat_consumer_list *consumers)
 {
     struct leat_take *takes = LEAT_NEW_ARRAY(struct leat_take, consumers->count);
+    uint64_t *generations = LEAT_NEW_ARRAY(uint64_t, consumers->count);
     struct leat_error err = {0};
 
     /* One incarnation a call: those of another one wait for the next round. */
@@ -127,6 +131,7 @@ leat_committer_run_takes(struct leat_committer *committer,
             queue(committer, consumers->items[i], LEAT_QUEUE_TAKES);
             continue;
         }
+        generations[count] = consumers->items[i]->generation; /* before the counter is read */
         takes[count++] = wanted(committer, consumers->items[i]);
         leat_consumer_list_append(&these, consumers->items[i]);
     }
@@ -138,9 +143,11 @@ leat_committer_run_takes(struct leat_committer *committer,
     } else {
         committer->take_failures = 0;
         for (size_t i = 0; i < count; i++)
-            sort_out(committer, these.items[i], &takes[i]);
+            sort_out(committer, these.items[i], &takes[i], generations[i]);
+        LEAT_POINT("take.answered");
     }
     free(these.items);
+    free(generations);
     free(takes);
 }
 

@@ -259,7 +259,8 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
     if (consumer->position.kind == LEAT_POSITION_SHARD_END) {
         leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
         leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
-                                   leat_consumer_key(consumer), consumer->runtime->config.name);
+                                   leat_consumer_key(consumer), consumer->lease_counter,
+                                   consumer->runtime->config.name);
         return;
     }
     if (begin_state(consumer, progress->saved_state, &err) != 0) {
@@ -283,6 +284,12 @@ on_taken(struct leat_consumer *consumer, const struct leat_message *message)
         return; /* it will be let go, or rests */
     if (message->outcome == LEAT_TAKEN) {
         leat_consumer_target_is_well(consumer);
+        /* One too many: it has moved the commit number under what was made since the last one. */
+        if (consumer->state != LEAT_CONSUMER_TAKING &&
+            consumer->state != LEAT_CONSUMER_WAITING_PARENTS) {
+            leat_consumer_rewind(consumer);
+            return;
+        }
         begin_running(consumer, &message->progress);
         return;
     }
@@ -409,7 +416,8 @@ on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
             LEAT_POINT("shard.end.committed");
             leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
             leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
-                                       leat_consumer_key(consumer), consumer->runtime->config.name);
+                                       leat_consumer_key(consumer), consumer->lease_counter,
+                                       consumer->runtime->config.name);
         } else if (consumer->state == LEAT_CONSUMER_ISOLATING && consumer->isolation == 0) {
             leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
         }

@@ -219,7 +219,10 @@ START_TEST(idle_shards_go_back)
 }
 END_TEST
 
-/* With commits under way on every shard, several times. */
+/*
+ * With commits under way on every shard, several times. The second time around each take lasts: first the fence makes a shard take,
+ * and while that lasts the lease's counter grows, and it takes again.
+ */
 START_TEST(busy_shards_go_back_and_are_exact)
 {
     int64_t again = 0;
@@ -227,7 +230,11 @@ START_TEST(busy_shards_go_back_and_are_exact)
 
     begin();
     test_steady_start(&steady);
+    if (_i == 1)
+        setenv("LEAT_POINTS", "take.after=pause:1500ms,take.answered=pause:300ms", 1);
     start_workers();
+    if (_i == 1)
+        setenv("LEAT_POINTS", "checkpoint.moved=pause:700ms", 1);
     ck_steady_flows(&steady);
     for (int i = 0; i < 3; i++) {
         SET("--all", "--to", "trim-horizon", "--yes");
@@ -235,6 +242,7 @@ START_TEST(busy_shards_go_back_and_are_exact)
         leat_buf_add_text(&said, leat_buf_text(&run.err));
         ck_steady_flows(&steady);
     }
+    unsetenv("LEAT_POINTS");
     test_steady_stop(&steady);
     ck_settles(steady.records);
     again = difference(leat_buf_text(&said));
@@ -334,6 +342,35 @@ START_TEST(an_ended_shard_is_opened_again)
     ck_settles(400);
     ck_assert_int_eq(number(COUNTED), 400 + in_parent);
     ck_assert_int_ge(number("SELECT count(*) FROM leat.lease_moves WHERE why = 're-opened'"), 1);
+}
+END_TEST
+
+/* Its end is committed and not yet told when it is put back: the end that is told then is none. */
+START_TEST(an_end_that_is_told_late_is_none)
+{
+    struct leat_error err;
+    int64_t in_parent;
+
+    begin();
+    setenv("LEAT_POINTS", "lease.ended.before=pause:1s", 1);
+    start_workers();
+    unsetenv("LEAT_POINTS");
+    put(0, 200);
+    ck_settles(200);
+    ck_assert_int_eq(
+        leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, "shardId-000000000001", &err),
+        0);
+    ck_reaches("SELECT count(*) FROM leat.progress WHERE processor = 'rollup' AND checkpoint = "
+               "'SHARD_END'",
+               1);
+    SET("--shard", "1", "--to", "trim-horizon", "--yes");
+    ck_done();
+    in_parent = number("SELECT count(*) FROM records WHERE shard = 'shardId-000000000001'");
+    ck_reaches(COUNTED, 200 + in_parent);
+    ck_reaches(ENDED, 1);
+    put(200, 100);
+    ck_settles(300);
+    ck_assert_int_eq(number(COUNTED), 300 + in_parent);
 }
 END_TEST
 
@@ -531,10 +568,11 @@ main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_add_test(tests, idle_shards_go_back);
-    tcase_add_test(tests, busy_shards_go_back_and_are_exact);
+    tcase_add_loop_test(tests, busy_shards_go_back_and_are_exact, 0, 2);
     tcase_add_test(tests, one_shard_goes_back_to_a_record);
     tcase_add_test(tests, forward_skips_and_says_so);
     tcase_add_test(tests, an_ended_shard_is_opened_again);
+    tcase_add_test(tests, an_end_that_is_told_late_is_none);
     tcase_add_test(tests, nobody_runs);
     tcase_add_test(tests, the_command_dies_half_way);
     tcase_add_test(tests, targets_are_elsewhere);

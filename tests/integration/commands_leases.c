@@ -441,6 +441,44 @@ START_TEST(the_world_moved)
 }
 END_TEST
 
+/* An end that was committed before an operator put progress back, and is told after: he has raised the counter, it is none. */
+START_TEST(a_late_end_is_none)
+{
+    struct leat_pg_connection *connection = connect_there();
+    struct leat_rows_context context = {.application = "weather", .worker_id = ""};
+    struct leat_lease_key key = {leat_slice_from("arn:s@1"),
+                                 leat_slice_from("shardId-000000000002")};
+    const char *const shards[] = {"shardId-000000000002"};
+    struct leat_rewound rewound = {.processor = "rollup",
+                                   .stream_id = "arn:s@1",
+                                   .shards = shards,
+                                   .shard_count = 1,
+                                   .is_first = true};
+    struct leat_error err;
+
+    ck_assert_int_eq(leat_rows_rewound(connection, &context, &rewound, &err), 0);
+    ck_assert_uint_eq(rewound.raised, 1);
+    for (int64_t counter = 5; counter < 7; counter++) {
+        struct leat_rows_end end = {
+            .key = key, .processor = leat_slice_from("rollup"), .lease_counter = counter};
+
+        ck_assert_int_eq(leat_rows_processors_ended(connection, &context, &end, 1, &err), 0);
+        /* The other processor has ended it: this one is the last. */
+        ck_assert_int_eq(end.is_ended, counter == 6);
+        ck_assert_int_eq(number_there("SELECT count(*) FROM leat.leases WHERE state = 'ended'"),
+                         counter == 6 ? 2 : 1);
+    }
+    /* And put back again: opened, and ended by the other one alone. */
+    ck_assert_int_eq(leat_rows_rewound(connection, &context, &rewound, &err), 0);
+    ck_assert_uint_eq(rewound.reopened, 1);
+    ck_assert_int_eq(number_there("SELECT count(*) FROM leat.leases WHERE shard = "
+                                  "'shardId-000000000002' AND ended_by = '{copy}' AND state = "
+                                  "'active' AND lease_owner IS NULL"),
+                     1);
+    leat_pg_close(connection);
+}
+END_TEST
+
 /* ---- watching ------------------------------------------------------------------------------------- */
 
 /* What a process on a terminal of 10 lines wrote until it ended; *ret_code: its exit code. */
@@ -567,6 +605,7 @@ main(void)
     tcase_add_test(rows, words_move_rows_and_the_version);
     tcase_add_test(rows, a_role_that_may_only_read);
     tcase_add_test(rows, the_world_moved);
+    tcase_add_test(rows, a_late_end_is_none);
     tcase_add_test(rows, watching_on_a_terminal);
     tcase_add_test(rows, watching_on_a_pipe);
     suite_add_tcase(suite, rows);
