@@ -274,8 +274,8 @@ sim_scenario_chance(const struct sim_options *options)
     struct sim_scenario scenario;
 
     sim_begin(&scenario, options, "chance", STREAMS);
-    /* Two faults on one shard: its owner lets go too late, to one who has died. */
-    scenario.world->orphan_bar_us = 20000000;
+    /* Two faults on one shard: its owner lets go too late (5 s), to one who is frozen (5 s), and those who see it. */
+    scenario.world->orphan_bar_us = 14000000;
     set_loads(scenario.world, options);
     sim_mark(&scenario, "joins, crashes, freezes, slow ones, splits, merges: all the time");
     for (int64_t step = 0; step < options->steps; step++) {
