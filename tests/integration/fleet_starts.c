@@ -296,26 +296,32 @@ END_TEST
 
 START_TEST(another_start_changes_nothing)
 {
+    char time[64];
+
     begin(1);
     put_phase('A');
+    snprintf(time, sizeof time, "%s", time_now());
     usleep(DATE_US);
-    CONFIGURE({"all", "trim_horizon"}, {"late", "latest"});
+    CONFIGURE({"all", "trim_horizon"}, {"late", "latest"}, {"timed", time});
     start_worker(0);
-    ck_reaches(MET, 2);
+    ck_reaches(MET, 3);
     put_phase('B');
     ck_saw("all", "AB");
+    ck_saw("timed", "B");
     end_worker(0);
     test_fleet_sql(&fleet, "CREATE TABLE known AS SELECT * FROM leat.starts");
     put_phase('C');
+    snprintf(time, sizeof time, "%s", time_now());
     usleep(DATE_US);
-    CONFIGURE({"all", "latest"}, {"late", "trim_horizon"});
+    CONFIGURE({"all", "latest"}, {"late", "trim_horizon"}, {"timed", time});
     start_worker(0);
     put_phase('D');
     ck_saw("all", "ABCD");
     ck_saw("late", "BCD");
+    ck_saw("timed", "BCD");
     ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM (SELECT * FROM leat.starts "
                                                "INTERSECT SELECT * FROM known) same"),
-                     2);
+                     3);
 }
 END_TEST
 
