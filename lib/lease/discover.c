@@ -454,7 +454,11 @@ leat_discover_at_start(struct leat_lease_manager *manager, struct leat_pg_connec
                        struct leat_error *err)
 {
     struct leat_streams_counts counts;
+    /* Again: since it registered somebody may have stored what he found. */
+    int status = leat_manager_follow_streams(manager, connection, err);
 
+    if (status != 0)
+        return status;
     leat_streams_counts(manager->options.streams, &counts);
     if (counts.read + counts.stopped == 0)
         return leat_discover(manager, connection, err);
