@@ -34,6 +34,9 @@ struct leat_committer {
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
     struct leat_known *known LEAT_FIELD_GUARDED_BY(lock);
 
+    /* What has been told of its target, for all its shards: enum leat_target_trouble. */
+    _Atomic int told;
+
     /* The thread's. */
     struct leat_store store;
     void *rows; /* the target's committer, where progress is kept elsewhere */
@@ -46,6 +49,8 @@ struct leat_committer {
     bool is_doubtful;
 };
 
+/* True: it is news, and counts as told. */
+bool leat_committer_tells(struct leat_committer *committer, enum leat_target_trouble trouble);
 void leat_committer_main(void *committer);
 void leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,
                           enum leat_queue queue) LEAT_REQUIRES(committer->lock);

@@ -63,6 +63,18 @@ wanted(const struct leat_committer *committer, const struct leat_consumer *consu
     };
 }
 
+bool
+leat_committer_tells(struct leat_committer *committer, enum leat_target_trouble trouble)
+{
+    int told = committer->told;
+
+    while ((int)trouble > told) {
+        if (atomic_compare_exchange_weak(&committer->told, &told, (int)trouble))
+            return true;
+    }
+    return false;
+}
+
 /* The call failed: all of them again, later; who waits longer than a moment says so. */
 static void
 all_again(struct leat_committer *committer, const struct leat_consumer_list *takes,
@@ -75,7 +87,7 @@ all_again(struct leat_committer *committer, const struct leat_consumer_list *tak
         if (!is_lasting)
             continue;
         takes->items[i]->target_trouble = LEAT_TARGET_AWAY;
-        if (!atomic_exchange(&takes->items[i]->is_target_told, true))
+        if (leat_committer_tells(committer, LEAT_TARGET_AWAY))
             leat_pipeline_notice(takes->items[i], LEAT_LOG_WARNING,
                                  "could not take a shard: trying again", err);
     }

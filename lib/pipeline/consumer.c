@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
-#include "pipeline/runtime.h"
+#include "pipeline/committer.h"
 
 const char *const leat_consumer_state_names[] = {
     "waiting_parents", "taking", "running", "retrying", "unavailable", "isolating", "ending",
@@ -100,7 +100,7 @@ void
 leat_consumer_target_is_well(struct leat_consumer *consumer)
 {
     consumer->target_trouble = LEAT_TARGET_WELL;
-    if (atomic_exchange(&consumer->is_target_told, false))
+    if (atomic_exchange(&consumer->committer->told, LEAT_TARGET_WELL) != LEAT_TARGET_WELL)
         leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the target can be written again", NULL);
 }
 

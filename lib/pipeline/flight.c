@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
+#include "pipeline/committer.h"
 
 #define RETRY_BASE_US (50 * LEAT_MS_US)
 #define RETRY_CAP_US (5 * LEAT_SECOND_US)
@@ -255,7 +256,10 @@ tell_waiting(struct leat_flight *flight, const struct leat_commit_result *result
     if (flight->is_told || (!is_configuration && flight->attempts < 3))
         return;
     flight->is_told = true;
-    flight->parts[0].consumer->is_target_told = true;
+    /* Several wait for the same target: once for all of them. */
+    if (!leat_committer_tells(flight->parts[0].consumer->committer,
+                              is_configuration ? LEAT_TARGET_REFUSES : LEAT_TARGET_AWAY))
+        return;
     snprintf(err.text, sizeof err.text, "%s", result->text);
     snprintf(err.sqlstate, sizeof err.sqlstate, "%s", result->sqlstate);
     leat_pipeline_notice(

@@ -182,7 +182,6 @@ struct leat_consumer {
     _Atomic uint64_t generation;
     _Atomic int state; /* the worker thread's; the committer turns taking into waiting_parents */
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
-    _Atomic bool is_target_told;
     _Atomic bool is_paused; /* written by the worker thread alone: the processor is not active */
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t

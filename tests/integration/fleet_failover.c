@@ -69,6 +69,36 @@ START_TEST(the_lease_database_loses_its_last_commits)
 }
 END_TEST
 
+/* Nobody heard of the commits that were sent last, and then they are lost, or not: the promoted standby is asked, and says either. */
+START_TEST(commits_without_an_answer_are_resolved_on_the_new_primary)
+{
+    begin(&(struct test_two_options){.shards = 4, .workers = 2, .has_standbys = true});
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_SWALLOW);
+    usleep(300 * 1000);
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_REFUSE);
+    test_two_fail_over(&two, false, 0); /* what was applied had time to be replicated */
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_PASS);
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+START_TEST(commits_without_an_answer_that_are_lost)
+{
+    begin(&(struct test_two_options){.shards = 4, .workers = 2, .has_standbys = true});
+    test_cluster_stop(&two.target_other, SIGINT);
+    ck_two_flows(&two, 100);
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_SWALLOW);
+    usleep(300 * 1000);
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_REFUSE);
+    test_two_fail_over(&two, false, 0);
+    test_proxy_set_mode(two.target_proxy, TEST_PROXY_PASS);
+    ck_two_flows(&two, 500);
+    ck_two_says(&two, "progress in the target went back");
+    ck_two_all_right(&two);
+}
+END_TEST
+
 /* Multi-host URLs, and both at once. The old primaries come back as what nobody may write to. */
 START_TEST(both_fail_over_and_the_urls_name_all_hosts)
 {
@@ -143,6 +173,8 @@ main(void)
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_add_test(tests, the_target_loses_its_last_commits);
     tcase_add_test(tests, the_lease_database_loses_its_last_commits);
+    tcase_add_test(tests, commits_without_an_answer_are_resolved_on_the_new_primary);
+    tcase_add_test(tests, commits_without_an_answer_that_are_lost);
     tcase_add_test(tests, both_fail_over_and_the_urls_name_all_hosts);
     tcase_add_test(tests, a_server_becomes_read_only_under_open_connections);
     tcase_add_test(tests, files_with_urls_are_read_at_each_connect);

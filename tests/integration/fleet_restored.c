@@ -105,6 +105,26 @@ START_TEST(everything_is_lost_and_silent)
 }
 END_TEST
 
+/* A file with an end: its one shard has ended, no child waits, no consumer is there that could differ. */
+START_TEST(what_has_ended_for_good_is_found)
+{
+    test_two_start(&two, &(struct test_two_options){.workers = 2, .shards = 1, .file_lines = 400});
+    ck_two_target_reaches(&two, "SELECT count(*) FROM records", 400);
+    ck_two_target_reaches(&two, "SELECT sum(count)::int8 FROM rollup", 400);
+    ck_two_lease_reaches(&two, ENDED, 1);
+    test_cluster_sql(&two.target, "leat", "TRUNCATE leat.progress, records, rollup");
+    test_cluster_stop(&two.target, SIGINT);
+    test_cluster_start(&two.target);
+    test_two_look(&two);
+    ck_two_lease_reaches(&two, "SELECT count(*) FROM leat.lease_moves WHERE why = 're-opened'", 1);
+    ck_two_target_reaches(&two, "SELECT count(*) FROM records", 400);
+    ck_two_target_reaches(&two, "SELECT sum(count)::int8 FROM rollup", 400);
+    ck_two_lease_reaches(&two, ENDED, 1);
+    ck_assert_int_eq(test_two_target_number(&two, "SELECT count(*) FROM records"), 400);
+    ck_assert_int_eq(test_two_target_number(&two, "SELECT sum(count)::int8 FROM rollup"), 400);
+}
+END_TEST
+
 /* Commits are acknowledged before they are on the disk (synchronous_commit = off), and the server crashes. */
 START_TEST(a_crash_loses_acknowledged_commits)
 {
@@ -143,6 +163,7 @@ main(void)
     tcase_add_test(tests, parents_that_had_ended_are_opened_again);
     tcase_add_test(tests, silent_shards_are_found);
     tcase_add_test(tests, everything_is_lost_and_silent);
+    tcase_add_test(tests, what_has_ended_for_good_is_found);
     tcase_add_test(tests, a_crash_loses_acknowledged_commits);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

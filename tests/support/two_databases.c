@@ -169,6 +169,25 @@ test_two_spawn(struct test_two *two)
         (const char *[]){"--set", "leases.heartbeat=300ms", "--set", "leases.expiry=1500ms", NULL});
 }
 
+static void
+make_stream_file(struct test_two *two, unsigned lines)
+{
+    FILE *out;
+
+    snprintf(two->stream_file, sizeof two->stream_file, "%s/stream.jsonl", two->parent);
+    snprintf(two->streams, sizeof two->streams, "{ name: replay, file: \"%s\", follow: false }",
+             two->stream_file);
+    out = fopen(two->stream_file, "w");
+    ck_assert_ptr_nonnull(out);
+    for (unsigned i = 0; i < lines; i++)
+        fprintf(out,
+                "{\"device_id\": %u, \"time\": \"2022-01-01 00:00:01\", \"measurement\": "
+                "\"temperature\", \"value\": 1, \"n\": %u}\n",
+                i % 20, i);
+    fclose(out);
+    two->fleet.streams = two->streams;
+}
+
 void
 test_two_start(struct test_two *two, const struct test_two_options *options)
 {
@@ -178,6 +197,8 @@ test_two_start(struct test_two *two, const struct test_two_options *options)
     make_servers(two, options);
     test_fleet_start(&two->fleet, &fleet);
     test_two_look(two);
+    if (options->file_lines > 0)
+        make_stream_file(two, options->file_lines);
     configure(two);
     two->steady.fleet = &two->fleet;
     two->steady.target = two->target_connection;
@@ -204,6 +225,7 @@ test_two_end(struct test_two *two)
     test_cluster_end(&two->target);
     test_cluster_end(&two->lease_other);
     test_cluster_end(&two->target_other);
+    unlink(two->stream_file);
     unlink(two->lease_file);
     unlink(two->target_file);
     if (getenv("LEAT_TEST_KEEP") == NULL && rmdir(two->parent) != 0)

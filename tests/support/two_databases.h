@@ -20,6 +20,7 @@ struct test_two {
     struct test_proxy *lease_proxy, *target_proxy;
     char lease_url[240], target_url[240]; /* as the workers know them */
     char lease_file[80], target_file[80]; /* TEST_TWO_FILES: where they read them */
+    char stream_file[80], streams[160];   /* file_lines */
     struct test_fleet fleet;              /* its connection: the lease database, directly */
     struct leat_pg_connection *target_connection;
     struct test_steady steady;
@@ -40,6 +41,8 @@ struct test_two_options {
     bool has_role; /* workers are "worker", who owns leat's tables and is no superuser */
     bool has_standbys;
     enum test_two_reach reach;
+    unsigned
+        file_lines; /* the stream is a file of so many records, with an end, instead; 0: it is not */
 };
 
 /* Everything: servers, stream, workers, the steady put. */
