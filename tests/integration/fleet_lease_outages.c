@@ -28,6 +28,12 @@ static void
 begin(void)
 {
     test_two_start(&two, &(struct test_two_options){.shards = 4, .workers = WORKERS});
+    /* Settled: who is about to take a shard would tell of that. */
+    ck_two_lease_reaches(&two,
+                         "SELECT (count(DISTINCT lease_owner) = 2 AND count(next_owner) = 0)::int "
+                         "FROM leat.leases",
+                         1);
+    ck_two_flows(&two, 300);
 }
 
 static void
