@@ -233,7 +233,12 @@ start_guest(struct chaos_workers *workers, const struct chaos_fault *fault, char
 {
     for (unsigned slot = workers->wanted; slot < workers->wanted + 2 && slot < CHAOS_SLOTS;
          slot++) {
-        if (workers->slots[slot].process.pid != 0)
+        bool is_taken;
+
+        leat_mutex_lock(&workers->lock);
+        is_taken = workers->slots[slot].process.pid != 0;
+        leat_mutex_unlock(&workers->lock);
+        if (is_taken)
             continue;
         start_worker(workers, slot);
         leat_mutex_lock(&workers->lock);

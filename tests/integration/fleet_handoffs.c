@@ -75,7 +75,7 @@ static void
 start_worker(int index, const char *hang_while)
 {
     static const char *const ids[] = {"w1", "w2", "w3"};
-    char hang[160];
+    char hang[200];
 
     snprintf(hang, sizeof hang, "processors.flaky.options.hang_while=%s", hang_while);
     workers[index] = test_fleet_spawn(&fleet, ids[index], (const char *[]){"--set", hang, NULL});
