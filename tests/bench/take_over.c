@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "support/fleet.h"
 
@@ -197,6 +198,8 @@ lose(struct test_worker *workers, int first_victim, int count, go_fn *go,
         if (workers[i].spawned_at_us + RUN_US > ready_us)
             ready_us = workers[i].spawned_at_us + RUN_US;
     }
+    /* At any moment between two renewals: those of workers that were started together keep in step. */
+    ready_us += leat_random_identity() % LEAT_SECOND_US;
     while (leat_clock_monotonic_us() < ready_us)
         usleep(20000);
     forget_shards();
