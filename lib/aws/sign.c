@@ -165,8 +165,7 @@ canonical_query(struct leat_slice query, struct leat_buf *out)
         }
         begin = end + 1;
     }
-    if (count > 0)
-        qsort(pairs, count, sizeof pairs[0], pair_compare);
+    leat_sort(pairs, count, sizeof pairs[0], pair_compare);
     for (size_t i = 0; i < count; i++) {
         const unsigned char *text = leat_buf_slice(&scratch).data + pairs[i].begin;
 
@@ -267,7 +266,7 @@ leat_sign_canonical_parts(const struct leat_sign_request *request, bool is_s3, s
 
     for (size_t i = 0; i < request->header_count; i++)
         sorted[i] = &request->headers[i];
-    qsort(sorted, request->header_count, sizeof sorted[0], header_compare);
+    leat_sort(sorted, request->header_count, sizeof sorted[0], header_compare);
     leat_buf_add_slice(out, request->method);
     leat_buf_add_byte(out, '\n');
     canonical_path(request->path, is_s3, out);

@@ -19,6 +19,9 @@ _Noreturn void leat_out_of_memory(size_t size);
 #define LEAT_NEW_ARRAY(type, count) ((type *)leat_alloc_zero((count), sizeof(type)))
 #define LEAT_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+/* qsort() may not be given NULL, which is what an array of none is here. */
+void leat_sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
+
 /* Owners that clean up at the end of their scope. */
 void leat_cleanup_free(void *pointer_to_pointer);
 #define LEAT_AUTO_FREE __attribute__((cleanup(leat_cleanup_free)))

@@ -309,8 +309,7 @@ set_environment(struct overlay *overlay, struct leat_node *root, const char *con
         ours[count++] = *environment;
     }
     /* In an order of their own: LEAT_DATABASE comes before LEAT_DATABASE__URL. */
-    if (count > 0)
-        qsort(ours, count, sizeof *ours, compare_texts);
+    leat_sort(ours, count, sizeof *ours, compare_texts);
     overlay->place.layer = LEAT_LAYER_ENVIRONMENT;
     overlay->separator = "__";
     for (size_t i = 0; i < count; i++)

@@ -1,8 +1,6 @@
 /* Problems are kept until all are known: a file is mended in one go. Each is one line, whatever bytes are quoted in it. */
 #include "config/problem.h"
 
-#include <stdlib.h>
-
 #include "base/memory.h"
 #include "base/units.h"
 
@@ -57,7 +55,7 @@ leat_problems_tell(struct leat_problems *problems, leat_config_report_fn report,
     size_t told = problems->count < LEAT_PROBLEMS ? problems->count : LEAT_PROBLEMS;
     LEAT_AUTO_BUF line = LEAT_BUF_INIT;
 
-    qsort(problems->items, told, sizeof *problems->items, compare);
+    leat_sort(problems->items, told, sizeof *problems->items, compare);
     for (size_t i = 0; i < told; i++) {
         const struct leat_problem *problem = &problems->items[i];
 

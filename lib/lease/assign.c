@@ -49,7 +49,7 @@ list_incarnations(struct leat_assigning *a)
             a->incarnations[a->incarnation_count++] =
                 (struct leat_incarnation){input->workers[w].incarnation, w};
     }
-    qsort(a->incarnations, a->incarnation_count, sizeof *a->incarnations, by_incarnation);
+    leat_sort(a->incarnations, a->incarnation_count, sizeof *a->incarnations, by_incarnation);
 }
 
 static size_t
@@ -110,7 +110,7 @@ sort_leases(struct leat_assigning *a)
             sorted[a->active_count++] =
                 (struct sorted){a->cost[i], a->input->leases[i].lease_counter, i};
     }
-    qsort(sorted, a->active_count, sizeof *sorted, by_cost);
+    leat_sort(sorted, a->active_count, sizeof *sorted, by_cost);
     for (size_t i = 0; i < a->active_count; i++)
         a->order[i] = sorted[i].lease;
     free(sorted);
@@ -452,7 +452,7 @@ leat_assign(const struct leat_assign_input *input, struct leat_assign_output *ou
     leat_even_empty(&a);
     leat_even_out(&a);
     leat_even_end(&a);
-    qsort(output->moves, output->move_count, sizeof *output->moves, by_kind);
+    leat_sort(output->moves, output->move_count, sizeof *output->moves, by_kind);
     free(a.order);
     free(a.cost);
     free(a.is_fixed);

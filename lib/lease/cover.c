@@ -1,8 +1,9 @@
 /* See cover.h. */
 #include "lease/cover.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
 
 static int
 compare(const void *left, const void *right)
@@ -37,8 +38,7 @@ leat_cover_has_hole(struct leat_hash_range *ranges, size_t count, struct leat_ha
     const struct leat_hash_key last = {UINT64_MAX, UINT64_MAX};
     struct leat_hash_key next = {0, 0}; /* the first that nobody covers so far */
 
-    if (count > 0)
-        qsort(ranges, count, sizeof *ranges, compare);
+    leat_sort(ranges, count, sizeof *ranges, compare);
     for (size_t i = 0; i < count; i++) {
         if (leat_hash_key_compare(ranges[i].first, next) > 0) {
             *ret_hole = (struct leat_hash_range){next, before(ranges[i].first)};

@@ -82,10 +82,10 @@ leat_loads_encode(struct leat_load *loads, size_t count, struct leat_buf *out)
 
     leat_buf_clear(out);
     if (count > LEAT_LOADS_MOST) {
-        qsort(loads, count, sizeof *loads, by_step);
+        leat_sort(loads, count, sizeof *loads, by_step);
         count = LEAT_LOADS_MOST;
     }
-    qsort(loads, count, sizeof *loads, by_hash);
+    leat_sort(loads, count, sizeof *loads, by_hash);
     for (size_t i = 0; i < count; i++) {
         if (loads[i].step == 0 || (has_last && loads[i].hash == last))
             continue;

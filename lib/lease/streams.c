@@ -186,8 +186,7 @@ leat_streams_names(struct leat_streams *streams, const char *const *specs, size_
             ret_names->names[ret_names->count++] = leat_strdup(facts->name);
     }
     leat_mutex_unlock(&streams->lock);
-    if (ret_names->count > 1)
-        qsort(ret_names->names, ret_names->count, sizeof *ret_names->names, order_of);
+    leat_sort(ret_names->names, ret_names->count, sizeof *ret_names->names, order_of);
 }
 
 void

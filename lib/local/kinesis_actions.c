@@ -232,8 +232,7 @@ list_streams(struct leat_local_call *call)
     leat_mutex_lock(&call->server->lock);
     count = server->store.stream_count;
     streams = server->store.streams;
-    if (count > 0)
-        qsort(streams, count, sizeof(struct leat_local_stream *), order_by_name);
+    leat_sort(streams, count, sizeof(struct leat_local_stream *), order_by_name);
     while (begin < count && after.size > 0 &&
            leat_slice_compare(leat_slice_from(streams[begin]->name), after) <= 0)
         begin++;

@@ -126,7 +126,7 @@ list_open(struct leat_local_stream *stream)
         LEAT_GROW(stream->open, stream->open_count, stream->open_capacity);
         stream->open[stream->open_count++] = stream->shards[i];
     }
-    qsort(stream->open, stream->open_count, sizeof *stream->open, order_by_range);
+    leat_sort(stream->open, stream->open_count, sizeof *stream->open, order_by_range);
 }
 
 struct leat_local_shard *

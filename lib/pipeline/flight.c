@@ -165,7 +165,7 @@ make_flush(struct leat_flight *flight, struct leat_arena *arena)
                                .shard_count = flight->count,
                                .shards = shards};
 
-    qsort(flight->parts, flight->count, sizeof *flight->parts, compare_parts);
+    leat_sort(flight->parts, flight->count, sizeof *flight->parts, compare_parts);
     for (size_t i = 0; i < flight->count; i++) {
         shards[i] = flush_shard(flight, &flight->parts[i]);
         merges[i] = flight->parts[i].pending->merge;

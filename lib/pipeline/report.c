@@ -92,7 +92,7 @@ leat_pipeline_report(struct leat_pipeline *pipeline, struct leat_buf *out)
     leat_arena_init(&reporting.arena);
     leat_pipeline_each_consumer(pipeline, collect, &reporting);
     if (reporting.count > 0)
-        qsort(reporting.views, reporting.count, sizeof *reporting.views, compare);
+        leat_sort(reporting.views, reporting.count, sizeof *reporting.views, compare);
     leat_json_begin(&json, out);
     leat_json_object(&json, NULL);
     for (size_t i = 0; i < options->processor_count; i++)

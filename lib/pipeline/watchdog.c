@@ -206,7 +206,8 @@ tell_others(const struct watching *watching, struct leat_buf *said)
     struct leat_json json;
 
     if (watching->standing_count > 0)
-        qsort(watching->standing, watching->standing_count, sizeof *watching->standing, compare);
+        leat_sort(watching->standing, watching->standing_count, sizeof *watching->standing,
+                  compare);
     leat_json_begin(&json, &text);
     leat_json_array(&json, NULL);
     for (size_t i = 0; i < watching->standing_count && i < MOST_PUBLISHED; i++) {

@@ -52,7 +52,7 @@ leat_shard_map_take(struct leat_shard_map *map, struct leat_shard_list *list)
         if (!facts->is_closed && range_of(facts, &map->open[map->open_count]))
             map->open_count++;
     }
-    qsort(map->open, map->open_count, sizeof *map->open, by_start);
+    leat_sort(map->open, map->open_count, sizeof *map->open, by_start);
 }
 
 size_t

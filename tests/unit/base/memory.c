@@ -41,6 +41,22 @@ START_TEST(overflow_aborts)
 }
 END_TEST
 
+static int
+by_value(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+START_TEST(sorts_an_array_of_none)
+{
+    int values[] = {3, 1, 2};
+
+    leat_sort(NULL, 0, sizeof *values, by_value);
+    leat_sort(values, LEAT_COUNT_OF(values), sizeof *values, by_value);
+    ck_assert(values[0] == 1 && values[1] == 2 && values[2] == 3);
+}
+END_TEST
+
 START_TEST(assert_aborts)
 {
     LEAT_ASSERT(1 + 1 == 3);
@@ -57,6 +73,7 @@ main(void)
 
     tcase_add_test(tcase, copies_are_terminated);
     tcase_add_test(tcase, zeroed_and_grown);
+    tcase_add_test(tcase, sorts_an_array_of_none);
     tcase_add_test_raise_signal(tcase, overflow_aborts, SIGABRT);
     tcase_add_test_raise_signal(tcase, assert_aborts, SIGABRT);
     suite_add_tcase(suite, tcase);

@@ -63,6 +63,15 @@ START_TEST(test_there_and_back)
 }
 END_TEST
 
+START_TEST(test_a_worker_without_leases_tells_none)
+{
+    LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+
+    leat_loads_encode(NULL, 0, &out);
+    ck_assert_uint_eq(out.size, 0);
+}
+END_TEST
+
 START_TEST(test_of_a_hash_the_busier_one_is_kept)
 {
     struct leat_load loads[] = {{7, 3}, {7, 9}, {7, 5}};
@@ -184,6 +193,7 @@ main(void)
 
     tcase_add_test(tests, test_steps_are_near_what_they_stand_for);
     tcase_add_test(tests, test_there_and_back);
+    tcase_add_test(tests, test_a_worker_without_leases_tells_none);
     tcase_add_test(tests, test_of_a_hash_the_busier_one_is_kept);
     tcase_add_test(tests, test_no_more_than_the_busiest_are_told);
     tcase_add_test(tests, test_what_is_no_array_is_refused);
