@@ -142,7 +142,7 @@ struct leat_lease_manager {
         waiting_since_us; /* plans say without a break that they would move something; 0: they do not */
     struct leat_beginnings beginnings; /* of all streams; read while one is missing */
     int64_t reported_us, trim_at_us;
-    int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judged_at_us,
+    int64_t read_version, read_at_us, pass_version, pass_at_us, pass_read_at_us, judge_at_us,
         counted_at_us, counted_version;
     bool has_counted_synced;
     struct leat_random random;

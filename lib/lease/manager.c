@@ -295,8 +295,11 @@ manager_main(void *context)
             leat_manager_trouble(manager, &manager->is_told, NULL);
         }
         until_us = leat_clock_monotonic_us() + wait_us;
-        wait_for_round(manager,
-                       manager->next_drain_us < until_us ? manager->next_drain_us : until_us);
+        if (manager->next_drain_us < until_us)
+            until_us = manager->next_drain_us;
+        if (manager->failures == 0 && manager->judge_at_us < until_us)
+            until_us = manager->judge_at_us;
+        wait_for_round(manager, until_us);
     }
 }
 

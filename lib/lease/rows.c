@@ -273,12 +273,12 @@ worker_from(struct leat_arena *arena, const PGresult *result, int row)
     };
 }
 
-#define LIVING                                                                                     \
+#define COLUMNS 8
+#define LIVING(more)                                                                               \
     "SELECT worker_id, incarnation, (extract(epoch FROM heartbeat_at) * 1000000)::int8, "          \
     "coalesce(session_key, 0), "                                                                   \
     "expires_at < clock_timestamp(), max_leases::int8, state = 'leaving', (weight * "              \
-    "1000)::int8 "                                                                                 \
-    "FROM leat.workers WHERE application = $1 AND state <> 'dead'"
+    "1000)::int8 " more " FROM leat.workers WHERE application = $1 AND state <> 'dead'"
 
 static int
 read_workers(struct leat_pg_connection *connection, const char *sql,
@@ -295,6 +295,9 @@ read_workers(struct leat_pg_connection *connection, const char *sql,
     rows->rows = leat_arena_alloc_zero(&rows->arena, rows->count + 1, sizeof *rows->rows);
     for (size_t i = 0; i < rows->count; i++)
         rows->rows[i] = worker_from(&rows->arena, result, (int)i);
+    rows->version = PQnfields(result) > COLUMNS && rows->count > 0
+                        ? leat_pg_int8(PQgetvalue(result, 0, COLUMNS))
+                        : 0;
     PQclear(result);
     return 0;
 }
@@ -306,7 +309,7 @@ leat_rows_workers(struct leat_pg_connection *connection, const struct leat_rows_
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);
-    return read_workers(connection, LIVING " ORDER BY incarnation", &parameters, rows, err);
+    return read_workers(connection, LIVING("") " ORDER BY incarnation", &parameters, rows, err);
 }
 
 /* more than five: a statement, what goes in and what comes out. */
@@ -315,6 +318,9 @@ leat_rows_neighbours(struct leat_pg_connection *connection, const struct leat_ro
                      const struct leat_slice *ids, size_t count, struct leat_worker_rows *rows,
                      struct leat_error *err)
 {
+    static const char sql[] = LIVING(", (SELECT assignment_version FROM leat.applications WHERE "
+                                     "application = $1)") " "
+                                                          "AND worker_id = ANY ($2)";
     struct leat_pg_parameters parameters;
     struct leat_buf array;
     int status;
@@ -325,7 +331,7 @@ leat_rows_neighbours(struct leat_pg_connection *connection, const struct leat_ro
         leat_pg_array_bytes(&array, ids[i]);
     leat_rows_begin(&parameters, context);
     leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &array);
-    status = read_workers(connection, LIVING " AND worker_id = ANY ($2)", &parameters, rows, err);
+    status = read_workers(connection, sql, &parameters, rows, err);
     leat_buf_release(&array);
     return status;
 }

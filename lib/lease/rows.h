@@ -67,6 +67,7 @@ struct leat_worker_rows {
     struct leat_arena arena;
     struct leat_worker_row *rows;
     size_t count;
+    int64_t version; /* of the assignments, read with them; 0: nobody asked */
 };
 void leat_worker_rows_init(struct leat_worker_rows *rows);
 void leat_worker_rows_release(struct leat_worker_rows *rows);
@@ -74,7 +75,7 @@ void leat_worker_rows_release(struct leat_worker_rows *rows);
 int leat_rows_workers(struct leat_pg_connection *connection,
                       const struct leat_rows_context *context, struct leat_worker_rows *rows,
                       struct leat_error *err);
-/* Those of these ids, by primary key: fewer when some are gone. */
+/* Those of these ids, by primary key: fewer when some are gone; and the version, for the price of one more row. */
 int leat_rows_neighbours(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, const struct leat_slice *ids,
                          size_t count, struct leat_worker_rows *rows, struct leat_error *err);

@@ -169,24 +169,49 @@ leat_watch_see(struct leat_watch *watch, int64_t own, const struct leat_sighting
         leave(watch, gone[i]);
 }
 
+/* When this silence will be, or was, long enough. */
+static int64_t
+silent_at_us(const struct leat_watched *watched, const struct leat_judge *judge)
+{
+    int64_t from_us = watched->seen_at_us > judge->health.since_us ? watched->seen_at_us
+                                                                   : judge->health.since_us;
+
+    return from_us + judge->heartbeat_us * 12 / 10;
+}
+
 size_t
 leat_watch_silent(const struct leat_watch *watch, const struct leat_judge *judge, int64_t now_us,
                   struct leat_sighting *ret_silent)
 {
-    const struct leat_health *health = &judge->health;
     size_t count = 0, index;
 
-    if (!leat_health_may_judge(health, judge->expiry_us, now_us))
+    if (!leat_health_may_judge(&judge->health, judge->expiry_us, now_us))
         return 0;
     for (size_t n = 1; n <= LEAT_WATCH_NEIGHBOURS && neighbour(watch, judge->own, n, &index); n++) {
         const struct leat_watched *watched = &watch->ring[index];
-        int64_t from_us = watched->seen_at_us > health->since_us ? watched->seen_at_us
-                                                                 : health->since_us;
 
-        if (watched->last.can_be_dead && now_us - from_us >= judge->heartbeat_us * 12 / 10)
+        if (watched->last.can_be_dead && now_us >= silent_at_us(watched, judge))
             ret_silent[count++] = watched->last;
     }
     return count;
+}
+
+int64_t
+leat_watch_silent_at(const struct leat_watch *watch, const struct leat_judge *judge, int64_t now_us)
+{
+    int64_t soonest_us = INT64_MAX;
+    size_t index;
+
+    if (judge->health.since_us == 0)
+        return soonest_us;
+    for (size_t n = 1; n <= LEAT_WATCH_NEIGHBOURS && neighbour(watch, judge->own, n, &index); n++) {
+        const struct leat_watched *watched = &watch->ring[index];
+        int64_t at_us = silent_at_us(watched, judge);
+
+        if (watched->last.can_be_dead && at_us > now_us && at_us < soonest_us)
+            soonest_us = at_us;
+    }
+    return soonest_us;
 }
 
 void

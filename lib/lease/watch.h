@@ -73,6 +73,10 @@ struct leat_judge {
 };
 size_t leat_watch_silent(const struct leat_watch *watch, const struct leat_judge *judge,
                          int64_t now_us, struct leat_sighting *ret_silent);
+/* The next moment after now_us at which one of them will have been silent for long enough, if it stays so; INT64_MAX: none. To look
+   then, not up to one interval of looking later. */
+int64_t leat_watch_silent_at(const struct leat_watch *watch, const struct leat_judge *judge,
+                             int64_t now_us);
 /* It was declared dead: the next living one moves up at once, and the ring is to be read again. */
 void leat_watch_died(struct leat_watch *watch, int64_t incarnation);
 

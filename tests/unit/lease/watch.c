@@ -168,6 +168,40 @@ START_TEST(a_heartbeat_must_be_the_same_for_long_enough)
 }
 END_TEST
 
+/* The moment that is foretold is the first one at which it may be judged. */
+START_TEST(a_silence_is_long_enough_when_it_was_foretold)
+{
+    struct leat_judge judge = {
+        .own = 1,
+        .heartbeat_us = SECOND,
+        .expiry_us = 5 * SECOND,
+        .health = {.since_us = SECOND, .answered_us = 21 * SECOND},
+    };
+    struct leat_sighting silent[LEAT_WATCH_NEIGHBOURS], other = sighting(2, 1);
+    struct leat_watch watch;
+    int64_t now = 20 * SECOND, at;
+
+    leat_watch_init(&watch);
+    know(&watch, 3, now);
+    at = leat_watch_silent_at(&watch, &judge, now);
+    ck_assert_int_eq(at, now + 1200 * MS);
+    ck_assert_uint_eq(leat_watch_silent(&watch, &judge, at - 1, silent), 0);
+    ck_assert_uint_eq(leat_watch_silent(&watch, &judge, at, silent), 2);
+    ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, at), INT64_MAX); /* it is over */
+    other.heartbeat_us = 2;
+    leat_watch_see(&watch, 1, &other, 1, now + SECOND); /* w3 is gone, w2 was heard */
+    ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), now + 2200 * MS);
+    other.can_be_dead = false;
+    leat_watch_see(&watch, 1, &other, 1, now + SECOND);
+    ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), INT64_MAX);
+    other.can_be_dead = true;
+    leat_watch_see(&watch, 1, &other, 1, now + SECOND);
+    judge.health.since_us = 0; /* not well himself: nothing to look for */
+    ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), INT64_MAX);
+    leat_watch_release(&watch);
+}
+END_TEST
+
 /* ---- fleets ---------------------------------------------------------------------------------- */
 
 /* A worker as it is, its row, and what it thinks of the others. */
@@ -512,6 +546,7 @@ main(void)
     tcase_add_test(tests, nobody_judges_before_a_lease_time_of_health);
     tcase_add_test(tests, who_was_frozen_himself_does_not_judge);
     tcase_add_test(tests, the_next_living_one_moves_up);
+    tcase_add_test(tests, a_silence_is_long_enough_when_it_was_foretold);
     tcase_add_test(tests, a_heartbeat_must_be_the_same_for_long_enough);
     tcase_add_loop_test(tests, the_dead_are_found_and_the_living_left_alone, 0, test_cases(30, 3));
     tcase_add_loop_test(tests, an_outage_kills_nobody, 0, test_cases(20, 2));
