@@ -208,6 +208,8 @@ leat_watch_silent_at(const struct leat_watch *watch, const struct leat_judge *ju
         const struct leat_watched *watched = &watch->ring[index];
         int64_t at_us = silent_at_us(watched, judge);
 
+        if (at_us < judge->health.since_us + judge->expiry_us)
+            at_us = judge->health.since_us + judge->expiry_us; /* may judge only then */
         if (watched->last.can_be_dead && at_us > now_us && at_us < soonest_us)
             soonest_us = at_us;
     }

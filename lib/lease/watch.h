@@ -73,7 +73,7 @@ struct leat_judge {
 };
 size_t leat_watch_silent(const struct leat_watch *watch, const struct leat_judge *judge,
                          int64_t now_us, struct leat_sighting *ret_silent);
-/* The next moment after now_us at which one of them will have been silent for long enough, if it stays so; INT64_MAX: none. To look
+/* The next moment after now_us at which one of them may be declared dead, if nothing is heard until then; INT64_MAX: none. To look
    then, not up to one interval of looking later. */
 int64_t leat_watch_silent_at(const struct leat_watch *watch, const struct leat_judge *judge,
                              int64_t now_us);

@@ -196,6 +196,8 @@ START_TEST(a_silence_is_long_enough_when_it_was_foretold)
     ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), INT64_MAX);
     other.can_be_dead = true;
     leat_watch_see(&watch, 1, &other, 1, now + SECOND);
+    judge.health.since_us = now; /* well for a lease time, first of all */
+    ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), now + 5 * SECOND);
     judge.health.since_us = 0; /* not well himself: nothing to look for */
     ck_assert_int_eq(leat_watch_silent_at(&watch, &judge, now + SECOND), INT64_MAX);
     leat_watch_release(&watch);
