@@ -51,7 +51,8 @@ static const char ls_sql[] =
     "w.state <> 'dead' AND %s), coalesce(h.shards, 0)::text, coalesce(h.ended, 0)::text, "
     "coalesce(b.blocked, 0)::text, round((b.behind_ms / 1000.0)::numeric, 1)::text, "
     "round((b.age)::numeric, 1)::text, round((b.left_ms / 1000.0)::numeric, 1)::text, "
-    "p.target_id, p.registered_at FROM leat.processors p LEFT JOIN worst b USING "
+    "p.target_id, to_char(p.registered_at AT TIME ZONE 'UTC', "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM leat.processors p LEFT JOIN worst b USING "
     "(application, processor) LEFT JOIN shards h USING (application, processor) WHERE "
     "($1::text IS NULL OR p.application = $1) AND ($5::text IS NULL OR p.processor = $5) "
     "AND ($6::text IS NULL OR p.state = $6) ORDER BY 1, 2";

@@ -234,12 +234,7 @@ show_row(struct leat_sheet *sheet, const PGresult *result, int row,
     LEAT_AUTO_BUF key = LEAT_BUF_INIT;
     uint64_t place;
 
-    for (int column = 0; column < PQnfields(result); column++) {
-        struct leat_slice text = leat_slice_make(PQgetvalue(result, row, column),
-                                                 (size_t)PQgetlength(result, row, column));
-
-        leat_sheet_cell(sheet, PQgetisnull(result, row, column) ? NULL : &text);
-    }
+    leat_sheet_row(sheet, result, row);
     add_key(&key, result, row, key_columns);
     place = (uintptr_t)leat_map_get(&progress->places, leat_buf_slice(&key));
     for (int i = 0; i < PROGRESS_COLUMNS; i++) {

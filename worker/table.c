@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/memory.h"
+#include "postgres/array.h"
 
 bool
 leat_output_parse(const char *command, const char *text, enum leat_output *ret_output)
@@ -171,17 +172,24 @@ leat_sheet_integer(struct leat_sheet *sheet, int64_t number)
 }
 
 void
+leat_sheet_row(struct leat_sheet *sheet, const PGresult *result, int row)
+{
+    for (int column = 0; column < PQnfields(result); column++) {
+        struct leat_slice text = leat_slice_make(PQgetvalue(result, row, column),
+                                                 (size_t)PQgetlength(result, row, column));
+
+        /* Results are binary: what is no text there would be shown as its bytes. */
+        LEAT_ASSERT(PQftype(result, column) == LEAT_PG_TEXT);
+        leat_sheet_cell(sheet, PQgetisnull(result, row, column) ? NULL : &text);
+    }
+}
+
+void
 leat_sheet_result(struct leat_sheet *sheet, const PGresult *result)
 {
     LEAT_ASSERT((size_t)PQnfields(result) == sheet->column_count);
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (int column = 0; column < PQnfields(result); column++) {
-            struct leat_slice text = leat_slice_make(PQgetvalue(result, row, column),
-                                                     (size_t)PQgetlength(result, row, column));
-
-            leat_sheet_cell(sheet, PQgetisnull(result, row, column) ? NULL : &text);
-        }
-    }
+    for (int row = 0; row < PQntuples(result); row++)
+        leat_sheet_row(sheet, result, row);
 }
 
 /* The last shown column of a row needs no padding. */

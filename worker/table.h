@@ -48,7 +48,8 @@ void leat_sheet_init(struct leat_sheet *sheet, enum leat_output output,
 void leat_sheet_cell(struct leat_sheet *sheet, const struct leat_slice *text);
 void leat_sheet_text(struct leat_sheet *sheet, const char *text); /* NULL: none */
 void leat_sheet_integer(struct leat_sheet *sheet, int64_t number);
-/* All rows of a result whose columns are texts (::text), in the sheet's order. */
+/* A row of a result whose columns are texts (::text); with all of them, in the sheet's order. */
+void leat_sheet_row(struct leat_sheet *sheet, const PGresult *result, int row);
 void leat_sheet_result(struct leat_sheet *sheet, const PGresult *result);
 /* Prints what is left and releases. LEAT_E_SYSTEM when standard output took not all of it. */
 int leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err);

@@ -243,6 +243,8 @@ START_TEST(processors_and_workers_are_told)
     ck_value(1, "lag_seconds", "2.5");
     ck_value(1, "lost_in_seconds", "86397.5");
     ck_value(1, "streams", "[ \"s\" ]");
+    ck_assert_uint_eq(strlen(value(1, "registered_at")), strlen("2026-11-26T11:11:58.095Z"));
+    ck_assert_int_eq(value(1, "registered_at")[10], 'T');
     LEAT("workers", "-o", "json");
     ck_assert_uint_eq(program_run_lines(&run), 4);
     ck_value(0, "state", "dead");

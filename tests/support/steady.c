@@ -127,6 +127,11 @@ ck_steady_all_right(struct test_steady *steady)
 void
 ck_steady_flows(struct test_steady *steady)
 {
+    /* Of nothing everything is true: there must be something that flows. */
+    ck_reaches(steady,
+               "SELECT (count(*) > 0)::int FROM leat.leases l CROSS JOIN leat.processors r WHERE "
+               "l.state = 'active'",
+               1);
     test_fleet_sql(steady->fleet,
                    "DROP TABLE IF EXISTS pg_temp.before; CREATE TEMP TABLE before AS "
                    "SELECT r.processor, l.shard, p.commit_seq FROM leat.leases l CROSS JOIN "
