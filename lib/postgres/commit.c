@@ -273,7 +273,7 @@ static int
 send_all(struct sender *sender, struct leat_error *err)
 {
     const char *settings = sender->committer->connection->settings_sql;
-    int status = send(sender, "BEGIN", false, err);
+    int status = send(sender, "BEGIN ISOLATION LEVEL READ COMMITTED", false, err);
 
     if (status == 0 && settings != NULL)
         status = send(sender, settings, false, err);

@@ -4,6 +4,8 @@
  * Stories it survives. (1) A failover: the URL names several hosts, or its file is written anew; each connect asks for it
  * again, waits for each host alone, and refuses a server that is read-only. (2) A connection that was opened to a primary
  * which came back as a standby: the first refusal (25006) makes it broken, so that the next connect finds the right one.
+ * (3) The role, or the database, has another isolation for a default: every condition of the protocol reads what is committed
+ * when its statement begins, not what was when the transaction did.
  */
 #include "postgres/connection.h"
 
@@ -123,9 +125,11 @@ check_server(struct leat_pg_connection *connection, const struct leat_pg_options
              struct leat_error *err)
 {
     PGresult *result;
-    int status = leat_pg_execute(
-        connection, "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool", NULL,
-        &result, err);
+    int status =
+        leat_pg_execute(connection,
+                        "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool, "
+                        "current_setting('transaction_isolation') = 'read committed'",
+                        NULL, &result, err);
     bool is_read_only;
 
     if (status != 0)
@@ -133,6 +137,7 @@ check_server(struct leat_pg_connection *connection, const struct leat_pg_options
     connection->backend_pid = leat_pg_int4(PQgetvalue(result, 0, 0));
     connection->is_pooled = connection->backend_pid != PQbackendPID(connection->conn);
     is_read_only = PQgetvalue(result, 0, 1)[0] != 0;
+    connection->is_read_committed = PQgetvalue(result, 0, 2)[0] != 0;
     PQclear(result);
     if (!is_read_only || !options->is_for_writing)
         return 0;
@@ -235,6 +240,13 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
     connection->answer_timeout_us = options->answer_timeout_us;
     if (connection->is_pooled)
         connection->settings_sql = local_settings(options->settings);
+    else if (!connection->is_read_committed)
+        status =
+            leat_pg_script(connection, "SET default_transaction_isolation = 'read committed'", err);
+    if (status != 0) {
+        leat_pg_close(connection);
+        return status;
+    }
     *ret_connection = connection;
     return 0;
 }

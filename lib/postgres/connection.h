@@ -31,6 +31,7 @@ struct leat_pg_options {
 
 struct leat_pg_connection {
     PGconn *conn;
+    bool is_read_committed; /* by the defaults of the role and the database */
     bool is_pooled;    /* PQbackendPID differs from pg_backend_pid(): a pooler stands between */
     int backend_pid;   /* of the server; behind a pooler: of whichever backend answered first */
     bool is_lost;      /* an answer did not come in time */

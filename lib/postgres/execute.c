@@ -181,8 +181,8 @@ leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct le
     if (connection->settings_sql != NULL && strncmp(sql, "BEGIN", 5) == 0) {
         size_t first = strcspn(sql, ";");
 
-        leat_buf_printf(&with_settings, "%.*s; %s%s", (int)first, sql, connection->settings_sql,
-                        sql + first);
+        leat_buf_printf(&with_settings, "%.*s ISOLATION LEVEL READ COMMITTED; %s%s", (int)first,
+                        sql, connection->settings_sql, sql + first);
         sql = leat_buf_text(&with_settings);
     }
     if (PQsendQuery(connection->conn, sql) == 1)

@@ -1,5 +1,6 @@
 /*
- * Databases that refuse: full (53300), without a right (42501). And how many connections a worker has, settled and after cuts.
+ * Databases that refuse: full (53300), without a right (42501), on their way down (57P03); and roles with
+ * settings of their own. And how many connections a worker has, settled and after cuts.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -104,6 +105,65 @@ START_TEST(a_right_that_is_lost_is_waited_for)
 }
 END_TEST
 
+/* 57P03: a server that is on its way down lets nobody in any more, while who is in may stay. */
+START_TEST(a_server_that_shuts_down_is_waited_for)
+{
+    test_two_start(&two,
+                   &(struct test_two_options){.shards = 4, .workers = WORKERS, .has_role = true});
+    ck_assert_int_eq(kill(two.target.pid, SIGTERM), 0);
+    ck_assert_int_eq(kill(two.lease.pid, SIGTERM), 0);
+    test_proxy_cut(two.target_proxy);
+    test_proxy_cut(two.lease_proxy);
+    ck_two_all_say(&two, "the database system is shutting down");
+    ck_two_all_say(&two, TARGET_AWAY);
+    usleep(AWAY_US / 4);
+    test_cluster_stop(&two.target, SIGINT);
+    test_cluster_stop(&two.lease, SIGINT);
+    test_cluster_start(&two.target);
+    test_cluster_start(&two.lease);
+    test_two_look(&two);
+    ck_two_all_say(&two, TARGET_BACK);
+    ck_two_flows(&two, 500);
+    ck_two_all_right(&two);
+}
+END_TEST
+
+/* ---- what a role brings with it ------------------------------------------------------------------ */
+
+#define UNKIND_SETTINGS                                                                            \
+    "ALTER ROLE worker SET default_transaction_isolation = 'serializable';"                        \
+    "ALTER ROLE worker SET statement_timeout = '20ms';"                                            \
+    "ALTER ROLE worker SET lock_timeout = '5ms';"                                                  \
+    "ALTER ROLE worker SET DateStyle = 'SQL, DMY';"                                                \
+    "ALTER ROLE worker SET IntervalStyle = 'sql_standard';"                                        \
+    "ALTER ROLE worker SET TimeZone = 'Asia/Kathmandu';"                                           \
+    "ALTER ROLE worker SET bytea_output = 'escape';"                                               \
+    "ALTER ROLE worker SET extra_float_digits = -3;"                                               \
+    "ALTER ROLE worker SET quote_all_identifiers = on;"                                            \
+    "ALTER ROLE worker SET search_path = pg_catalog, public"
+
+/* Administrators set what they like for a role. The protocol was thought for READ COMMITTED and limits of its own. */
+START_TEST(settings_of_a_role_change_nothing)
+{
+    test_two_start(&two,
+                   &(struct test_two_options){.shards = 4, .workers = WORKERS, .has_role = true});
+    test_cluster_sql(&two.lease, "leat", UNKIND_SETTINGS);
+    test_cluster_sql(&two.target, "leat", UNKIND_SETTINGS);
+    test_proxy_cut(two.lease_proxy);
+    test_proxy_cut(two.target_proxy);
+    ck_two_flows(&two, 500);
+    /* Its shards move, and move back. */
+    test_worker_kill(&two.workers[0], SIGSTOP);
+    usleep(3 * TEST_TWO_EXPIRY_US);
+    test_worker_kill(&two.workers[0], SIGCONT);
+    ck_two_says(&two, "was declared dead");
+    ck_two_flows(&two, 1000);
+    ck_assert_uint_eq(test_two_count_said(&two, "could not serialize"), 0);
+    ck_assert_uint_eq(test_two_count_said(&two, "statement timeout"), 0);
+    ck_two_all_right(&two);
+}
+END_TEST
+
 /* ---- how many connections ------------------------------------------------------------------------ */
 
 /* As docs/operations.md says: a session and one more for each worker, a third one while it looks for streams and shards; one for
@@ -161,6 +221,8 @@ main(void)
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_add_test(tests, a_server_that_is_full_is_waited_for);
     tcase_add_test(tests, a_right_that_is_lost_is_waited_for);
+    tcase_add_test(tests, a_server_that_shuts_down_is_waited_for);
+    tcase_add_test(tests, settings_of_a_role_change_nothing);
     tcase_add_test(tests, connections_are_few_and_fixed);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -169,6 +169,19 @@ ck_cancelled(struct leat_pg_connection *connection, const char *sql)
     ck_assert_str_eq(err.sqlstate, "57014");
 }
 
+static void
+ck_read_committed(struct leat_pg_connection *connection)
+{
+    struct leat_error err;
+    PGresult *result;
+
+    ck_assert_msg(leat_pg_execute(connection, "SELECT current_setting('transaction_isolation')",
+                                  NULL, &result, &err) == 0,
+                  "%s", err.text);
+    ck_assert_str_eq(PQgetvalue(result, 0, 0), "read committed");
+    PQclear(result);
+}
+
 /* One backend for all: what one client sets for a transaction is in force there, and gone for the next client. */
 START_TEST(settings_are_given_in_each_transaction)
 {
@@ -177,6 +190,9 @@ START_TEST(settings_are_given_in_each_transaction)
 
     /* It refuses our settings at connect, or was told to drop them. */
     begin_pooler(1, _i == 0 ? "" : "ignore_startup_parameters = options\n");
+    test_fleet_sql(&fleet, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET "
+                           "default_transaction_isolation = serializable', current_database()); "
+                           "END $$");
     strict = connect_with("-c statement_timeout=200ms -c lock_timeout=100ms");
     plain = connect_with(NULL);
     ck_assert(strict->is_pooled && plain->is_pooled);
@@ -184,6 +200,7 @@ START_TEST(settings_are_given_in_each_transaction)
         ck_cancelled(strict, "SELECT pg_sleep(20)");
         ck_assert_int_eq(leat_pg_execute(plain, "SELECT pg_sleep(0.5)", NULL, NULL, &err), 0);
         ck_assert_int_eq(leat_pg_script(strict, "BEGIN READ ONLY", &err), 0);
+        ck_read_committed(strict);
         ck_cancelled(strict, "SELECT pg_sleep(20)");
         ck_assert_int_eq(leat_pg_script(strict, "ROLLBACK", &err), 0);
         ck_assert_int_eq(leat_pg_script(plain, "SELECT pg_sleep(0.3)", &err), 0);
@@ -201,9 +218,21 @@ START_TEST(a_direct_connection_is_not_called_pooled)
     struct leat_pg_options options = {.settings = "-c statement_timeout=200ms"};
     struct leat_pg_connection *connection;
     struct leat_error err;
+    char name[40], url[200];
 
-    options.url = test_postgres_url();
+    snprintf(name, sizeof name, "direct_%d", (int)getpid());
+    test_postgres_database(name, url, sizeof url);
+    options.url = url;
     ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
+    ck_assert_int_eq(leat_pg_script(connection,
+                                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET "
+                                    "default_transaction_isolation = serializable', "
+                                    "current_database()); END $$",
+                                    &err),
+                     0);
+    leat_pg_close(connection);
+    ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
+    ck_read_committed(connection);
     ck_assert(!connection->is_pooled && connection->settings_sql == NULL);
     ck_cancelled(connection, "SELECT pg_sleep(20)");
     leat_pg_close(connection);
