@@ -8,6 +8,7 @@
  * The same seed makes the same faults at the same moments of the storm. What processes make of them is theirs: a fault that
  * makes no sense at its moment (nobody lives to be killed) is left out, does not count, and the next one comes.
  *
+ * CHAOS_POOLER=1 puts a PgBouncer before each database.
  * CHAOS_WITHOUT=fence takes the fence away: a storm of some length must fail then. That is the test of this test.
  */
 #include <stdio.h>
@@ -49,13 +50,6 @@ static struct storm storm;
 /* ---- begin ----------------------------------------------------------------------------------------- */
 
 static void
-proxied(const struct chaos_world *world, enum chaos_database_role role, char *url, size_t size)
-{
-    snprintf(url, size, "host=127.0.0.1 port=%u user=postgres dbname=leat",
-             test_proxy_port(world->databases[role].proxy));
-}
-
-static void
 run_script(const struct chaos_database *database, const char *sql)
 {
     struct leat_pg_connection *connection = chaos_connect(database);
@@ -75,8 +69,8 @@ configure(struct chaos_world *world)
     const char *build = getenv("LEAT_BUILD");
     char target[120], *ddl;
 
-    proxied(world, CHAOS_LEASES, world->fleet.url, sizeof world->fleet.url);
-    proxied(world, CHAOS_TARGET, target, sizeof target);
+    chaos_worker_url(&world->databases[CHAOS_LEASES], world->fleet.url, sizeof world->fleet.url);
+    chaos_worker_url(&world->databases[CHAOS_TARGET], target, sizeof target);
     leat_buf_printf(&processors, PROCESSORS, build != NULL ? build : "build/test", target, target);
     test_fleet_reconfigure(&world->fleet, leat_buf_text(&processors));
     free(test_fleet_shell(&world->fleet, "$LEAT db migrate -c $DIR/leat.yaml"));

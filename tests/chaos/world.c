@@ -110,6 +110,36 @@ ask_for_restart(struct chaos_database *database, int signal_number, int64_t back
     leat_mutex_unlock(&database->lock);
 }
 
+static bool
+is_pooled(void)
+{
+    const char *wanted = getenv("CHAOS_POOLER");
+
+    return wanted != NULL && *wanted != '\0';
+}
+
+/* A real PgBouncer in transaction mode. By default it waits 15 s before it tries a server again that refused, and clients wait for
+   it two minutes: here nothing lasts that long. */
+static void
+start_pooler(struct chaos_database *database)
+{
+    char server[60];
+
+    if (!test_pooler_is_there())
+        give_up("CHAOS_POOLER", "there is no pgbouncer here: make deps-test");
+    snprintf(server, sizeof server, "host=127.0.0.1 port=%u", test_proxy_port(database->proxy));
+    test_pooler_start(&database->pooler, server, 40,
+                      "server_login_retry = 1\nserver_connect_timeout = 3\n"
+                      "query_wait_timeout = 5\n");
+}
+
+void
+chaos_worker_url(const struct chaos_database *database, char *url, size_t size)
+{
+    snprintf(url, size, "host=127.0.0.1 port=%u user=postgres dbname=leat",
+             is_pooled() ? database->pooler.port : test_proxy_port(database->proxy));
+}
+
 static void
 start_database(struct chaos_database *database, const char *parent, const char *name)
 {
@@ -137,12 +167,15 @@ start_database(struct chaos_database *database, const char *parent, const char *
              database->directory);
     snprintf(socket_path, sizeof socket_path, "%s/.s.PGSQL.5432", database->directory);
     database->proxy = test_proxy_start(socket_path);
+    if (is_pooled())
+        start_pooler(database);
     database->well_since_us = leat_clock_monotonic_us();
 }
 
 static void
 end_database(struct chaos_database *database)
 {
+    test_pooler_end(&database->pooler);
     test_proxy_stop(database->proxy);
     leat_mutex_lock(&database->lock);
     database->is_ending = true;

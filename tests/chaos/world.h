@@ -13,6 +13,7 @@
 #include "chaos/schedule.h"
 #include "local/postgres.h"
 #include "support/fleet.h"
+#include "support/pooler.h"
 #include "support/proxy.h"
 
 #define CHAOS_LETTERS "letters" /* the dead-letter stream */
@@ -22,7 +23,8 @@ struct chaos_database {
     char url[160]; /* past the proxy */
     struct leat_local_postgres *postgres;
     struct test_proxy *proxy;
-    int64_t until_us; /* of the fault that it has now; 0: none. main's */
+    struct test_pooler pooler; /* CHAOS_POOLER: between the workers and the proxy */
+    int64_t until_us;          /* of the fault that it has now; 0: none. main's */
     /* Since when its workers can reach it; 0: they cannot. For the sampler. */
     _Atomic int64_t well_since_us;
     /* The keeper: what it is asked for. */
@@ -45,6 +47,8 @@ struct chaos_world {
 
 void chaos_world_start(struct chaos_world *world, unsigned shards, size_t stream_bytes);
 void chaos_world_end(struct chaos_world *world);
+/* Where workers reach it. */
+void chaos_worker_url(const struct chaos_database *database, char *url, size_t size);
 /* A connection past the proxy; NULL: the server is away. */
 struct leat_pg_connection *chaos_connect(const struct chaos_database *database);
 

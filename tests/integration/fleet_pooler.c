@@ -86,14 +86,15 @@ static void
 begin_pooler(unsigned pool_size, const char *more)
 {
     struct test_fleet_options options = {.shards = SHARDS};
-    char name[40], directory[108];
+    char name[40], directory[108], server[140];
 
     snprintf(name, sizeof name, "pooler_%d", (int)getpid());
     options.database = name;
     test_fleet_start(&fleet, &options);
     socket_directory(directory, sizeof directory);
     snprintf(direct_url, sizeof direct_url, "%s", fleet.url);
-    test_pooler_start(&pooler, directory, pool_size, more);
+    snprintf(server, sizeof server, "host=%s port=5432", directory);
+    test_pooler_start(&pooler, server, pool_size, more);
     snprintf(fleet.url, sizeof fleet.url, "host=127.0.0.1 port=%u user=postgres dbname=%s",
              pooler.port, name);
 }

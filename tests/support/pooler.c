@@ -63,8 +63,8 @@ listen_or_connect(uint16_t port, bool is_connect, uint16_t *ret_port)
 }
 
 static void
-write_configuration(const struct test_pooler *pooler, const char *socket_directory,
-                    unsigned pool_size, const char *more)
+write_configuration(const struct test_pooler *pooler, const char *server, unsigned pool_size,
+                    const char *more)
 {
     char path[96];
     FILE *out;
@@ -74,11 +74,11 @@ write_configuration(const struct test_pooler *pooler, const char *socket_directo
     if (out == NULL)
         give_up(path);
     fprintf(out,
-            "[databases]\n* = host=%s port=5432 user=postgres\n"
+            "[databases]\n* = %s user=postgres\n"
             "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %u\nunix_socket_dir =\n"
             "auth_type = any\npool_mode = transaction\nmax_client_conn = 500\n"
             "default_pool_size = %u\nlogfile = %s/pgbouncer.log\n%s",
-            socket_directory, pooler->port, pool_size, pooler->directory, more);
+            server, pooler->port, pool_size, pooler->directory, more);
     fclose(out);
 }
 
@@ -116,7 +116,7 @@ test_pooler_again(struct test_pooler *pooler)
 }
 
 void
-test_pooler_start(struct test_pooler *pooler, const char *socket_directory, unsigned pool_size,
+test_pooler_start(struct test_pooler *pooler, const char *server, unsigned pool_size,
                   const char *more)
 {
     *pooler = (struct test_pooler){0};
@@ -124,7 +124,7 @@ test_pooler_start(struct test_pooler *pooler, const char *socket_directory, unsi
     if (mkdtemp(pooler->directory) == NULL || chmod(pooler->directory, 0755) != 0 ||
         listen_or_connect(0, false, &pooler->port) != 0)
         give_up("could not begin");
-    write_configuration(pooler, socket_directory, pool_size, more);
+    write_configuration(pooler, server, pool_size, more);
     test_pooler_again(pooler);
 }
 

@@ -17,9 +17,9 @@ struct test_pooler {
 
 /* False: there is no pgbouncer here: the test skips itself. */
 bool test_pooler_is_there(void);
-/* socket_directory: where the server's socket is. pool_size: server connections per database. more: lines of its configuration.
+/* server: "host=… port=…" of what it stands before. pool_size: server connections per database. more: lines of its configuration.
    Aborts when it does not start. */
-void test_pooler_start(struct test_pooler *pooler, const char *socket_directory, unsigned pool_size,
+void test_pooler_start(struct test_pooler *pooler, const char *server, unsigned pool_size,
                        const char *more);
 /* Ends the process (SIGKILL), as when its host goes; and starts it again on the same port. */
 void test_pooler_kill(struct test_pooler *pooler);
