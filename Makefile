@@ -19,6 +19,12 @@ CXX ?= g++
 TEST_GOALS := test unit integration kill-loop chaos fuzz bench tests valgrind
 MODE ?= $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,release)
 SAN ?=
+ifneq ($(filter-out release test,$(MODE)),)
+$(error MODE=$(MODE): release or test)
+endif
+ifneq ($(filter-out address thread fuzz,$(SAN)),)
+$(error SAN=$(SAN): address, thread or fuzz)
+endif
 compiler := $(notdir $(CC))
 B := build/$(MODE)$(if $(SAN),-$(SAN))$(if $(filter-out gcc,$(compiler)),-$(compiler))
 

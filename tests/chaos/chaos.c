@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "chaos/oracle.h"
 #include "chaos/orphans.h"
+#include "support/numbers.h"
 
 #define SHARDS 8
 #define LOOK_US 10000
@@ -338,10 +339,10 @@ dump_all(void)
                        "checkpoint, length(saved_state) AS state FROM leat.progress ORDER BY 2, 1");
 }
 
-static uint64_t
-argument(int argc, char **argv, int place, uint64_t fallback)
+static const char *
+argument(int argc, char **argv, int place)
 {
-    return argc > place && *argv[place] != '\0' ? strtoull(argv[place], NULL, 10) : fallback;
+    return argc > place ? argv[place] : NULL;
 }
 
 int
@@ -351,13 +352,16 @@ main(int argc, char **argv)
     int64_t records, unended;
     bool is_fine;
 
-    storm.seed = argument(argc, argv, 1, (uint64_t)leat_random_identity() % 1000000);
-    storm.faults_wanted = (unsigned)argument(argc, argv, 2, 40);
-    records = (int64_t)argument(argc, argv, 3, (uint64_t)storm.faults_wanted * 5000);
-    workers = (unsigned)argument(argc, argv, 4, 4);
-    storm.gap_us = (int64_t)argument(argc, argv, 5, 1500) * LEAT_MS_US;
+    storm.seed = test_number("SEED", argument(argc, argv, 1),
+                             (uint64_t)leat_random_identity() % 1000000, 0, UINT64_MAX);
+    storm.faults_wanted = (unsigned)test_number("N", argument(argc, argv, 2), 40, 1, 100000);
+    records = (int64_t)test_number("RECORDS", argument(argc, argv, 3),
+                                   (uint64_t)storm.faults_wanted * 5000, 1, 100000000);
+    workers = (unsigned)test_number("WORKERS", argument(argc, argv, 4), 4, 1, CHAOS_SLOTS - 2);
+    storm.gap_us = (int64_t)test_number("GAP_MS", argument(argc, argv, 5), 1500, 50, 600000) *
+                   LEAT_MS_US;
     fprintf(stderr, "chaos: seed %llu\n", (unsigned long long)storm.seed);
-    begin(records, workers < CHAOS_SLOTS - 2 ? workers : CHAOS_SLOTS - 2);
+    begin(records, workers);
     storm.workers.wanted = workers;
     rage();
     calm_and_judge();

@@ -12,14 +12,7 @@
 #include <string.h>
 
 #include "scenario.h"
-
-static uint64_t
-number(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text != NULL && *text != '\0' ? strtoull(text, NULL, 10) : otherwise;
-}
+#include "support/numbers.h"
 
 int
 main(void)
@@ -35,10 +28,10 @@ main(void)
     };
     const char *only = getenv("ONLY"), *bar = getenv("CPU_BAR"), *plots = getenv("PLOTS");
     struct sim_options options = {
-        .seed = number("SEED", 1),
-        .shards = number("SHARDS", 10000),
-        .workers = number("WORKERS", 200),
-        .steps = (int64_t)number("STEPS", 2400),
+        .seed = test_number("SEED", getenv("SEED"), 1, 0, UINT64_MAX),
+        .shards = test_number("SHARDS", getenv("SHARDS"), 10000, 100, 1000000),
+        .workers = test_number("WORKERS", getenv("WORKERS"), 200, 10, 10000),
+        .steps = (int64_t)test_number("STEPS", getenv("STEPS"), 2400, 1, 10000000),
         .plots = plots != NULL && *plots != '\0' ? plots : NULL,
         .has_cpu_bar = bar == NULL || strcmp(bar, "no") != 0,
     };
@@ -50,6 +43,8 @@ main(void)
         failed += stories[i].play(&options) != 0;
         played++;
     }
+    if (played == 0)
+        fprintf(stderr, "ONLY=%s: want counts, deploy, loads or chance\n", only);
     printf("%d passed, %d failed\n", played - failed, failed);
     return failed > 0 || played == 0;
 }
