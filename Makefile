@@ -170,10 +170,11 @@ $(PRELOADS): $(B)/preload/%.so: tests/preload/%.c
 # ThreadSanitizer of this generation cannot map its shadow where the kernel randomizes too much.
 RUN_TESTS = $(if $(filter thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) \
 	env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) tests/run
-SAN_ENV_address = ASAN_OPTIONS=detect_stack_use_after_return=1:$$ASAN_OPTIONS \
+# Workers are killed and their logs removed: what they report goes to files, and fails the test.
+SAN_ENV_address = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
+	ASAN_OPTIONS=detect_stack_use_after_return=1:$$ASAN_OPTIONS \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:$$UBSAN_OPTIONS \
 	LSAN_OPTIONS=$(if $(wildcard tests/support/lsan.supp),suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0:)$$LSAN_OPTIONS
-# Workers are killed and their logs removed: what they report goes to files, and fails the test.
 SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
 	TSAN_OPTIONS=second_deadlock_stack=1:$(if $(wildcard tests/support/tsan.supp),suppressions=$(CURDIR)/tests/support/tsan.supp:)$$TSAN_OPTIONS
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
