@@ -164,12 +164,36 @@ test_fleet_start(struct test_fleet *fleet, const struct test_fleet_options *opti
     setenv("DIR", fleet->directory, 1);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
+/* A worker that a sanitizer ended looks like one that takes no leases: what it said goes where the failure is seen, and tests/run
+   takes it for one. UBSan beside ASan writes to standard error alone, whatever log_path says. */
+static void
+show_reports(const struct test_fleet *fleet)
+{
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+
+    if (!IS_SANITIZED || fleet->directory[0] == '\0')
+        return;
+    leat_buf_printf(&command,
+                    "grep -ahE -A 12 'runtime error: |ERROR: [A-Za-z]+Sanitizer' %s/*.log "
+                    "2>/dev/null | head -60 >&2",
+                    fleet->directory);
+    if (system(leat_buf_text(&command)) != 0)
+        fprintf(stderr, "could not look for reports in %s\n", fleet->directory);
+}
+
 void
 test_fleet_end(struct test_fleet *fleet)
 {
     LEAT_AUTO_BUF command = LEAT_BUF_INIT;
 
     only = NULL;
+    show_reports(fleet);
     leat_pg_close(fleet->connection);
     leat_local_postgres_stop(fleet->postgres);
     leat_local_kinesis_free(fleet->kinesis);
@@ -420,6 +444,7 @@ test_fleet_dump(struct test_fleet *fleet)
     dump(fleet,
          "SELECT processor, shard, lease_owner, lease_counter, commit_seq, takes, checkpoint "
          "FROM leat.progress ORDER BY 2, 1");
+    show_reports(fleet);
 }
 
 void
