@@ -40,6 +40,8 @@ view_of(struct leat_consumer *consumer)
 {
     enum leat_consumer_state state = state_of(consumer);
     int64_t since_us = consumer->standing_since_us;
+    int stuck_for =
+        consumer->stuck_for; /* as a subscript it would be read without being atomic (gcc 12) */
 
     return (struct leat_consumer_view){
         .processor = consumer->runtime->config.name,
@@ -52,7 +54,7 @@ view_of(struct leat_consumer *consumer)
         .records = consumer->record_count,
         .bytes = consumer->byte_count,
         .commits = consumer->commit_count,
-        .stuck = leat_waits_for_text[consumer->stuck_for],
+        .stuck = leat_waits_for_text[stuck_for],
         .standing_us = since_us > 0 ? leat_clock_monotonic_us() - since_us : 0,
     };
 }
