@@ -40,8 +40,8 @@ view_of(struct leat_consumer *consumer)
 {
     enum leat_consumer_state state = state_of(consumer);
     int64_t since_us = consumer->standing_since_us;
-    int stuck_for =
-        consumer->stuck_for; /* as a subscript it would be read without being atomic (gcc 12) */
+    /* Not as a subscript: gcc 12 reads an _Atomic one by a plain load. */
+    int stuck_for = consumer->stuck_for;
 
     return (struct leat_consumer_view){
         .processor = consumer->runtime->config.name,
@@ -81,6 +81,7 @@ leat_pipeline_say_state(const struct leat_runtime *runtime)
         [LEAT_PROCESSOR_RETIRED] = "the processor is retired: nobody waits for it any more; take "
                                    "it out of the configuration",
     };
+    int state = runtime->state; /* see view_of */
     const struct leat_pipeline_options *options = &runtime->pipeline->options;
     struct leat_slice none = leat_slice_from("");
     struct leat_consumer_view view = {.processor = runtime->config.name,
@@ -92,7 +93,7 @@ leat_pipeline_say_state(const struct leat_runtime *runtime)
                                       .stuck = ""};
 
     if (options->notice != NULL)
-        options->notice(options->notice_context, LEAT_LOG_INFO, what[runtime->state], &view, NULL);
+        options->notice(options->notice_context, LEAT_LOG_INFO, what[state], &view, NULL);
 }
 
 void
