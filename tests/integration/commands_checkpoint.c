@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/program.h"
 #include "support/steady.h"
@@ -18,7 +19,6 @@
 #include <check.h>
 
 #define SHARDS 4
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 
 static struct test_fleet fleet;
 static struct test_worker workers[2];

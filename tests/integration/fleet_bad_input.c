@@ -12,12 +12,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/slow.h"
 
 #include <check.h>
 
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 #define GOES_ON (-1) /* it tries again, and ends well when it is told to */
 
 static struct test_fleet fleet;

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "local/postgres.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/proxy.h"
 #include "support/steady.h"
@@ -22,7 +23,6 @@
 #define SHARDS 6
 #define WORKERS 3
 #define MOST_WORKERS 5
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define LEASE_US (1500 * LEAT_MS_US)
 
 static const char *const bare_arguments[] = {

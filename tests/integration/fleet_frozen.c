@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/proxy.h"
 #include "support/slow.h"
@@ -24,7 +25,6 @@
 #include <check.h>
 
 #define SHARDS 4
-#define PATIENCE_US (40 * LEAT_SECOND_US)
 #define LEASE_US (1500 * LEAT_MS_US)
 #define HOUR_US (3600 * LEAT_SECOND_US)
 #define JSONL                                                                                      \

@@ -11,12 +11,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
 #define SHARDS 4
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 #define HANGING 666
 
 static struct test_fleet fleet;

@@ -11,13 +11,13 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/steady.h"
 
 #include <check.h>
 
 #define SHARDS 6
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 #define LEASE_US (1500 * LEAT_MS_US)
 
 static const char *const bare_arguments[] = {

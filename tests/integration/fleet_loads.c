@@ -14,12 +14,12 @@
 #include "lease/loads.h"
 #include "stream/shard.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
 #define SHARDS 4
-#define PATIENCE_US (90 * LEAT_SECOND_US)
 #define HANGING 666
 
 static struct test_fleet fleet;

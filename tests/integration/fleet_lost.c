@@ -9,11 +9,10 @@
 
 #include "base/clock.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
-
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 
 static const char *const arguments[] = {"--set", "leases.heartbeat=300ms", "--set",
                                         "leases.expiry=1500ms", NULL};

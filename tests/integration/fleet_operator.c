@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/program.h"
 #include "support/steady.h"
@@ -16,7 +17,6 @@
 #include <check.h>
 
 #define SHARDS 6
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 
 static struct test_fleet fleet;
 static struct test_worker workers[3];

@@ -14,12 +14,12 @@
 #include "base/thread.h"
 #include "local/s3.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/slow.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define OUTAGE_US (2 * LEAT_SECOND_US) /* longer than leases live */
 #define MORE_US LEAT_SECOND_US         /* of an outage that was told, so lasts already */
 #define FAILURES "SELECT count(*) FROM leat.failures"

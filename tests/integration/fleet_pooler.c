@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/pooler.h"
 #include "support/postgres.h"
 #include "support/steady.h"
@@ -18,7 +19,6 @@
 #include <check.h>
 
 #define SHARDS 4
-#define PATIENCE_US (40 * LEAT_SECOND_US)
 #define LEASE_US (1500 * LEAT_MS_US)
 #define SAYS_POOLED "a pooler stands before the lease database"
 

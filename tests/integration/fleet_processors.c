@@ -10,12 +10,12 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/steady.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define LEASES "leases: { heartbeat: 300ms, expiry: 1500ms, force_after: 1s }\n"
 /* Read from the stream's begin, whenever it comes. */
 #define LATE                                                                                       \

@@ -13,12 +13,12 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/steady.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define MOST_SHARDS 64
 
 static const char *const arguments[] = {"--set", "leases.heartbeat=300ms", "--set",

@@ -12,12 +12,12 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
 #define KEYS 40
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 /* The service's clock is told in whole seconds (Date): what LATEST is resolved to may be that much too early. */
 #define DATE_US (1100 * LEAT_MS_US)
 

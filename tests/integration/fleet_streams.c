@@ -11,11 +11,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define WORKERS 5
 /* What a look or a sync may be behind; the claim of a look that died is another's when its worker is dead. */
 #define LEASES "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 1s }\n"

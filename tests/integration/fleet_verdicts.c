@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define LETTERS "letters"
 #define FAILURES "SELECT count(*) FROM leat.failures"
 #define ROWS "SELECT count(*) FROM flaky"

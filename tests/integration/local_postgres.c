@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "postgres/connection.h"
+#include "support/patience.h"
 
 static char directory[64];
 static struct leat_error err;
@@ -60,7 +61,7 @@ END_TEST
 static bool
 ends(pid_t pid)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     while (leat_clock_monotonic_us() < deadline_us) {
         if (kill(pid, 0) != 0)

@@ -18,6 +18,7 @@
 #include "base/units.h"
 #include "failure/archive.h"
 #include "local/s3.h"
+#include "support/patience.h"
 
 #define ID "AKIDLOCAL"
 #define SECRET "secret/of+local"
@@ -35,9 +36,9 @@ start(const struct leat_local_s3_options *options)
     aws = (struct leat_aws){
         .region = "eu-west-1",
         .credentials = leat_credentials_static_new(ID, SECRET, options->session_token),
-        .timeout_us = 5 * LEAT_SECOND_US,
+        .timeout_us = PATIENCE_US / 2,
         .retry = {.maximum_attempts = 3,
-                  .budget_us = 5 * LEAT_SECOND_US,
+                  .budget_us = PATIENCE_US / 2,
                   .base_us = LEAT_MS_US,
                   .cap_us = 5 * LEAT_MS_US,
                   .throttle_base_us = LEAT_MS_US,

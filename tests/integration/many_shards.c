@@ -10,12 +10,12 @@
 
 #include "base/clock.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
 #define SHARDS 10500
-#define PATIENCE_US (120 * LEAT_SECOND_US)
 /* A sanitizer's shadow and quarantine are its own. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MOST_RSS ((int64_t)2 << 30)

@@ -18,6 +18,7 @@
 #include "plugin/options.h"
 #include "postgres/migrate.h"
 #include "stream/file_source.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h> /* last: it defines a macro `fail` */
@@ -324,7 +325,7 @@ START_TEST(test_a_file_goes_through)
     struct world world = {0};
 
     world_start(&world, "one");
-    ck_assert(world_wait(&world, leat_clock_monotonic_us() + 30 * LEAT_SECOND_US));
+    ck_assert(world_wait(&world, leat_clock_monotonic_us() + PATIENCE_US));
     world_stop(&world);
     check_table();
 }
@@ -349,14 +350,14 @@ START_TEST(test_killed_at_a_named_point)
     if (child == 0) {
         setenv("LEAT_POINTS", points[_i], 1);
         world_start(&world, "victim");
-        world_wait(&world, leat_clock_monotonic_us() + 20 * LEAT_SECOND_US);
+        world_wait(&world, leat_clock_monotonic_us() + PATIENCE_US);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s was not passed",
                   points[_i]);
     world_start(&world, "survivor");
-    ck_assert(world_wait(&world, leat_clock_monotonic_us() + 30 * LEAT_SECOND_US));
+    ck_assert(world_wait(&world, leat_clock_monotonic_us() + PATIENCE_US));
     world_stop(&world);
     check_table();
 }

@@ -15,6 +15,7 @@
 #include "pipeline/pipeline.h"
 #include "postgres/migrate.h"
 #include "stream/file_source.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/processor.h"
 
@@ -123,7 +124,7 @@ configure(int i, const char *plugin, const char *window, const char *target)
 static bool
 wait_for_end(struct leat_lease_manager *leases)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 60 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
     struct leat_condition never;
     struct leat_mutex lock;
 

@@ -21,6 +21,7 @@
 #include "pipeline/pipeline.h"
 #include "plugin/options.h"
 #include "postgres/migrate.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/processor.h"
 #include "support/slow.h"
@@ -486,7 +487,7 @@ START_TEST(test_a_silent_shard_closes_its_last_window)
     struct leat_pipeline_counts before, after;
 
     world_start(&world, "one");
-    ck_assert(wait_for(is_all_written, &world, 20 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     wait_for(never, &world, LEAT_SECOND_US / 5);
     leat_pipeline_counts(world.pipeline, &before);
     wait_for(never, &world, LEAT_SECOND_US / 2);
@@ -520,14 +521,14 @@ START_TEST(test_killed_at_a_named_point)
     if (child == 0) {
         setenv("LEAT_POINTS", points[_i], 1);
         world_start(&world, "victim");
-        wait_for(never, &world, 20 * SECOND);
+        wait_for(never, &world, PATIENCE_US);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s was not passed",
                   points[_i]);
     world_start(&world, "survivor");
-    ck_assert(wait_for(is_all_written, &world, 30 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     world_stop(&world);
     check_exact();
 }
@@ -544,7 +545,7 @@ START_TEST(test_killed_at_random)
 
         if (child == 0) {
             world_start(&world, "victim");
-            wait_for(never, &world, 20 * SECOND);
+            wait_for(never, &world, PATIENCE_US);
             _exit(0);
         }
         wait_for(never, &world, (100 + 37 * i) * LEAT_MS_US);
@@ -552,7 +553,7 @@ START_TEST(test_killed_at_random)
         ck_assert_int_eq(waitpid(child, &status, 0), child);
     }
     world_start(&world, "survivor");
-    ck_assert(wait_for(is_all_written, &world, 30 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     world_stop(&world);
     check_exact();
 }
@@ -570,7 +571,7 @@ START_TEST(test_handed_over_in_the_middle)
     struct world world = {0};
 
     world_start(&world, "last");
-    ck_assert(wait_for(is_all_written, &world, 20 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     world_stop(&world);
     check_exact();
 }
@@ -583,7 +584,7 @@ START_TEST(test_a_tick_that_is_tried_again)
 
     mode = TICK_RETRIES;
     world_start(&world, "one");
-    ck_assert(wait_for(is_all_written, &world, 30 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     leat_pipeline_counts(world.pipeline, &counts);
     ck_assert_uint_eq(counts.retries, 0); /* of batches: a tick's are not counted */
     world_stop(&world);
@@ -605,7 +606,7 @@ START_TEST(test_a_tick_that_cannot_count_blocks_the_shard)
 
     mode = refusals[_i].mode;
     world_start(&world, "one");
-    ck_assert(wait_for(is_blocked, &world, 10 * SECOND));
+    ck_assert(wait_for(is_blocked, &world, PATIENCE_US));
     world_stop(&world);
     ck_assert_msg(strstr(said, refusals[_i].says) != NULL, "%s", said);
     ck_assert_int_eq(ticks, 1);
@@ -620,7 +621,7 @@ START_TEST(test_a_tick_may_stop_the_processor)
 
     mode = TICK_STOPS;
     world_start(&world, "one");
-    ck_assert(wait_for(is_blocked, &world, 10 * SECOND));
+    ck_assert(wait_for(is_blocked, &world, PATIENCE_US));
     ck_assert(leat_pipeline_stopped(world.pipeline, &why));
     ck_assert_msg(strstr(why.text, "enough") != NULL, "%s", why.text);
     world_stop(&world);
@@ -654,7 +655,7 @@ START_TEST(test_refused_rows_of_a_tick_become_letters)
     execute("ALTER TABLE windows ADD CHECK (id NOT IN (5, 31))");
     execute("ALTER TABLE marks ADD CHECK (id <> 4777)");
     world_start(&world, "one");
-    ck_assert(wait_for(is_all_written, &world, 40 * SECOND));
+    ck_assert(wait_for(is_all_written, &world, PATIENCE_US));
     ck_assert(!is_blocked(&world));
     world_stop(&world);
     check_diverted(1);
@@ -675,7 +676,7 @@ START_TEST(test_refused_rows_of_a_shards_end_become_letters)
     writes_at_end = source_ends = true;
     execute("ALTER TABLE windows ADD CHECK (id <> 5)");
     world_start(&world, "one");
-    ck_assert(wait_for(is_ended, &world, 40 * SECOND));
+    ck_assert(wait_for(is_ended, &world, PATIENCE_US));
     world_stop(&world);
     ck_assert_int_eq(ticks, 0);
     ck_assert_int_eq(sum_letters(&letters), RECORDS);
@@ -694,7 +695,7 @@ START_TEST(test_ticks_and_a_shards_end)
 
     writes_at_end = source_ends = true;
     world_start(&world, "one");
-    ck_assert(wait_for(is_ended, &world, 30 * SECOND));
+    ck_assert(wait_for(is_ended, &world, PATIENCE_US));
     world_stop(&world);
     ck_assert_int_gt(ticks, 0);
     check_exact();

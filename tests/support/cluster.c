@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "postgres/connection.h"
+#include "support/patience.h"
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define LOOK_US 20000
 
 static const char settings_of_all[] = "listen_addresses=''\nfsync=off\nfull_page_writes=off\n"

@@ -5,10 +5,10 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 
 #define KEY_ID "AKIDFEEDS"
 #define SECRET "a/secret+of=feeds"
-#define PATIENCE_US (20 * LEAT_SECOND_US)
 
 void
 feeds_start(struct feeds *feeds, const struct feeds_options *options)

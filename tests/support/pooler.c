@@ -17,8 +17,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/memory.h"
-
-#define PATIENCE_US (20 * LEAT_SECOND_US)
+#include "support/patience.h"
 
 static const char *const places[] = {"/usr/sbin/pgbouncer", "/usr/bin/pgbouncer",
                                      "/usr/local/bin/pgbouncer"};

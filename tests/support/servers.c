@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/slow.h"
+#include "support/patience.h"
 
 #define MODULES "tests/servers/node_modules"
-#define PATIENCE_US (40 * LEAT_SECOND_US)
 
 static const char *const names[] = {"kinesis-local", "kinesalite", "s3rver", "swift"};
 

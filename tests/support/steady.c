@@ -5,10 +5,10 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 
 #include <check.h>
 
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 #define PAUSE_US 2000
 #define LOOK_US 2000
 

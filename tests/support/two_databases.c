@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define LOOK_US 10000
 
 static struct leat_pg_connection *

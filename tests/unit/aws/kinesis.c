@@ -8,6 +8,7 @@
 #include "aws/sign.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 #include "tests/support/canned_http.h"
 
 #define JSON_HEAD "Content-Type: application/x-amz-json-1.1\r\n"
@@ -429,7 +430,7 @@ on_done(void *context, const struct leat_kinesis_answer *answer)
 static void
 finish(struct leat_event_loop *loop, struct told *told)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     while (!told->is_done && leat_clock_monotonic_us() < deadline_us)
         leat_event_loop_run_once(loop, deadline_us);

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "support/patience.h"
 
 #include <check.h>
 
@@ -147,12 +148,9 @@ get(const char *ca_bundle)
     struct leat_error err;
     struct leat_event_loop *loop = leat_event_loop_new(&options, &err);
     struct seen seen = {.is_done = false};
-    struct leat_http_request request = {.method = "GET",
-                                        .url = url,
-                                        .timeout_us = 5 * LEAT_SECOND_US,
-                                        .done = done,
-                                        .context = &seen};
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    struct leat_http_request request = {
+        .method = "GET", .url = url, .timeout_us = PATIENCE_US / 2, .done = done, .context = &seen};
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     ck_assert_msg(loop != NULL, "%s", err.text);
     leat_http_start(loop, &request);

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "support/patience.h"
 
 #define THREADS 2
-#define PATIENCE_US (30 * LEAT_SECOND_US)
 
 struct job {
     struct leat_actor actor;

@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "stream/file_source.h"
 #include "stream/limiter.h"
+#include "support/patience.h"
 
 #define LINES 20000
 
@@ -85,7 +86,7 @@ teardown(void)
 static struct leat_chunk *
 next_chunk(void)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
     struct leat_chunk *chunk;
 
     leat_mutex_lock(&receiver.lock);
@@ -163,7 +164,7 @@ wait_for(int64_t us)
 START_TEST(test_a_consumer_that_does_not_begin_stops_the_reading)
 {
     struct leat_feed *feed = open_feed();
-    int64_t deadline_us = leat_clock_monotonic_us() + 10 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     while (leat_fetcher_counts(fetcher).reads < 2 && leat_clock_monotonic_us() < deadline_us)
         wait_for(5 * LEAT_MS_US);

@@ -9,6 +9,7 @@
 #include "aws/http.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "support/patience.h"
 
 static struct leat_event_loop *loop;
 static struct leat_error err;
@@ -75,7 +76,7 @@ done(void *context, const struct leat_read_result *result)
 static struct leat_chunk *
 read_some(struct leat_source *source, struct leat_reader *reader, size_t bytes)
 {
-    int64_t deadline_us = leat_clock_monotonic_us() + 5 * LEAT_SECOND_US;
+    int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     is_done = false;
     source->ops->read(reader, bytes, done, NULL);
