@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "config/mask.h"
 #include "postgres/migrate.h"
 #include "worker/command.h"
 
@@ -41,6 +42,18 @@ leat_database_options_release(struct leat_database_options *options)
     leat_config_free(options->config);
     options->config = NULL;
     leat_setup_arguments_release(&options->setup);
+}
+
+bool
+leat_database_argument_refused(const char *command, const char *url)
+{
+    if (url == NULL || !leat_url_has_password(url))
+        return false;
+    fprintf(stderr,
+            "leat %s: --database: a password does not belong on a command line: use "
+            "LEAT_DATABASE__URL, url_file in a configuration, or libpq's PGPASSFILE\n",
+            command);
+    return true;
 }
 
 /* ---- which database ------------------------------------------------------------------------ */
@@ -109,6 +122,8 @@ leat_database_resolve(struct leat_database_options *options, enum leat_database_
     const char *url = options->url;
 
     leat_buf_init(&options->resolved, SIZE_MAX);
+    if (leat_database_argument_refused(options->command, url))
+        return LEAT_EXIT_USAGE;
     if (url == NULL && (options->setup.file != NULL || options->setup.override_count > 0))
         return from_configuration(options, role);
     if (url == NULL)

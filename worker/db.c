@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "config/mask.h"
 #include "postgres/migrate.h"
+#include "worker/database_options.h"
 #include "worker/databases.h"
 #include "worker/setup.h"
 
@@ -142,6 +143,8 @@ find_databases(const struct db_arguments *arguments, struct leat_databases *data
     struct leat_error err;
     int code, status;
 
+    if (leat_database_argument_refused("db", arguments->database))
+        return LEAT_EXIT_USAGE;
     if (arguments->setup.file == NULL) {
         if (url != NULL)
             leat_databases_add(databases, url, true);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/database_url.h"
 #include "base/memory.h"
 #include "postgres/connection.h"
 
@@ -17,7 +18,8 @@ static void
 add_address(const char *url, struct leat_buf *out)
 {
     static const char *const wanted[] = {"host", "port", "dbname"};
-    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    PQconninfoOption *options = leat_database_url_check(url, NULL) == 0 ? PQconninfoParse(url, NULL)
+                                                                        : NULL;
 
     for (size_t i = 0; options != NULL && i < LEAT_COUNT_OF(wanted); i++) {
         for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {

@@ -119,7 +119,11 @@ bind_scalar(struct binding *binding, const struct leat_property *property, struc
     }
     if (leat_value_parse(property, leat_slice_from(node->text), binding->arena, level->base,
                          &err) != 0) {
-        leat_problem_add(binding->problems, node->place, "%.200s: %s", path, err.text);
+        /* What is wrong with a value is told with the value, but for one that may be a secret. */
+        leat_problem_add(binding->problems, node->place, "%.200s: %s", path,
+                         property->flags & LEAT_PROPERTY_SECRET
+                             ? "not a value that it takes (which is not shown: it may be a secret)"
+                             : err.text);
         node->is_bad = true;
     }
 }

@@ -4,10 +4,12 @@
  */
 #include <ctype.h>
 
+#include "base/database_url.h"
 #include "base/glob.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "config/inside.h"
+#include "config/mask.h"
 
 struct checking {
     const struct leat_node *root;
@@ -268,6 +270,28 @@ check_processor(struct checking *checking, size_t index)
     }
 }
 
+/* What libpq would read otherwise than its author thought is said here, without a piece of it, before a part of the password is
+   taken for a port or a host. Other targets than databases have URLs of their own kinds. */
+static void
+check_database_urls(struct checking *checking)
+{
+    const struct leat_config *config = checking->config;
+    struct leat_error err;
+
+    if (config->database_url != NULL && leat_url_is_database(config->database_url) &&
+        leat_database_url_check(config->database_url, &err) != 0)
+        leat_problem_add(checking->problems, place_of(checking->root, "database.url"),
+                         "database.url %s", err.text);
+    for (size_t i = 0; i < config->processor_count; i++) {
+        const char *url = config->processors[i].target.url, *name = config->processors[i].name;
+
+        if (url != NULL && leat_url_is_database(url) && leat_database_url_check(url, &err) != 0)
+            leat_problem_add(
+                checking->problems, place_of(item_of(checking, "processors", i), "target.url"),
+                "processors.%.100s.target.url %s", name != NULL ? name : "?", err.text);
+    }
+}
+
 /* ---- the rest ------------------------------------------------------------------------------ */
 
 static void
@@ -391,6 +415,7 @@ leat_config_check(struct leat_node *root, struct leat_config *config,
     }
     for (size_t i = 0; i < config->processor_count; i++)
         check_processor(&checking, i);
+    check_database_urls(&checking);
     check_leases(&checking);
     check_archive(&checking);
     check_dead_letters(&checking);

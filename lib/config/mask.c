@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "base/database_url.h"
+
 static const char *const words[] = {"password", "passwd", "secret", "token"};
 
 /* The password of "scheme://user:password@": from after the colon up to the last '@' before the path. */
@@ -19,7 +21,7 @@ find_user_password(const char *text, size_t *ret_begin, size_t *ret_end)
         return false;
     authority += 3;
     /* A '/' in a password has to be escaped, but who forgot that wants it hidden all the same. */
-    end = authority + strcspn(authority, " \t\r\n\"'");
+    end = authority + strlen(authority);
     for (const char *next = authority; next < end; next++) {
         if (*next == '@')
             at = next;
@@ -118,14 +120,52 @@ scan(const char *url, struct leat_buf *out)
     return found;
 }
 
+/* A conninfo begins with a word of libpq's and an '='. */
+static bool
+is_conninfo(const char *text)
+{
+    static const char *const keywords[] = {"host",     "hostaddr", "port",        "dbname", "user",
+                                           "password", "service",  "sslpassword", "sslmode"};
+    size_t size;
+
+    text += strspn(text, " \t\r\n");
+    size = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    if (text[size + strspn(text + size, " \t")] != '=')
+        return false;
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
+        if (strlen(keywords[i]) == size && strncmp(text, keywords[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool
+leat_url_is_database(const char *url)
+{
+    return leat_database_url_is_uri(url) || is_conninfo(url);
+}
+
 bool
 leat_url_has_password(const char *url)
 {
+    if (leat_url_is_database(url))
+        return leat_database_url_has_password(url) || scan(url, NULL) > 0;
     return scan(url, NULL) > 0;
 }
 
+/* What looks like a password is masked in any text. In a database's URL libpq says what is one: where the pattern found another
+   one, or too little, the URL is shown as libpq reads it. */
 void
 leat_url_mask(const char *url, struct leat_buf *out)
 {
-    scan(url, out);
+    LEAT_AUTO_BUF masked = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF parsed = LEAT_BUF_INIT;
+
+    scan(url, &masked);
+    if (!leat_url_is_database(url) || leat_database_url_is_masked(url, leat_buf_text(&masked))) {
+        leat_buf_add_slice(out, leat_buf_slice(&masked));
+        return;
+    }
+    leat_database_url_mask(url, &parsed);
+    scan(leat_buf_text(&parsed), out);
 }

@@ -6,7 +6,9 @@
 
 /* "password", "access_token", …: does a name like this stand for a secret? */
 bool leat_name_is_secret(struct leat_slice name);
-/* Is there a password in this URL or conninfo? */
+/* Does this read as a database's URL or conninfo? */
+bool leat_url_is_database(const char *url);
+/* Is there a password in this URL or conninfo? True also for a database's that cannot be parsed. */
 bool leat_url_has_password(const char *url);
 /* The text with *** for the passwords of URLs and conninfos in it. */
 void leat_url_mask(const char *url, struct leat_buf *out);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/database_url.h"
 #include "base/memory.h"
 #include "postgres/array.h"
 #include "postgres/sqlstate.h"
@@ -78,12 +79,13 @@ all_hosts(char *out, size_t room, const char *text)
 }
 
 static int
-connect_failed(PGconn *conn, struct leat_error *err)
+connect_failed(PGconn *conn, const char *url, struct leat_error *err)
 {
     const char *host = PQhost(conn), *port = PQport(conn), *database = PQdb(conn);
     char line[400];
 
     all_hosts(line, sizeof line, PQerrorMessage(conn));
+    leat_database_url_redact(url, line);
     leat_error_set(err, LEAT_E_UNAVAILABLE,
                    "could not connect to postgres at %s:%s/%s: %s: check its url, and that it runs",
                    host != NULL ? host : "?", port != NULL ? port : "?",
@@ -178,12 +180,15 @@ static int
 open_connection(const struct leat_pg_options *options, const char *url, bool with_settings,
                 PGconn **ret_conn, struct leat_error *err)
 {
-    PGconn *conn = start(options, url, with_settings);
+    PGconn *conn;
 
+    if (leat_database_url_check(url, err) != 0)
+        return leat_error_prefix(err, "the database's url");
+    conn = start(options, url, with_settings);
     if (conn == NULL)
         leat_out_of_memory(0);
     if (PQstatus(conn) != CONNECTION_OK)
-        return connect_failed(conn, err);
+        return connect_failed(conn, url, err);
     *ret_conn = conn;
     return 0;
 }
