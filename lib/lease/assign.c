@@ -179,6 +179,7 @@ find_holders(struct leat_assigning *a)
                 (struct leat_move){LEAT_MOVE_CANCEL, i, LEAT_NO_SEAT};
         a->holder[i] = is_under_way ? next : owner;
         a->is_fixed[i] = is_under_way;
+        a->has_under_way = a->has_under_way || is_under_way;
         a->seats.seats[a->holder[i]].held++;
         a->seats.seats[a->holder[i]].cost += a->cost[i];
     }

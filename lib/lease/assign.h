@@ -28,11 +28,12 @@ struct leat_move {
     size_t to;    /* index of the worker; not for CANCEL */
 };
 
-/* What must survive a change of the pass's holder (leat.applications); written only together with moves. */
+/* What must survive a change of the pass's holder (leat.applications); written together with moves, or when there are none. */
 struct leat_balance {
-    int64_t members, leases; /* who shared out what the last time, as hashes; 0: never */
-    uint32_t repeats;        /* changes for load's sake in a row */
-    int64_t age_us;          /* since the last of them, by the database's clock */
+    int64_t members,
+        leases; /* who, running what of it, shared out what the last time, as hashes; 0: never */
+    uint32_t repeats; /* changes for load's sake in a row */
+    int64_t age_us;   /* since the last of them, by the database's clock */
 };
 
 struct leat_assign_input {
@@ -45,12 +46,13 @@ struct leat_assign_input {
 };
 
 struct leat_assign_output {
-    struct leat_move *moves;     /* the caller's: room for two per lease */
-    size_t move_count;           /* cancels first, then assigns, then handoffs; each by lease */
-    size_t spilled;              /* leases that stay unowned, since nobody has room */
-    bool is_for_load;            /* balance.age_us begins anew */
-    bool is_waiting;             /* something would be moved, were it not too soon */
-    struct leat_balance balance; /* to be stored when all moves held */
+    struct leat_move *moves; /* the caller's: room for two per lease */
+    size_t move_count;       /* cancels first, then assigns, then handoffs; each by lease */
+    size_t spilled;          /* leases that stay unowned, since nobody has room */
+    bool is_for_load;        /* balance.age_us begins anew */
+    bool is_waiting;         /* something would be moved, were it not too soon */
+    struct leat_balance
+        balance; /* to be stored when all moves held; where there are none, unless is_waiting */
 };
 
 void leat_assign(const struct leat_assign_input *input, struct leat_assign_output *output);

@@ -5,7 +5,10 @@
  * What it survives: (1) load that goes up and down: changes for its sake wait longer and longer. (2) Load that begins
  * everywhere at once and is told by one worker after the other: it is looked at for a while first. (3) The pass goes to another
  * worker: what was shared out among whom is in the database, not in his memory. (4) Moves that did not hold, since the world
- * moved: the balance is not stored then, and the next pass takes the same change for new.
+ * moved: the balance is not stored then, and the next pass takes the same change for new. (5) Two start in the same moment, and
+ * the first is given everything before the other has said what it runs: what each may run is part of who is there, so that
+ * saying it is a change like a join. So it is when a processor is paused that some of them do not run. (6) A third comes while
+ * leases are under way to the second, which nobody can move meanwhile: it stays a change until they have arrived.
  */
 #include <stdlib.h>
 
@@ -283,18 +286,55 @@ mix(uint64_t hash)
     return hash ^ (hash >> 31);
 }
 
-/* Whoever is there, in no order; never 0. */
-static int64_t
-hash_members(const struct leat_assign_input *input)
+/* What workers of a kind lack, stream by stream of those that have leases: streams are named, since their places are no names. */
+static uint64_t
+hash_lacks(const struct leat_assigning *a, const uint64_t *stream_hashes, size_t kind)
 {
     uint64_t sum = 0;
 
-    for (size_t w = 0; w < input->worker_count; w++) {
-        const struct leat_worker *worker = &input->workers[w];
+    for (size_t s = 0; s < a->seats.streams; s++) {
+        unsigned lacks = leat_seats_lacks(&a->seats, a->seats.group_of[s], kind);
+
+        if (lacks > 0 && stream_hashes[s] != 0)
+            sum += mix(stream_hashes[s] + 0x9e3779b9 * (uint64_t)lacks);
+    }
+    return sum;
+}
+
+/* By place; 0: it has no lease. free(). */
+static uint64_t *
+hash_streams(const struct leat_assigning *a)
+{
+    uint64_t *hashes = LEAT_NEW_ARRAY(uint64_t, a->seats.streams + 1);
+
+    for (size_t i = 0; i < a->active_count; i++) {
+        const struct leat_lease *lease = &a->input->leases[a->order[i]];
+        struct leat_lease_key stream = {lease->key.stream_id, leat_slice_from("")};
+
+        if (hashes[lease->stream] == 0)
+            hashes[lease->stream] = mix(leat_lease_hash(stream)) | 1;
+    }
+    return hashes;
+}
+
+/* Whoever is there, and what he may run of what there is, in no order; never 0. */
+static int64_t
+hash_members(const struct leat_assigning *a)
+{
+    uint64_t *streams = hash_streams(a), *kinds = LEAT_NEW_ARRAY(uint64_t, a->seats.kinds + 1);
+    uint64_t sum = 0;
+
+    for (size_t k = 0; k < a->seats.kinds; k++)
+        kinds[k] = hash_lacks(a, streams, k);
+    for (size_t w = 0; w < a->input->worker_count; w++) {
+        const struct leat_worker *worker = &a->input->workers[w];
 
         if (worker->state != LEAT_WORKER_DEAD)
-            sum += mix((uint64_t)worker->incarnation + 0x9e3779b9 * (uint64_t)worker->state);
+            sum += mix((uint64_t)worker->incarnation + 0x9e3779b9 * (uint64_t)worker->state +
+                       kinds[a->seats.seats[w].kind]);
     }
+    free(streams);
+    free(kinds);
     return (int64_t)(mix(sum) | 1);
 }
 
@@ -334,12 +374,17 @@ leat_even_out(struct leat_assigning *a)
     bool is_new, is_for_load;
     size_t item, to;
 
-    balance->members = hash_members(a->input);
+    balance->members = hash_members(a);
     balance->leases = hash_leases(a->input);
     is_new = balance->members != before->members;
     if (is_new)
         balance->repeats = 0;
     is_for_load = !is_new && !(a->is_counted && balance->leases != before->leases);
+    /* What is under way cannot be moved again: the same change is looked at once more when it has arrived. */
+    if (!is_for_load && a->has_under_way) {
+        balance->members = before->members;
+        balance->leases = before->leases;
+    }
     list_givers(a);
     if (!find_move(a, is_for_load ? BAND : BAND_GOAL, &item, &to))
         return;

@@ -29,6 +29,7 @@ struct leat_assigning {
     size_t *after, *before; /* of each item the next and the one before it that is left */
     bool is_counted;        /* the costs hardly differ: each lease counts 1 */
     bool is_deploying;      /* a newer build is taking over */
+    bool has_under_way;     /* a handoff of an earlier plan has yet to arrive */
     double fair;            /* cost per weight, without hot leases and who holds them */
     double least_weight;    /* of those who may be given leases */
     size_t crossings;       /* who may still be given one more than his share */

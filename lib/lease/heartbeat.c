@@ -200,6 +200,9 @@ register_all(struct beating *beating, struct leat_error *err)
     struct leat_lease_manager *manager = beating->manager;
     int status = leat_rows_application(beating->connection, &manager->rows, err);
 
+    /* It was away: what it says that it runs is what there is now. A stream that cannot be opened is the sync thread's to tell. */
+    if (status == 0 && leat_manager_follow_streams(manager, beating->connection, err) != 0)
+        status = leat_pg_script(beating->connection, "ROLLBACK", err);
     /* One that was retired meanwhile is refused, and no reason to stay away: its consumers rest. */
     if (status == 0 && leat_manager_register(manager, beating->connection, err) != 0)
         status = leat_pg_script(beating->connection, "ROLLBACK", err);

@@ -121,9 +121,8 @@ struct leat_lease_manager {
 
     /* The sync thread's. */
     struct leat_doubt *doubted;
-    struct leat_buf published; /* runs, as the others know it */
-    bool *is_missing_told;     /* by spec */
-    bool has_looked;           /* once: then what is missing is waited for */
+    bool *is_missing_told; /* by spec */
+    bool has_looked;       /* once: then what is missing is waited for */
 
     int64_t audit_at_us; /* the sync thread's */
 
@@ -222,7 +221,7 @@ void leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf
 /* Of the configuration, with the streams that they read now. */
 int leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                           struct leat_error *err);
-/* The same and what this worker runs, if it is not what was said last: before leases of new streams are made. The sync thread. */
+/* The same and what this worker runs, where it is not what is stored: before leases of new streams are made. */
 int leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                          struct leat_error *err);
 /* The operator's word on each, told to the pipeline where it is another one; before leases are read. */

@@ -93,7 +93,6 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_buf_init(&manager->loads, SIZE_MAX);
     leat_beginnings_init(&manager->beginnings);
     leat_processor_rows_init(&manager->processors);
-    leat_buf_init(&manager->published, SIZE_MAX);
     manager->is_missing_told =
         LEAT_NEW_ARRAY(bool, leat_streams_options(options->streams)->spec_count);
     manager->states = LEAT_NEW_ARRAY(enum leat_processor_state, options->processor_count);
@@ -320,7 +319,8 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
         status = leat_manager_register(manager, manager->connection, err);
     if (status != 0)
         return status;
-    /* An id that is in use may be a worker that died a moment ago: one lease time is waited for it. */
+    /* An id that is in use may be a worker that died a moment ago: one lease time is waited for it. What it runs is what there is
+       when it comes, not what there was when it began to wait. */
     while ((status = leat_heartbeat_register(manager, manager->session, manager->session_key,
                                              err)) == LEAT_E_CONFLICT &&
            leat_clock_monotonic_us() < deadline_us) {
@@ -328,6 +328,9 @@ check_and_register(struct leat_lease_manager *manager, struct leat_error *err)
         leat_condition_wait_until(&manager->stopping, &manager->lock,
                                   leat_clock_monotonic_us() + ROUND_US);
         leat_mutex_unlock(&manager->lock);
+        status = leat_manager_follow_streams(manager, manager->connection, err);
+        if (status != 0)
+            return status;
     }
     /* Again: while no living worker gave a processor its streams, a pass may have taken them away. */
     return status == 0 ? leat_manager_register(manager, manager->connection, err) : status;
@@ -427,7 +430,6 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_map_release(&manager->covered, free);
     leat_pg_close(manager->connection);
     leat_doubts_free(manager);
-    leat_buf_release(&manager->published);
     free(manager->is_missing_told);
     leat_manager_free_held(manager);
     leat_worker_rows_release(&manager->workers);

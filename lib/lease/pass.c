@@ -32,6 +32,15 @@ read_for_plan(struct leat_lease_manager *manager, struct leat_balance *ret_balan
     return status;
 }
 
+/* Others are there, or other leases, and nothing has to be moved for it: known from now on, so that what is moved later for the
+   sake of load is not taken for this. */
+static bool
+is_settled(const struct leat_balance *before, const struct leat_assign_output *output)
+{
+    return !output->is_waiting && output->spilled == 0 &&
+           (output->balance.members != before->members || output->balance.leases != before->leases);
+}
+
 static int
 plan(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
 {
@@ -60,6 +69,8 @@ plan(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
     if (output.move_count > 0)
         status = leat_rows_move(manager->connection, &manager->rows, &manager->leases,
                                 &manager->workers, &output, &moved, err);
+    else if (is_settled(&input.balance, &output))
+        status = leat_rows_keep_balance(manager->connection, &manager->rows, &output, err);
     free(workers);
     free(output.moves);
     if (status == 0 && moved > 0)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/point.h"
 #include "lease/inside.h"
 
 #define LOOK_US (1 * LEAT_SECOND_US)
@@ -78,6 +79,8 @@ leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connect
     return status;
 }
 
+/* Compared with what is stored, not with what was said last: a registration, or a database that lost its last commits, may have
+   put something else there meanwhile. */
 int
 leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                      struct leat_error *err)
@@ -85,19 +88,12 @@ leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connecti
     LEAT_AUTO_BUF runs = LEAT_BUF_INIT;
     int status;
 
+    LEAT_POINT("lease.publish");
     leat_manager_runs(manager, &runs);
-    if (leat_slice_equals(leat_buf_slice(&runs), leat_buf_slice(&manager->published)))
-        return 0;
     /* In this order: a pass takes from a processor what no living worker says that it runs. */
     status =
         leat_rows_runs(connection, &manager->rows, manager->incarnation, leat_buf_text(&runs), err);
-    if (status == 0)
-        status = leat_manager_register(manager, connection, err);
-    if (status != 0)
-        return status;
-    leat_buf_clear(&manager->published);
-    leat_buf_add_slice(&manager->published, leat_buf_slice(&runs));
-    return 0;
+    return status == 0 ? leat_manager_register(manager, connection, err) : status;
 }
 
 /* ---- the operator's word ------------------------------------------------------------------------- */

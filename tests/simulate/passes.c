@@ -177,7 +177,8 @@ sim_carry_out(struct sim_world *world)
         world->passes_since_change = 0;
     if (held > 0)
         sim_moved(world);
-    if (held > 0 && held == plan->output.move_count) {
+    if (held == plan->output.move_count &&
+        (held > 0 || (!plan->output.is_waiting && plan->output.spilled == 0))) {
         world->balance = plan->output.balance;
         if (plan->output.is_for_load)
             world->rebalanced_at_us = world->now_us;

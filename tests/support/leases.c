@@ -104,7 +104,7 @@ fleet_pass(struct fleet *fleet)
             lease->lease_owner = lease->next_owner;
         lease->next_owner = 0;
     }
-    if (count > 0) {
+    if (count > 0 || (!fleet->last.is_waiting && fleet->last.spilled == 0)) {
         fleet->balance = fleet->last.balance;
         if (fleet->last.is_for_load)
             fleet->balance.age_us = 0;

@@ -417,6 +417,97 @@ START_TEST(test_a_reshard_is_evened_out_at_once)
 }
 END_TEST
 
+/* Two start in the same moment: the first is given all before the other has said what it runs. Saying it is like a join: nothing
+   is waited for, and what was backed off before begins anew. */
+START_TEST(test_who_says_what_he_runs_is_given_it_at_once)
+{
+    static const unsigned char nothing[] = {LEAT_LACKS_ALL}, all[] = {0};
+    struct fleet fleet;
+
+    fleet_init(&fleet, 4 + (size_t)_i, 3);
+    fleet.waited_us = 0;
+    fleet.workers[1].lacks = fleet.workers[2].lacks = nothing;
+    fleet_pass(&fleet);
+    ck_assert_uint_eq(fleet_held(&fleet, 0), fleet.lease_count);
+    fleet.balance.repeats = 6;
+    fleet.balance.age_us = 0;
+    fleet.workers[1].lacks = fleet.workers[2].lacks = all;
+    ck_assert_uint_gt(fleet_pass(&fleet), 0);
+    check_even(&fleet);
+    ck_assert_uint_eq(fleet.balance.repeats, 0);
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* The same for one stream among others, which appears in a fleet whose loads differ; and for a processor that some of them do not
+   run, each time that it is paused and goes on. */
+START_TEST(test_what_may_be_run_where_changes_at_once)
+{
+    static const unsigned char one[] = {0, LEAT_LACKS_ALL}, both[] = {0, 0}, less[] = {1, 1};
+    struct fleet fleet;
+
+    fleet_init(&fleet, 40, 4);
+    fleet.waited_us = 0;
+    for (size_t i = 0; i < 40; i++) {
+        fleet.leases[i].stream = i < 20 ? 0 : 1;
+        fleet.leases[i].key.stream_id = leat_slice_from(i < 20 ? "arn:old@1" : "arn:new@2");
+        fleet.leases[i].lease_owner = i < 20 ? (int64_t)(i % 4) + 1 : 0;
+        fleet.leases[i].busy_us = i < 20 ? 40000 * (int64_t)(i % 5 + 1) : -1;
+    }
+    for (size_t w = 0; w < 4; w++)
+        fleet.workers[w].lacks = w == 0 ? both : one;
+    fleet_pass(&fleet);
+    for (size_t w = 1; w < 4; w++) {
+        fleet.balance.age_us = 0;
+        fleet.workers[w].lacks = both;
+        fleet_pass(&fleet);
+        ck_assert_uint_ge(fleet_held(&fleet, w), 6);
+    }
+    for (int round = 0; round < 3; round++) {
+        fleet.balance.age_us = 0;
+        fleet.workers[2].lacks = fleet.workers[3].lacks = less;
+        fleet_pass(&fleet);
+        ck_assert_uint_eq(fleet_held(&fleet, 0) + fleet_held(&fleet, 1), 40);
+        fleet.workers[2].lacks = fleet.workers[3].lacks = both;
+        fleet_pass(&fleet);
+        ck_assert_uint_ge(fleet_held(&fleet, 2), 6);
+        ck_assert_uint_ge(fleet_held(&fleet, 3), 6);
+    }
+    fleet_release(&fleet);
+}
+END_TEST
+
+/* What is under way to the second cannot be moved when the third comes: it is a change still when it has arrived. */
+START_TEST(test_a_third_comes_while_leases_are_under_way)
+{
+    struct fleet fleet;
+    size_t before;
+
+    fleet_init(&fleet, 9, 3);
+    fleet.waited_us = 0;
+    fleet.workers[1].state = fleet.workers[2].state = LEAT_WORKER_DEAD;
+    fleet_pass(&fleet);
+    fleet.workers[1].state = LEAT_WORKER_ALIVE;
+    before = fleet_plan(&fleet);
+    ck_assert_uint_eq(before, 4);
+    for (size_t i = 0; i < before; i++)
+        fleet.leases[fleet.moves[i].lease].next_owner = 2;
+    fleet.balance = fleet.last.balance;
+    fleet.workers[2].state = LEAT_WORKER_ALIVE;
+    fleet_pass(&fleet);
+    fleet.balance.age_us = 0;
+    fleet_pass(&fleet);
+    check_even(&fleet);
+    /* Then it is known, and load waits as ever. */
+    fleet_pass(&fleet);
+    for (size_t i = 0; i < 9; i++)
+        fleet.leases[i].busy_us = fleet.leases[i].lease_owner == 1 ? 300000 : 30000;
+    ck_assert_uint_eq(fleet_pass(&fleet), 0);
+    ck_assert(fleet.last.is_waiting);
+    fleet_release(&fleet);
+}
+END_TEST
+
 /* ---- builds -------------------------------------------------------------------------------------- */
 
 /* Two of the old build, one of the new: what an old one lets go must not go to the other. */
@@ -507,6 +598,9 @@ main(void)
     tcase_add_test(tests, test_handoffs_under_way_are_counted_where_they_go);
     tcase_add_test(tests, test_nobody_there_moves_nothing);
     tcase_add_test(tests, test_a_reshard_is_evened_out_at_once);
+    tcase_add_loop_test(tests, test_who_says_what_he_runs_is_given_it_at_once, 0, 6);
+    tcase_add_test(tests, test_what_may_be_run_where_changes_at_once);
+    tcase_add_test(tests, test_a_third_comes_while_leases_are_under_way);
     tcase_add_test(tests, test_what_is_released_goes_to_the_newest_build);
     tcase_add_test(tests, test_a_rolling_deploy_hardly_moves_a_shard_twice);
     suite_add_tcase(suite, tests);
