@@ -37,7 +37,7 @@ struct leat_aws_outcome {
     struct leat_fault fault;
     struct leat_error err;
     bool is_aborted; /* head or sink said so */
-    char content_type[64];
+    char content_type[256];
     int64_t content_length;          /* -1: not told */
     int64_t date_us, retry_after_us; /* 0: not told */
 };

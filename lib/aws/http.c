@@ -40,10 +40,11 @@ header_is(struct leat_slice name, const char *wanted)
            strncasecmp((const char *)name.data, wanted, name.size) == 0;
 }
 
+/* A value that is longer than any that means something counts as not told: half of one would mean something else. */
 static void
 keep(char kept[LEAT_HTTP_HEADER_BYTES], struct leat_slice value)
 {
-    size_t size = value.size < LEAT_HTTP_HEADER_BYTES ? value.size : LEAT_HTTP_HEADER_BYTES - 1;
+    size_t size = value.size < LEAT_HTTP_HEADER_BYTES ? value.size : 0;
 
     memcpy(kept, value.data, size);
     kept[size] = '\0';
@@ -65,6 +66,16 @@ parse_count(struct leat_slice value)
     return number;
 }
 
+/* "com.amazonaws.kinesis#Name" */
+static struct leat_slice
+behind_namespace(struct leat_slice type)
+{
+    const unsigned char *found = type.size > 0 ? memrchr(type.data, '#', type.size) : NULL;
+
+    return found == NULL ? type
+                         : leat_slice_make(found + 1, type.size - (size_t)(found + 1 - type.data));
+}
+
 static void
 read_header(struct leat_http_call *call, struct leat_slice name, struct leat_slice value)
 {
@@ -81,7 +92,7 @@ read_header(struct leat_http_call *call, struct leat_slice name, struct leat_sli
     } else if (header_is(name, "x-amzn-requestid") || header_is(name, "x-amz-request-id")) {
         keep(call->request_id, value);
     } else if (header_is(name, "x-amzn-errortype")) {
-        keep(call->error_type, value);
+        keep(call->error_type, behind_namespace(value));
     } else if (header_is(name, "etag")) {
         keep(call->etag, value);
     }

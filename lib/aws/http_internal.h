@@ -8,7 +8,7 @@
 #include "base/thread.h"
 
 #define LEAT_EVENT_LOOP_MAGIC 0x6c6f6f70u
-#define LEAT_HTTP_HEADER_BYTES 128
+#define LEAT_HTTP_HEADER_BYTES 256
 
 struct leat_loop_timer {
     int64_t at_us;

@@ -8,10 +8,18 @@
 #include <stdlib.h>
 
 #include "aws/kinesis_internal.h"
+#include "aws/page.h"
+#include "base/clock.h"
 #include "base/memory.h"
 
-#define ANSWER_MAXIMUM_BYTES ((size_t)16 << 20)
-#define MAXIMUM_PAGES 10000
+/* A page of a thousand shards has 500 kB, and a NextToken of 1 MiB is allowed. */
+#define ANSWER_MAXIMUM_BYTES ((size_t)4 << 20)
+#define PAGE_SHARDS 1000
+#define MAXIMUM_SHARDS 200000
+#define NAME_MAXIMUM_BYTES 128
+
+static const struct leat_page_limits page_limits = {
+    .token_bytes = LEAT_PAGE_TOKEN_BYTES, .pages = 2000, .duration_us = 300 * LEAT_SECOND_US};
 
 struct leat_kinesis *
 leat_kinesis_new(const struct leat_aws *aws, enum leat_kinesis_encoding encoding,
@@ -122,15 +130,22 @@ parse_answer(struct leat_kinesis *kinesis, const struct leat_kinesis_action *act
              struct leat_error *err)
 {
     bool has_time_tag = false;
-    struct leat_error why;
-    struct json_object *root;
+    struct leat_error why = {0};
+    struct json_object *root = NULL;
     struct leat_fault fault = {.kind = LEAT_FAULT_FORMAT};
     struct leat_fault_subject subject = {"kinesis", action->name, action->kind, action->subject};
 
-    if (leat_wire_parse(body->data, body->size, encoding, &root, &has_time_tag, &why) < 0 ||
-        !json_object_is_type(root, json_type_object))
-        return leat_fault_error(&fault, &subject, leat_slice_from("an answer that does not parse"),
+    if (leat_wire_parse(body->data, body->size, encoding, &root, &has_time_tag, &why) < 0) {
+        if (why.code == LEAT_E_LIMIT)
+            fault.kind = LEAT_FAULT_LIMIT;
+        leat_error_prefix(&why, "an answer that does not parse");
+        return leat_fault_error(&fault, &subject, leat_slice_from(why.text), err);
+    }
+    if (!json_object_is_type(root, json_type_object)) {
+        json_object_put(root);
+        return leat_fault_error(&fault, &subject, leat_slice_from("an answer that is no object"),
                                 err);
+    }
     kinesis->is_proved = kinesis->is_proved || has_time_tag;
     *ret_root = root;
     return 0;
@@ -176,7 +191,8 @@ leat_kinesis_run(struct leat_kinesis *kinesis, const struct leat_kinesis_action 
         answered = encoding;
     result = parse_answer(kinesis, action, &body, answered, &root, err);
     if (result < 0)
-        return !action->is_put && leat_kinesis_distrust_cbor(kinesis)
+        return !action->is_put && result == LEAT_E_FORMAT && answered == LEAT_WIRE_CBOR &&
+                       leat_kinesis_distrust_cbor(kinesis)
                    ? leat_kinesis_run(kinesis, action, ret_root, err)
                    : result;
     if (ret_root != NULL)
@@ -257,14 +273,80 @@ keep_text(char *kept, size_t size, struct leat_slice text)
              (const char *)text.data);
 }
 
+/* In front of what is wrong with an answer. */
 static int
-lacks(const struct leat_kinesis_action *action, const char *what, struct leat_error *err)
+of_action(const struct leat_kinesis_action *action, struct leat_error *err)
+{
+    if (action->kind == NULL)
+        return leat_error_prefix(err, "kinesis %s", action->name);
+    return leat_error_prefix(err, "kinesis %s of %s \"%.*s\"", action->name, action->kind,
+                             (int)action->subject.size, (const char *)action->subject.data);
+}
+
+/* What does not fit where it is kept is no answer to go on with, and it is not cut. */
+static int
+too_long(const char *what, struct leat_slice text, size_t maximum, struct leat_error *err)
 {
     return leat_error_set(err, LEAT_E_FORMAT,
-                          "kinesis %s of stream \"%.*s\": the answer lacks %s: is the endpoint "
-                          "Kinesis?",
-                          action->name, (int)action->subject.size,
-                          (const char *)action->subject.data, what);
+                          "the answer tells %s of %zu bytes (\"%.*s…\"): at most %zu are allowed",
+                          what, text.size, 40, (const char *)text.data, maximum);
+}
+
+/* 1 to 128 letters, digits, '_', '.', '-'. */
+static bool
+is_name(struct leat_slice text)
+{
+    if (text.size == 0 || text.size > NAME_MAXIMUM_BYTES)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned char c = text.data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '.' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_arn(struct leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] <= ' ' || text.data[i] >= 127)
+            return false;
+    }
+    return text.size > 0;
+}
+
+static int32_t
+clamp(int64_t number)
+{
+    return number < 0 ? 0 : number > INT32_MAX ? INT32_MAX : (int32_t)number;
+}
+
+static int
+read_description(struct json_object *description, struct leat_kinesis_summary *summary,
+                 struct leat_error *err)
+{
+    struct leat_slice arn = get_text(description, "StreamARN");
+    int64_t number;
+
+    if (!is_arn(arn) ||
+        !leat_wire_get_time(description, "StreamCreationTimestamp", &summary->created_us))
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "the answer lacks StreamARN or StreamCreationTimestamp: is the "
+                              "endpoint Kinesis?");
+    if (arn.size > LEAT_KINESIS_ARN_BYTES)
+        return too_long("a StreamARN", arn, LEAT_KINESIS_ARN_BYTES, err);
+    if (is_name(get_text(description, "StreamName")))
+        keep_text(summary->name, sizeof summary->name, get_text(description, "StreamName"));
+    keep_text(summary->arn, sizeof summary->arn, arn);
+    keep_text(summary->status, sizeof summary->status, get_text(description, "StreamStatus"));
+    if (leat_json_get_integer(description, "RetentionPeriodHours", &number))
+        summary->retention_hours = clamp(number);
+    if (leat_json_get_integer(description, "OpenShardCount", &number))
+        summary->open_shards = clamp(number);
+    return 0;
 }
 
 int
@@ -274,36 +356,24 @@ leat_kinesis_describe_stream_summary(struct leat_kinesis *kinesis, const char *s
 {
     struct leat_kinesis_action action = stream_action("DescribeStreamSummary", stream);
     struct leat_kinesis_summary summary = {0};
-    struct json_object *root, *description;
-    int64_t number;
-    bool is_whole;
+    struct json_object *root;
     int result = leat_kinesis_run(kinesis, &action, &root, err);
 
     if (result < 0)
         return result;
-    description = leat_json_get(root, "StreamDescriptionSummary");
-    is_whole = description != NULL && get_text(description, "StreamARN").size > 0 &&
-               get_text(description, "StreamARN").size < sizeof summary.arn &&
-               leat_wire_get_time(description, "StreamCreationTimestamp", &summary.created_us);
-    if (is_whole) {
-        keep_text(summary.name, sizeof summary.name, get_text(description, "StreamName"));
-        keep_text(summary.arn, sizeof summary.arn, get_text(description, "StreamARN"));
-        keep_text(summary.status, sizeof summary.status, get_text(description, "StreamStatus"));
-        if (leat_json_get_integer(description, "RetentionPeriodHours", &number))
-            summary.retention_hours = (int32_t)number;
-        if (leat_json_get_integer(description, "OpenShardCount", &number))
-            summary.open_shards = (int32_t)number;
-        *ret_summary = summary;
-    }
+    result = read_description(leat_json_get(root, "StreamDescriptionSummary"), &summary, err);
     json_object_put(root);
-    return is_whole ? 0 : lacks(&action, "StreamARN or StreamCreationTimestamp", err);
+    if (result == 0)
+        *ret_summary = summary;
+    return result == 0 ? 0 : of_action(&action, err);
 }
 
 /* ---- lists --------------------------------------------------------------------------------- */
 
 struct page {
-    const char *stream; /* NULL: a list of streams */
-    char token[4096];   /* NextToken, or the last stream's name; "": the first page */
+    const char *stream;      /* NULL: a list of streams */
+    struct leat_pages pages; /* its token: NextToken, or the last stream's name */
+    size_t shards;           /* told so far */
 };
 
 /* With NextToken no StreamName may be given. */
@@ -312,9 +382,10 @@ write_shards_page(struct leat_wire *wire, const void *context)
 {
     const struct page *page = context;
 
-    leat_wire_object(wire, NULL, 1);
-    if (page->token[0] != '\0')
-        leat_wire_text(wire, "NextToken", leat_slice_from(page->token));
+    leat_wire_object(wire, NULL, 2);
+    leat_wire_integer(wire, "MaxResults", PAGE_SHARDS);
+    if (page->pages.token.size > 0)
+        leat_wire_text(wire, "NextToken", leat_buf_slice(&page->pages.token));
     else
         leat_wire_text(wire, "StreamName", leat_slice_from(page->stream));
     leat_wire_object_end(wire);
@@ -324,11 +395,12 @@ static void
 write_streams_page(struct leat_wire *wire, const void *context)
 {
     const struct page *page = context;
+    bool is_first = page->pages.token.size == 0;
 
-    leat_wire_object(wire, NULL, page->token[0] != '\0' ? 2 : 1);
+    leat_wire_object(wire, NULL, is_first ? 1 : 2);
     leat_wire_integer(wire, "Limit", 100);
-    if (page->token[0] != '\0')
-        leat_wire_text(wire, "ExclusiveStartStreamName", leat_slice_from(page->token));
+    if (!is_first)
+        leat_wire_text(wire, "ExclusiveStartStreamName", leat_buf_slice(&page->pages.token));
     leat_wire_object_end(wire);
 }
 
@@ -349,36 +421,80 @@ read_shard(struct json_object *object, struct leat_kinesis_shard *ret_shard)
     };
 }
 
-/* Keeps the token for the next page; false: there is none. */
-static bool
-next_page(struct page *page, struct leat_slice token)
+struct shards {
+    leat_kinesis_shard_fn each;
+    void *context;
+    int stopped; /* what `each` said, when it ended the listing */
+};
+
+static int
+check_shard(const struct leat_kinesis_shard *shard, struct leat_error *err)
 {
-    if (token.size == 0 || token.size >= sizeof page->token)
-        return false;
-    keep_text(page->token, sizeof page->token, token);
-    return true;
+    const struct {
+        const char *what;
+        struct leat_slice text;
+        size_t maximum;
+    } parts[] = {
+        {"a ShardId", shard->shard, NAME_MAXIMUM_BYTES},
+        {"a ParentShardId", shard->parent, NAME_MAXIMUM_BYTES},
+        {"an AdjacentParentShardId", shard->adjacent_parent, NAME_MAXIMUM_BYTES},
+        {"a StartingHashKey", shard->starting_hash_key, LEAT_KINESIS_HASH_KEY_BYTES},
+        {"an EndingHashKey", shard->ending_hash_key, LEAT_KINESIS_HASH_KEY_BYTES},
+        {"a StartingSequenceNumber", shard->starting_sequence, LEAT_KINESIS_SEQUENCE_BYTES},
+        {"an EndingSequenceNumber", shard->ending_sequence, LEAT_KINESIS_SEQUENCE_BYTES},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(parts); i++) {
+        if (parts[i].text.size > parts[i].maximum)
+            return too_long(parts[i].what, parts[i].text, parts[i].maximum, err);
+    }
+    return 0;
 }
 
 static int
-tell_shards(struct json_object *shards, leat_kinesis_shard_fn each, void *context)
+tell_shards(struct json_object *shards, struct page *page, struct shards *listing,
+            struct leat_error *err)
 {
     size_t count = json_object_array_length(shards);
+    int result = 0;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && result == 0 && listing->stopped == 0; i++) {
         struct json_object *object = json_object_array_get_idx(shards, i);
         struct leat_kinesis_shard shard;
-        int result;
 
         if (!json_object_is_type(object, json_type_object))
             continue;
         read_shard(object, &shard);
         if (shard.shard.size == 0)
             continue;
-        result = each(context, &shard);
-        if (result != 0)
-            return result;
+        if (++page->shards > MAXIMUM_SHARDS)
+            return leat_error_set(err, LEAT_E_LIMIT,
+                                  "the list does not end: it tells more than %d shards",
+                                  MAXIMUM_SHARDS);
+        result = check_shard(&shard, err);
+        if (result == 0)
+            listing->stopped = listing->each(listing->context, &shard);
     }
-    return 0;
+    return result;
+}
+
+/* One answer: its shards, and the next page's token. ret_is_last: that was all. */
+static int
+read_shards_page(struct json_object *root, struct page *page, struct shards *listing,
+                 bool *ret_is_last, struct leat_error *err)
+{
+    struct json_object *shards = leat_json_get(root, "Shards");
+    struct leat_slice token = get_text(root, "NextToken");
+    int result;
+
+    if (!json_object_is_type(shards, json_type_array))
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "the answer lacks Shards: is the endpoint Kinesis?");
+    result = tell_shards(shards, page, listing, err);
+    *ret_is_last = token.size == 0 || listing->stopped != 0;
+    return result == 0 && !*ret_is_last
+               ? leat_pages_next(&page->pages, token, leat_clock_monotonic_us(), err)
+               : result;
 }
 
 int
@@ -386,85 +502,111 @@ leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
                          leat_kinesis_shard_fn each, void *context, struct leat_error *err)
 {
     struct leat_kinesis_action action = stream_action("ListShards", stream);
+    struct shards listing = {each, context, 0};
     struct page page = {.stream = stream};
     unsigned restarts = 0;
+    bool is_last = false;
+    int result = 0;
 
     action.write = write_shards_page;
     action.context = &page;
-    for (unsigned pages = 0; pages < MAXIMUM_PAGES; pages++) {
-        struct json_object *root, *shards;
-        bool has_more;
-        int result = leat_kinesis_run(kinesis, &action, &root, err);
+    leat_pages_begin(&page.pages, &page_limits, leat_clock_monotonic_us());
+    while (result == 0 && !is_last) {
+        struct json_object *root;
 
-        if (result == LEAT_E_EXPIRED && page.token[0] != '\0' && restarts++ < 3) {
-            page.token[0] = '\0';
+        result = leat_kinesis_run(kinesis, &action, &root, err);
+        if (result == LEAT_E_EXPIRED && page.pages.token.size > 0 && restarts++ < 3) {
+            leat_pages_again(&page.pages);
+            result = 0;
             continue;
         }
         if (result < 0)
-            return result;
-        shards = leat_json_get(root, "Shards");
-        if (!json_object_is_type(shards, json_type_array)) {
-            json_object_put(root);
-            return lacks(&action, "Shards", err);
-        }
-        result = tell_shards(shards, each, context);
-        has_more = next_page(&page, get_text(root, "NextToken"));
+            break;
+        result = read_shards_page(root, &page, &listing, &is_last, err);
         json_object_put(root);
-        if (result != 0 || !has_more)
-            return result;
+        if (result < 0)
+            of_action(&action, err);
     }
-    return leat_error_set(err, LEAT_E_LIMIT, "kinesis ListShards of stream \"%s\" does not end",
-                          stream);
+    leat_pages_release(&page.pages);
+    return result < 0 ? result : listing.stopped;
 }
 
-/* false: not one that can be used. */
-static bool
-read_summary(struct json_object *name, struct json_object *object,
-             struct leat_kinesis_summary *ret_summary)
+static int
+read_summary(struct json_object *item, struct leat_kinesis_summary *ret_summary,
+             struct leat_error *err)
 {
-    struct leat_slice text = name != NULL ? leat_slice_from(json_object_get_string(name))
-                                          : get_text(object, "StreamName");
+    bool is_name_alone = json_object_is_type(item, json_type_string);
+    struct leat_slice arn = get_text(item, "StreamARN");
+    struct leat_slice name = get_text(item, "StreamName");
 
     *ret_summary = (struct leat_kinesis_summary){0};
-    if (text.size == 0 || text.size >= sizeof ret_summary->name)
-        return false;
-    keep_text(ret_summary->name, sizeof ret_summary->name, text);
-    if (name != NULL || get_text(object, "StreamARN").size >= sizeof ret_summary->arn ||
-        !leat_wire_get_time(object, "StreamCreationTimestamp", &ret_summary->created_us))
-        return true;
-    keep_text(ret_summary->arn, sizeof ret_summary->arn, get_text(object, "StreamARN"));
-    keep_text(ret_summary->status, sizeof ret_summary->status, get_text(object, "StreamStatus"));
-    return true;
+    if (is_name_alone)
+        name =
+            leat_slice_make(json_object_get_string(item), (size_t)json_object_get_string_len(item));
+    if (name.size > NAME_MAXIMUM_BYTES)
+        return too_long("a stream's name", name, NAME_MAXIMUM_BYTES, err);
+    if (!is_name(name))
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "the answer tells a stream's name that is none, of %zu bytes",
+                              name.size);
+    keep_text(ret_summary->name, sizeof ret_summary->name, name);
+    /* Where anything is missing, the stream is described. */
+    if (is_name_alone || !is_arn(arn) || arn.size > LEAT_KINESIS_ARN_BYTES ||
+        !leat_wire_get_time(item, "StreamCreationTimestamp", &ret_summary->created_us))
+        return 0;
+    keep_text(ret_summary->arn, sizeof ret_summary->arn, arn);
+    keep_text(ret_summary->status, sizeof ret_summary->status, get_text(item, "StreamStatus"));
+    return 0;
 }
 
-/* The page's streams; how many there were, or what `each` said. */
+struct streams {
+    leat_kinesis_summary_fn each;
+    void *context;
+    int stopped; /* what `each` said, when it ended the listing */
+};
+
+/* Summaries, or (of old servers) names alone. last: the name of the last one. */
 static int
-tell_streams(struct json_object *root, struct page *page, leat_kinesis_summary_fn each,
-             void *context)
+tell_streams(struct json_object *root, struct streams *streams, char last[NAME_MAXIMUM_BYTES + 1],
+             struct leat_error *err)
 {
     struct json_object *list = leat_json_get(root, "StreamSummaries");
-    bool has_names = !json_object_is_type(list, json_type_array);
-    size_t count = 0;
+    struct leat_kinesis_summary summary;
+    int result = 0;
 
-    if (has_names)
+    last[0] = '\0';
+    if (!json_object_is_type(list, json_type_array))
         list = leat_json_get(root, "StreamNames");
-    if (json_object_is_type(list, json_type_array))
-        count = json_object_array_length(list);
-    page->token[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        struct json_object *item = json_object_array_get_idx(list, i);
-        struct leat_kinesis_summary summary;
-        int result;
-
-        if (!json_object_is_type(item, has_names ? json_type_string : json_type_object) ||
-            !read_summary(has_names ? item : NULL, item, &summary))
-            continue;
-        next_page(page, leat_slice_from(summary.name));
-        result = each(context, &summary);
-        if (result != 0)
-            return result;
+    if (!json_object_is_type(list, json_type_array))
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "the answer lacks StreamNames: is the endpoint Kinesis?");
+    for (size_t i = 0; i < json_object_array_length(list) && result == 0 && streams->stopped == 0;
+         i++) {
+        result = read_summary(json_object_array_get_idx(list, i), &summary, err);
+        if (result == 0) {
+            snprintf(last, NAME_MAXIMUM_BYTES + 1, "%s", summary.name);
+            streams->stopped = streams->each(streams->context, &summary);
+        }
     }
-    return 0;
+    return result;
+}
+
+static int
+read_streams_page(struct json_object *root, struct page *page, struct streams *streams,
+                  bool *ret_is_last, struct leat_error *err)
+{
+    char last[NAME_MAXIMUM_BYTES + 1];
+    bool has_more = false;
+    int result = tell_streams(root, streams, last, err);
+
+    leat_json_get_bool(root, "HasMoreStreams", &has_more);
+    *ret_is_last = !has_more || streams->stopped != 0;
+    if (result < 0 || *ret_is_last)
+        return result;
+    if (last[0] == '\0')
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "the answer says that there are more streams, and names none");
+    return leat_pages_next(&page->pages, leat_slice_from(last), leat_clock_monotonic_us(), err);
 }
 
 int
@@ -476,21 +618,24 @@ leat_kinesis_list_summaries(struct leat_kinesis *kinesis, leat_kinesis_summary_f
                                          .write = write_streams_page,
                                          .subject = leat_slice_from(""),
                                          .context = &page};
+    struct streams streams = {each, context, 0};
+    bool is_last = false;
+    int result = 0;
 
-    for (unsigned pages = 0; pages < MAXIMUM_PAGES; pages++) {
+    leat_pages_begin(&page.pages, &page_limits, leat_clock_monotonic_us());
+    while (result == 0 && !is_last) {
         struct json_object *root;
-        bool has_more = false;
-        int result = leat_kinesis_run(kinesis, &action, &root, err);
 
+        result = leat_kinesis_run(kinesis, &action, &root, err);
         if (result < 0)
-            return result;
-        leat_json_get_bool(root, "HasMoreStreams", &has_more);
-        result = tell_streams(root, &page, each, context);
+            break;
+        result = read_streams_page(root, &page, &streams, &is_last, err);
         json_object_put(root);
-        if (result != 0 || !has_more || page.token[0] == '\0')
-            return result;
+        if (result < 0)
+            of_action(&action, err);
     }
-    return leat_error_set(err, LEAT_E_LIMIT, "kinesis ListStreams does not end");
+    leat_pages_release(&page.pages);
+    return result < 0 ? result : streams.stopped;
 }
 
 struct naming {

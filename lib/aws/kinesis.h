@@ -15,6 +15,11 @@
 #include "base/arena.h"
 
 #define LEAT_KINESIS_ITERATOR_BYTES 2048
+#define LEAT_KINESIS_SHARD_BYTES 128
+#define LEAT_KINESIS_HASH_KEY_BYTES 39
+#define LEAT_KINESIS_SEQUENCE_BYTES 128
+/* An ARN that holds a region, an account and a stream's name of 128 letters has 190; the API's texts allow 2,048. */
+#define LEAT_KINESIS_ARN_BYTES 470
 #define LEAT_KINESIS_GET_RECORDS 10000           /* records per GetRecords */
 #define LEAT_KINESIS_PUT_RECORDS 500             /* records per PutRecords */
 #define LEAT_KINESIS_PUT_BYTES ((size_t)5 << 20) /* data + keys per PutRecords */
@@ -44,7 +49,7 @@ int leat_kinesis_delete_stream(struct leat_kinesis *kinesis, const char *stream,
 
 struct leat_kinesis_summary {
     char name[129];
-    char arn[480];
+    char arn[LEAT_KINESIS_ARN_BYTES + 1];
     char status[24]; /* CREATING, DELETING, ACTIVE, UPDATING */
     int64_t created_us;
     int32_t retention_hours;
@@ -195,7 +200,7 @@ struct leat_kinesis_put {
     /* filled: */
     int result; /* 0, or LEAT_E_…: THROTTLED, UNAVAILABLE, INVALID, LIMIT, UNKNOWN (the answer was lost) */
     unsigned attempts;
-    char sequence[129], shard[129];
+    char sequence[LEAT_KINESIS_SEQUENCE_BYTES + 1], shard[LEAT_KINESIS_SHARD_BYTES + 1];
     char error_type[LEAT_FAULT_TYPE_BYTES]; /* "" when stored */
 };
 /*

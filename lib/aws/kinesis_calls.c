@@ -210,6 +210,17 @@ leat_kinesis_cancel(struct leat_kinesis_call *call)
     call_free(call);
 }
 
+#define NO_ITERATOR                                                                                \
+    "kinesis GetShardIterator: the answer has no ShardIterator of 1 to %d bytes: is the endpoint " \
+    "Kinesis?"
+
+static bool
+is_iterator(struct leat_slice text)
+{
+    return text.size > 0 && text.size < LEAT_KINESIS_ITERATOR_BYTES &&
+           memchr(text.data, 0, text.size) == NULL;
+}
+
 /* The iterator out of a small answer; ret_root keeps its text. */
 static int
 read_iterator(struct leat_buf *body, enum leat_wire_encoding encoding,
@@ -221,11 +232,9 @@ read_iterator(struct leat_buf *body, enum leat_wire_encoding encoding,
 
     if (result < 0)
         return result;
-    if (!leat_json_get_text(root, "ShardIterator", &iterator) || iterator.size == 0 ||
-        iterator.size >= LEAT_KINESIS_ITERATOR_BYTES) {
+    if (!leat_json_get_text(root, "ShardIterator", &iterator) || !is_iterator(iterator)) {
         json_object_put(root);
-        return leat_error_set(err, LEAT_E_FORMAT,
-                              "kinesis GetShardIterator: the answer has no usable ShardIterator");
+        return leat_error_set(err, LEAT_E_FORMAT, NO_ITERATOR, LEAT_KINESIS_ITERATOR_BYTES - 1);
     }
     *ret_root = root;
     *ret_iterator = json_object_get_string(leat_json_get(root, "ShardIterator"));
@@ -327,15 +336,11 @@ leat_kinesis_get_shard_iterator(struct leat_kinesis *kinesis,
 
     if (result < 0)
         return result;
-    if (leat_json_get_text(root, "ShardIterator", &iterator) && iterator.size > 0 &&
-        iterator.size < LEAT_KINESIS_ITERATOR_BYTES)
+    if (leat_json_get_text(root, "ShardIterator", &iterator) && is_iterator(iterator))
         snprintf(ret_iterator, LEAT_KINESIS_ITERATOR_BYTES, "%.*s", (int)iterator.size,
                  (const char *)iterator.data);
     else
-        result = leat_error_set(err, LEAT_E_FORMAT,
-                                "kinesis GetShardIterator of stream \"%s\": the answer has no "
-                                "usable ShardIterator",
-                                request->stream);
+        result = leat_error_set(err, LEAT_E_FORMAT, NO_ITERATOR, LEAT_KINESIS_ITERATOR_BYTES - 1);
     json_object_put(root);
     return result;
 }

@@ -66,12 +66,14 @@ read_result(struct json_object *object, struct leat_kinesis_put *record)
                                                             : LEAT_E_INVALID;
         return;
     }
+    /* It says that it is stored. Where is another matter: what cannot be kept whole is not kept. */
     record->result = LEAT_E_FORMAT;
-    if (leat_json_get_text(object, "SequenceNumber", &text) && text.size > 0) {
+    if (leat_json_get_text(object, "SequenceNumber", &text) && text.size > 0 &&
+        text.size < sizeof record->sequence) {
         keep(record->sequence, sizeof record->sequence, text);
         record->result = 0;
     }
-    if (leat_json_get_text(object, "ShardId", &text))
+    if (leat_json_get_text(object, "ShardId", &text) && text.size < sizeof record->shard)
         keep(record->shard, sizeof record->shard, text);
 }
 
@@ -182,8 +184,9 @@ sum_up(const char *stream, const struct leat_kinesis_put *records, size_t count,
                           "kinesis PutRecords of stream \"%s\": %zu of %zu records failed, the "
                           "first one with %s after %u attempts",
                           stream, failed, count,
-                          records[first].error_type[0] != '\0' ? records[first].error_type
-                                                               : "no answer",
+                          records[first].error_type[0] != '\0'     ? records[first].error_type
+                          : records[first].result == LEAT_E_FORMAT ? "no SequenceNumber that can be"
+                                                                   : "no answer",
                           records[first].attempts);
 }
 

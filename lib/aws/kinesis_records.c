@@ -10,14 +10,12 @@
 #include "base/encoding.h"
 #include "base/memory.h"
 
-#define MAXIMUM_RECORDS 100000
-
 struct leat_kinesis_record *
 leat_kinesis_records_add(struct leat_kinesis_records *records)
 {
     struct leat_kinesis_record *record;
 
-    if (records->count >= MAXIMUM_RECORDS)
+    if (records->count >= LEAT_KINESIS_GET_RECORDS)
         return NULL;
     LEAT_GROW(records->records, records->count, records->capacity);
     record = &records->records[records->count++];
@@ -36,16 +34,82 @@ leat_kinesis_records_release(struct leat_kinesis_records *records)
     memset(records, 0, sizeof *records);
 }
 
+/* They are kept as texts that end with a zero, and ordered as numbers. */
+static bool
+is_sequence(struct leat_slice text)
+{
+    if (text.size == 0 || text.size > LEAT_KINESIS_SEQUENCE_BYTES)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_text(struct leat_slice text, size_t maximum)
+{
+    return text.size <= maximum && memchr(text.data, 0, text.size) == NULL;
+}
+
+static bool
+is_child(const struct leat_kinesis_child *child)
+{
+    for (size_t i = 0; i < child->parent_count; i++) {
+        if (!is_text(child->parents[i], LEAT_KINESIS_SHARD_BYTES))
+            return false;
+    }
+    return is_text(child->shard, LEAT_KINESIS_SHARD_BYTES) &&
+           is_text(child->starting_hash_key, LEAT_KINESIS_HASH_KEY_BYTES) &&
+           is_text(child->ending_hash_key, LEAT_KINESIS_HASH_KEY_BYTES);
+}
+
+/* What is kept longer than the answer has a size that the API knows; nothing of it is cut. */
+static int
+check(const struct leat_kinesis_records *records, struct leat_error *err)
+{
+    for (size_t i = 0; i < records->count; i++) {
+        if (!is_sequence(records->records[i].sequence))
+            return leat_error_set(err, LEAT_E_FORMAT,
+                                  "record %zu of a GetRecords answer has a SequenceNumber of %zu "
+                                  "bytes that is no number of up to %d digits",
+                                  i + 1, records->records[i].sequence.size,
+                                  LEAT_KINESIS_SEQUENCE_BYTES);
+    }
+    if (!is_text(records->next_iterator, LEAT_KINESIS_ITERATOR_BYTES - 1))
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "a GetRecords answer has a NextShardIterator of %zu bytes that is no "
+                              "text of up to %d",
+                              records->next_iterator.size, LEAT_KINESIS_ITERATOR_BYTES - 1);
+    for (size_t i = 0; i < records->child_count; i++) {
+        if (!is_child(&records->children[i]))
+            return leat_error_set(err, LEAT_E_FORMAT,
+                                  "a GetRecords answer has a child shard whose id (%zu bytes), "
+                                  "parents or hash keys are none that there can be",
+                                  records->children[i].shard.size);
+    }
+    return 0;
+}
+
 int
 leat_kinesis_records_parse(unsigned char *bytes, size_t size, enum leat_wire_encoding encoding,
                            struct leat_kinesis_records *records, struct leat_error *err)
 {
+    int result;
+
     records->count = records->child_count = 0;
     records->next_iterator = leat_slice_from("");
     records->is_end = records->has_text_data = false;
     records->behind_ms = -1;
-    return encoding == LEAT_WIRE_CBOR ? leat_kinesis_records_parse_cbor(bytes, size, records, err)
-                                      : leat_kinesis_records_parse_json(bytes, size, records, err);
+    result = encoding == LEAT_WIRE_CBOR
+                 ? leat_kinesis_records_parse_cbor(bytes, size, records, err)
+                 : leat_kinesis_records_parse_json(bytes, size, records, err);
+    if (result == 0)
+        result = check(records, err);
+    if (result != 0)
+        records->count = records->child_count = 0;
+    return result;
 }
 
 /*
@@ -165,7 +229,7 @@ read_record(struct leat_cbor *cbor, struct leat_kinesis_record *record, bool *ha
             return false;
         }
     }
-    return !cbor->is_bad && has_data && record->sequence.size > 0 && record->sequence.size <= 128;
+    return !cbor->is_bad && has_data;
 }
 
 static bool

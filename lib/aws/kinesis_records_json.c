@@ -306,8 +306,7 @@ record_element(struct scanner *scanner, void *context)
 {
     struct record_context its = {.record = leat_kinesis_records_add(context)};
 
-    return its.record != NULL && read_object(scanner, record_member, &its) && its.has_data &&
-           its.record->sequence.size > 0 && its.record->sequence.size <= 128;
+    return its.record != NULL && read_object(scanner, record_member, &its) && its.has_data;
 }
 
 static bool

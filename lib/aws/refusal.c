@@ -14,6 +14,17 @@ keep(char *kept, size_t size, struct leat_slice text)
              (const char *)text.data);
 }
 
+/* The name behind a namespace of any length: "com.amazonaws.kinesis#Name". */
+static void
+keep_type(struct leat_refusal *refusal, struct leat_slice text)
+{
+    const unsigned char *found = text.size > 0 ? memrchr(text.data, '#', text.size) : NULL;
+
+    if (found != NULL)
+        text = leat_slice_make(found + 1, text.size - (size_t)(found + 1 - text.data));
+    keep(refusal->type, sizeof refusal->type, text);
+}
+
 static void
 from_tree(struct json_object *root, struct leat_refusal *refusal)
 {
@@ -25,7 +36,7 @@ from_tree(struct json_object *root, struct leat_refusal *refusal)
         return;
     for (size_t i = 0; i < LEAT_COUNT_OF(type_keys) && refusal->type[0] == '\0'; i++) {
         if (leat_json_get_text(root, type_keys[i], &text))
-            keep(refusal->type, sizeof refusal->type, text);
+            keep_type(refusal, text);
     }
     for (size_t i = 0; i < LEAT_COUNT_OF(message_keys) && refusal->message[0] == '\0'; i++) {
         if (leat_json_get_text(root, message_keys[i], &text))
@@ -45,7 +56,7 @@ xml_end(void *context, struct leat_slice name, unsigned depth, struct leat_slice
     struct leat_refusal *refusal = context;
 
     if (leat_slice_is(name, "Code") && refusal->type[0] == '\0')
-        keep(refusal->type, sizeof refusal->type, text);
+        keep_type(refusal, text);
     else if (leat_slice_is(name, "Message") && refusal->message[0] == '\0')
         keep(refusal->message, sizeof refusal->message, text);
 }

@@ -6,14 +6,17 @@
 
 #include <stdlib.h>
 
+#include "aws/page.h"
 #include "aws/xml.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/memory.h"
 #include "base/units.h"
 
 #define LIST_MAXIMUM_BYTES ((size_t)8 << 20)
 #define KEY_MAXIMUM_BYTES 1024
-#define MAXIMUM_PAGES 1000000
+/* A thousand objects each; a token goes into the next page's address. */
+static const struct leat_page_limits page_limits = {.token_bytes = 8192, .pages = 1000000};
 
 struct leat_s3 {
     struct leat_aws_client *client;
@@ -302,24 +305,40 @@ list_page(struct leat_s3 *s3, const char *bucket, const struct leat_buf *query,
     return 0;
 }
 
+static int
+list_next(const struct listing *listing, struct leat_pages *pages, const char *bucket,
+          struct leat_error *err)
+{
+    struct leat_slice token = leat_buf_slice(&listing->token);
+    int result = token.size > 0 ? leat_pages_next(pages, token, leat_clock_monotonic_us(), err)
+                                : leat_error_set(err, LEAT_E_FORMAT,
+                                                 "the answer says that there is more, without a "
+                                                 "NextContinuationToken");
+
+    return result < 0 ? leat_error_prefix(err, "s3 ListObjectsV2 of bucket \"%s\"", bucket) : 0;
+}
+
 int
 leat_s3_list_objects(struct leat_s3 *s3, const char *bucket, struct leat_slice prefix,
                      leat_s3_object_fn each, void *context, struct leat_error *err)
 {
     LEAT_AUTO_BUF query = LEAT_BUF_INIT;
     struct listing listing = {.each = each, .context = context};
-    int result = 0;
+    struct leat_pages pages;
+    int result;
 
     leat_buf_init(&listing.key, SIZE_MAX);
     leat_buf_init(&listing.token, SIZE_MAX);
-    for (unsigned pages = 0; pages < MAXIMUM_PAGES; pages++) {
-        list_query(&query, prefix, leat_buf_slice(&listing.token));
+    leat_pages_begin(&pages, &page_limits, leat_clock_monotonic_us());
+    do {
+        list_query(&query, prefix, leat_buf_slice(&pages.token));
         result = list_page(s3, bucket, &query, &listing, err);
         if (result == 0)
             result = listing.result;
-        if (result != 0 || !listing.has_more || listing.token.size == 0)
-            break;
-    }
+        if (result == 0 && listing.has_more)
+            result = list_next(&listing, &pages, bucket, err);
+    } while (result == 0 && listing.has_more);
+    leat_pages_release(&pages);
     leat_buf_release(&listing.key);
     leat_buf_release(&listing.token);
     return result;

@@ -9,7 +9,10 @@
 #include "base/encoding.h"
 #include "base/memory.h"
 
-#define MAXIMUM_TREE_ITEMS 2000000
+/* What json-c takes, as in base/json_measure.c: an object with its table, an array with its list, any other value. */
+#define OBJECT_BYTES 960
+#define ARRAY_BYTES 176
+#define VALUE_BYTES 192
 
 void
 leat_wire_begin(struct leat_wire *wire, enum leat_wire_encoding encoding, struct leat_buf *buf)
@@ -143,7 +146,8 @@ leat_wire_encoding_of(struct leat_slice content_type, enum leat_wire_encoding *r
 
 struct tree {
     struct leat_cbor cbor;
-    size_t items;
+    size_t bytes; /* taken so far, as an estimate from above */
+    bool is_too_large;
     bool has_time_tag;
 };
 
@@ -204,13 +208,25 @@ tree_bytes(struct leat_slice bytes)
     return json_object_new_string_len((const char *)leat_buf_text(&text), (int)text.size);
 }
 
+/* Before it is made. false: more than a small answer's. */
+static bool
+tree_take(struct tree *tree, const struct leat_cbor_item *item)
+{
+    tree->bytes += item->type == LEAT_CBOR_MAP     ? OBJECT_BYTES
+                   : item->type == LEAT_CBOR_ARRAY ? ARRAY_BYTES
+                                                   : VALUE_BYTES;
+    if (item->type == LEAT_CBOR_TEXT || item->type == LEAT_CBOR_BYTES)
+        tree->bytes += item->string.size + item->string.size / 2;
+    tree->is_too_large = tree->bytes > LEAT_WIRE_TREE_BYTES;
+    return !tree->is_too_large;
+}
+
 static bool
 tree_value(struct tree *tree, unsigned depth, struct json_object **ret_value)
 {
     struct leat_cbor_item item;
 
-    if (depth > LEAT_CBOR_DEPTH || ++tree->items > MAXIMUM_TREE_ITEMS ||
-        !leat_cbor_next(&tree->cbor, &item))
+    if (depth > LEAT_CBOR_DEPTH || !leat_cbor_next(&tree->cbor, &item) || !tree_take(tree, &item))
         return false;
     switch (item.type) {
     case LEAT_CBOR_INTEGER:
@@ -219,8 +235,6 @@ tree_value(struct tree *tree, unsigned depth, struct json_object **ret_value)
         return true;
     case LEAT_CBOR_BYTES:
     case LEAT_CBOR_TEXT:
-        if (item.string.size > INT32_MAX / 2)
-            return false;
         *ret_value =
             item.type == LEAT_CBOR_BYTES
                 ? tree_bytes(item.string)
@@ -249,11 +263,17 @@ leat_wire_parse(unsigned char *bytes, size_t size, enum leat_wire_encoding encod
         return 0;
     }
     if (encoding == LEAT_WIRE_JSON)
-        return leat_json_parse(leat_slice_make(bytes, size), ret_root, err);
+        return leat_json_parse_within(leat_slice_make(bytes, size), LEAT_WIRE_TREE_BYTES, ret_root,
+                                      err);
     leat_cbor_begin(&tree.cbor, bytes, size);
     if (!tree_value(&tree, 0, &root) || tree.cbor.is_bad || tree.cbor.next != tree.cbor.end) {
         json_object_put(root);
-        return leat_error_set(err, LEAT_E_FORMAT, "not well-formed CBOR");
+        if (tree.is_too_large)
+            return leat_error_set(err, LEAT_E_LIMIT,
+                                  "cannot read CBOR: its values would take more than %zu bytes of "
+                                  "memory",
+                                  LEAT_WIRE_TREE_BYTES);
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read CBOR: not well-formed");
     }
     if (ret_has_time_tag != NULL)
         *ret_has_time_tag = tree.has_time_tag;

@@ -12,6 +12,8 @@
 enum leat_wire_encoding { LEAT_WIRE_CBOR = 0, LEAT_WIRE_JSON = 1 };
 #define LEAT_WIRE_CBOR_TYPE "application/x-amz-cbor-1.1"
 #define LEAT_WIRE_JSON_TYPE "application/x-amz-json-1.1"
+/* What the tree of a small answer may take: a page of a thousand shards takes 4 MB. */
+#define LEAT_WIRE_TREE_BYTES ((size_t)12 << 20)
 
 struct leat_wire {
     enum leat_wire_encoding encoding;
@@ -34,7 +36,7 @@ void leat_wire_time(struct leat_wire *wire, const char *key, int64_t us);
 
 /* The Content-Type's encoding; false: neither. Parameters behind ';' are ignored. */
 bool leat_wire_encoding_of(struct leat_slice content_type, enum leat_wire_encoding *ret_encoding);
-/* bytes are changed (CBOR strings in pieces). The caller's: json_object_put. ret_has_time_tag: a tag-1 time was seen; NULL is fine. */
+/* LEAT_E_FORMAT, or LEAT_E_LIMIT beyond LEAT_WIRE_TREE_BYTES, before the memory is taken. bytes are changed (CBOR strings in pieces). The caller's: json_object_put. ret_has_time_tag: a tag-1 time was seen; NULL is fine. */
 int leat_wire_parse(unsigned char *bytes, size_t size, enum leat_wire_encoding encoding,
                     struct json_object **ret_root, bool *ret_has_time_tag, struct leat_error *err);
 /* Seconds with fraction (exponent form too), or milliseconds where above 10^11. false: absent. */

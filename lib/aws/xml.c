@@ -225,7 +225,7 @@ leat_xml_parse(struct leat_slice document, const struct leat_xml_events *events,
                               .end = document.data + document.size,
                               .events = events,
                               .context = context};
-    bool is_good = true;
+    bool is_good = true, is_too_long;
 
     leat_buf_init(&scanner.text, MAXIMUM_TEXT_BYTES);
     while (is_good && scanner.next < scanner.end) {
@@ -234,7 +234,13 @@ leat_xml_parse(struct leat_slice document, const struct leat_xml_events *events,
         else
             is_good = read_text(&scanner);
     }
+    is_too_long = scanner.text.is_truncated;
     leat_buf_release(&scanner.text);
+    if (is_too_long)
+        return leat_error_set(err, LEAT_E_LIMIT, "XML with a text of more than %zu bytes",
+                              MAXIMUM_TEXT_BYTES);
+    if (!is_good && scanner.depth == LEAT_XML_DEPTH)
+        return leat_error_set(err, LEAT_E_FORMAT, "XML nested deeper than %d", LEAT_XML_DEPTH);
     if (!is_good || scanner.depth != 0)
         return leat_error_set(err, LEAT_E_FORMAT, "not well-formed XML");
     return 0;

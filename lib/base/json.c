@@ -11,10 +11,11 @@
 #include <stdlib.h>
 
 #include "base/encoding.h"
+#include "base/json_measure.h"
 #include "base/memory.h"
 
 #define MAXIMUM_DOCUMENT_BYTES ((size_t)64 << 20)
-#define MAXIMUM_DEPTH 64
+#define DEFAULT_TREE_BYTES ((size_t)512 << 20)
 
 void
 leat_json_begin(struct leat_json *json, struct leat_buf *buf)
@@ -173,7 +174,7 @@ parse_bounded(struct json_tokener *tokener, struct leat_slice text, struct json_
     status = json_tokener_get_error(tokener);
     if (status == json_tokener_error_depth)
         return leat_error_set(err, LEAT_E_LIMIT, "cannot read JSON: nested deeper than %d",
-                              MAXIMUM_DEPTH);
+                              LEAT_JSON_DEPTH);
     if (status == json_tokener_continue)
         return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it ends in the middle");
     if (status == json_tokener_success && offset < text.size) {
@@ -188,8 +189,32 @@ parse_bounded(struct json_tokener *tokener, struct leat_slice text, struct json_
     return 0;
 }
 
+/* Before a tree is made: what it would be, and take. */
+static int
+measure(struct leat_slice text, size_t tree_bytes, struct leat_error *err)
+{
+    struct leat_json_measure found;
+    int status = leat_json_measure(text, &found);
+
+    if (status == LEAT_E_LIMIT)
+        return leat_error_set(err, LEAT_E_LIMIT, "cannot read JSON: nested deeper than %d",
+                              LEAT_JSON_DEPTH);
+    if (status != 0 && found.bad_at == text.size)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it ends in the middle");
+    if (status != 0)
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: no JSON at byte %zu",
+                              found.bad_at);
+    if (found.tree_bytes > tree_bytes)
+        return leat_error_set(err, LEAT_E_LIMIT,
+                              "cannot read JSON: its %zu values would take %zu bytes of memory, at "
+                              "most %zu are given",
+                              found.values, found.tree_bytes, tree_bytes);
+    return 0;
+}
+
 int
-leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct leat_error *err)
+leat_json_parse_within(struct leat_slice text, size_t tree_bytes, struct json_object **ret_root,
+                       struct leat_error *err)
 {
     struct json_tokener *tokener;
     int status;
@@ -204,13 +229,22 @@ leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct le
         return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it is empty");
     if (memchr(text.data, 0, text.size) != NULL)
         return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: a zero byte in it");
-    tokener = json_tokener_new_ex(MAXIMUM_DEPTH);
+    status = measure(text, tree_bytes, err);
+    if (status != 0)
+        return status;
+    tokener = json_tokener_new_ex(LEAT_JSON_DEPTH + 2);
     if (tokener == NULL)
-        leat_out_of_memory(MAXIMUM_DEPTH);
+        leat_out_of_memory(LEAT_JSON_DEPTH);
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     status = parse_bounded(tokener, text, ret_root, err);
     json_tokener_free(tokener);
     return status;
+}
+
+int
+leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct leat_error *err)
+{
+    return leat_json_parse_within(text, DEFAULT_TREE_BYTES, ret_root, err);
 }
 
 struct json_object *

@@ -32,6 +32,10 @@ void leat_json_raw(struct leat_json *json, const char *key,
 
 /* The whole text as one value; depth and size bounded. The caller's: json_object_put. */
 int leat_json_parse(struct leat_slice text, struct json_object **ret_root, struct leat_error *err);
+/* LEAT_E_LIMIT where the tree would take more than tree_bytes: found before it is made (json_measure.h). What a remote
+   side sends is read by this one. */
+int leat_json_parse_within(struct leat_slice text, size_t tree_bytes, struct json_object **ret_root,
+                           struct leat_error *err);
 /* Members of an object; JSON null counts as absent. false: absent or of another type. */
 bool leat_json_get_text(struct json_object *object, const char *key, struct leat_slice *ret_text);
 bool leat_json_get_integer(struct json_object *object, const char *key, int64_t *ret_number);

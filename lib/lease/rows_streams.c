@@ -20,10 +20,32 @@
     " OR NOT EXISTS (SELECT FROM leat.workers w WHERE w.application = $1 AND w.incarnation = " by  \
     " AND w.state <> 'dead'))"
 
-static void
-copy_text(const PGresult *result, int row, int column, char *out, size_t room)
+/* What does not fit was written by nobody of us, and is not cut. */
+static int
+copy_text(const PGresult *result, int row, int column, char *out, size_t room,
+          struct leat_error *err)
 {
-    snprintf(out, room, "%s", PQgetvalue(result, row, column));
+    const char *text = PQgetvalue(result, row, column);
+
+    if (strlen(text) >= room)
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "leat.streams has a %s of %zu bytes (\"%.40s…\"): at most %zu are "
+                              "allowed; delete that row",
+                              PQfname(result, column), strlen(text), text, room - 1);
+    memcpy(out, text, strlen(text) + 1);
+    return 0;
+}
+
+static int
+copy_facts(const PGresult *result, int row, struct leat_source_facts *facts, struct leat_error *err)
+{
+    int status = copy_text(result, row, 1, facts->stream_id, sizeof facts->stream_id, err);
+
+    if (status == 0)
+        status = copy_text(result, row, 2, facts->name, sizeof facts->name, err);
+    if (status == 0)
+        status = copy_text(result, row, 3, facts->arn, sizeof facts->arn, err);
+    return status;
 }
 
 static enum leat_stream_state
@@ -54,22 +76,24 @@ leat_rows_streams(struct leat_pg_connection *connection, const struct leat_rows_
     count = PQntuples(result);
     *ret_rows =
         (struct leat_stream_rows){.rows = LEAT_NEW_ARRAY(struct leat_stream_row, count + 1)};
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && status == 0; i++) {
         struct leat_stream_row *row = &ret_rows->rows[ret_rows->count];
 
         ret_rows->version = leat_pg_int8(PQgetvalue(result, i, 0));
         if (PQgetisnull(result, i, 1))
             continue;
-        copy_text(result, i, 1, row->facts.stream_id, sizeof row->facts.stream_id);
-        copy_text(result, i, 2, row->facts.name, sizeof row->facts.name);
-        copy_text(result, i, 3, row->facts.arn, sizeof row->facts.arn);
+        status = copy_facts(result, i, &row->facts, err);
         row->facts.retention_ms = leat_pg_int8(PQgetvalue(result, i, 4));
         row->facts.created_us = leat_pg_int8(PQgetvalue(result, i, 5));
         row->state = state_of(PQgetvalue(result, i, 6));
         ret_rows->count++;
     }
     PQclear(result);
-    return 0;
+    if (status != 0) {
+        free(ret_rows->rows);
+        *ret_rows = (struct leat_stream_rows){0};
+    }
+    return status;
 }
 
 /* ---- claims ---------------------------------------------------------------------------------- */

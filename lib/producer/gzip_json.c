@@ -7,10 +7,9 @@
  */
 #include "producer/gzip_json.h"
 
-#include <json-c/json.h>
 #include <zlib.h>
 
-#include "base/json.h"
+#include "base/json_measure.h"
 #include "base/memory.h"
 #include "stream/json_array.h"
 
@@ -43,12 +42,11 @@ leat_gzip_json_is_element(struct leat_slice data, struct leat_slice *ret_value)
 {
     struct leat_slice value = trim(data), element;
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    struct leat_json_measure measure;
     struct leat_json_array array;
-    struct json_object *root;
 
-    if (value.size == 0 || leat_json_parse(value, &root, NULL) < 0)
+    if (leat_json_measure(value, &measure) != 0)
         return false;
-    json_object_put(root);
     leat_buf_add_byte(&text, '[');
     leat_buf_add_slice(&text, value);
     leat_buf_add_byte(&text, ']');
