@@ -249,16 +249,22 @@ print_table(const struct leat_sheet *sheet)
     }
 }
 
+void
+leat_sheet_release(struct leat_sheet *sheet)
+{
+    leat_buf_release(&sheet->cells);
+    leat_buf_release(&sheet->line);
+    free(sheet->widths);
+    sheet->widths = NULL;
+}
+
 int
 leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err)
 {
     LEAT_ASSERT(sheet->cell_count % sheet->column_count == 0);
     if (sheet->output != LEAT_OUTPUT_JSON)
         print_table(sheet);
-    leat_buf_release(&sheet->cells);
-    leat_buf_release(&sheet->line);
-    free(sheet->widths);
-    sheet->widths = NULL;
+    leat_sheet_release(sheet);
     if (fflush(sheet->out) != 0 || ferror(sheet->out))
         return leat_error_set(err, LEAT_E_SYSTEM, "could not write the output: %s",
                               strerror(errno));

@@ -53,6 +53,7 @@ void leat_sheet_row(struct leat_sheet *sheet, const PGresult *result, int row);
 void leat_sheet_result(struct leat_sheet *sheet, const PGresult *result);
 /* Prints what is left and releases. LEAT_E_SYSTEM when standard output took not all of it. */
 int leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err);
+void leat_sheet_release(struct leat_sheet *sheet); /* instead of finish: nothing is printed */
 
 /* Text from elsewhere, safe for a terminal: control characters as \xNN, bytes that are no UTF-8 too. */
 void leat_printable(struct leat_buf *out, struct leat_slice text);
