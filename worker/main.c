@@ -47,7 +47,9 @@ help(FILE *out)
           out);
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the other side is down\n", out);
+    fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the other side is down,\n128 + n ended "
+          "by signal n before it was done\n",
+          out);
 }
 
 int

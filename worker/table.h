@@ -23,7 +23,9 @@ bool leat_output_parse(const char *command, const char *text, enum leat_output *
 
 enum leat_cell_kind {
     LEAT_CELL_TEXT = 0,
-    LEAT_CELL_RAW = 1 /* a JSON value as it is: numbers, booleans, lists of texts */
+    LEAT_CELL_RAW = 1, /* a JSON value as it is: numbers, booleans, lists of texts */
+    LEAT_CELL_LONG =
+        2, /* a text whose end tells it from others: in narrow tables its middle is … */
 };
 struct leat_sheet_column {
     const char *name; /* the JSON key; in tables in capitals */

@@ -156,6 +156,35 @@ START_TEST(leases_are_told)
 }
 END_TEST
 
+/* An empty table would read as "nothing is wrong". */
+START_TEST(what_names_nothing_is_an_error)
+{
+    static const struct {
+        const char *command, *option, *word, *says;
+    } cases[] = {
+        {"leases", "--stream", "observation",
+         "there is no stream \"observation\", did you mean \"observations\"?; there are: "},
+        {"leases", "--shard", "7",
+         "there is no shard \"shardId-000000000007\"; there are: shard-0"},
+        {"leases", "--worker", "w9", "there is no worker \"w9\""},
+        {"shards", "--processor", "rolup", "there is no processor \"rolup\""},
+        {"processors", "--processor", "rolup", "there is no processor \"rolup\""},
+        {"shards", "--stream", "x", "there is no stream \"x\""},
+    };
+
+    add_fleet();
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        LEAT(cases[i].command, "--application", "weather", cases[i].option, cases[i].word);
+        ck_assert_int_eq(run.code, 1);
+        ck_assert_msg(strstr(leat_buf_text(&run.err), cases[i].says) != NULL, "%s",
+                      leat_buf_text(&run.err));
+        ck_assert_uint_eq(run.out.size, 0);
+    }
+    LEAT("leases", "--application", "weather", "--stream", "arn:s@1");
+    ck_assert_int_eq(run.code, 0);
+}
+END_TEST
+
 START_TEST(tables_are_aligned)
 {
     add_fleet();
@@ -367,6 +396,7 @@ main(void)
     test_postgres_url(); /* before the tests are forked */
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, leases_are_told);
+    tcase_add_test(tests, what_names_nothing_is_an_error);
     tcase_add_test(tests, tables_are_aligned);
     tcase_add_test(tests, workers_are_told);
     tcase_add_test(tests, failures_are_listed);
