@@ -1,6 +1,6 @@
 /*
- * Log lines. A line is put together in the caller's own memory and handed to base/log_writer.h, outside of the lock:
- * lines of several threads never mix, and where a writer was started a reader that stands still holds up nobody.
+ * Log lines. A line is put together in the caller's own memory and leaves in one write(2), outside of the
+ * lock: lines of several threads never mix, and a slow reader of the log holds up only who is writing.
  *
  * Repeats are counted per (level, message, scope): the first five of a minute are written, the rest is held
  * back and told as one line with `repeated` when the minute is over. The table of counts is bounded: past
@@ -11,6 +11,8 @@
  */
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -18,7 +20,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log_writer.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -31,10 +32,12 @@
 #define MAXIMUM_FIELDS 24
 #define FIELD_BYTES 2000
 #define FIELDS_BYTES 8000
+#define STUCK_LOG_MS 1000
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 static _Atomic int log_level = LEAT_LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
 static _Atomic bool log_is_text;
 
 struct scope {
@@ -65,6 +68,14 @@ struct repeats {
 
 static struct leat_mutex lock = {PTHREAD_MUTEX_INITIALIZER};
 static struct leat_map table LEAT_GUARDED_BY(lock);
+
+void
+leat_log_setup(enum leat_log_level level, enum leat_log_format format, int fd)
+{
+    log_level = level;
+    log_fd = fd;
+    log_is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd) == 1);
+}
 
 bool
 leat_log_level_parse(struct leat_slice text, enum leat_log_level *ret_level)
@@ -211,34 +222,27 @@ end_line(struct leat_buf *out, bool is_text, int64_t repeated)
     leat_buf_add_text(out, is_text ? "\n" : "}\n");
 }
 
-/* Lines that nobody will see, told in one. Never held back: it would hide itself. */
+/* One write; what a full pipe leaves over follows. A reader that is gone for a second loses the line. */
 static void
-tell_loss(struct leat_buf *out, int64_t lines, const char *reason)
+write_out(struct leat_slice text)
 {
-    char count[24];
-    struct line line = {
-        .level = LEAT_LOG_WARNING,
-        .message = reason != NULL ? "log lines were lost: the log could not be written"
-                                  : "log lines were dropped: nobody read the log",
-    };
+    int fd = log_fd;
 
-    snprintf(count, sizeof count, "%lld", (long long)lines);
-    add_field(&line, "lines", leat_slice_from(count));
-    if (reason != NULL)
-        add_field(&line, "error", leat_slice_from(reason));
-    if (log_is_text)
-        write_text(out, &line);
-    else
-        write_json(out, &line);
-    end_line(out, log_is_text, 0);
-}
+    while (text.size > 0) {
+        ssize_t written = write(fd, text.data, text.size);
 
-void
-leat_log_setup(enum leat_log_level level, enum leat_log_format format, int fd)
-{
-    log_level = level;
-    leat_log_writer_setup(fd, tell_loss);
-    log_is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd) == 1);
+        if (written > 0) {
+            text.data += written;
+            text.size -= (size_t)written;
+        } else if (written < 0 && errno == EAGAIN) {
+            struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+            if (poll(&wait, 1, STUCK_LOG_MS) <= 0)
+                return;
+        } else if (written == 0 || errno != EINTR) {
+            return;
+        }
+    }
 }
 
 static void
@@ -312,19 +316,6 @@ admit(const struct line *line, struct leat_slice text, struct leat_buf *out)
     return is_written;
 }
 
-/* Each line by itself: one write(2) each, so that they stay whole beside those of others. */
-static void
-write_lines(struct leat_slice rest, enum leat_log_level level)
-{
-    while (rest.size > 0) {
-        const unsigned char *newline = memchr(rest.data, '\n', rest.size);
-        size_t size = newline != NULL ? (size_t)(newline - rest.data) + 1 : rest.size;
-
-        leat_log_writer_line(leat_slice_make(rest.data, size), level <= LEAT_LOG_WARNING);
-        rest = leat_slice_make(rest.data + size, rest.size - size);
-    }
-}
-
 void
 leat_log_event(enum leat_log_level level, const char *message, ...)
 {
@@ -352,20 +343,11 @@ leat_log_event(enum leat_log_level level, const char *message, ...)
     else
         write_json(&text, &line);
     is_written = admit(&line, leat_buf_slice(&text), &out);
-    write_lines(leat_buf_slice(&out), level);
+    write_out(leat_buf_slice(&out));
     if (is_written) {
         end_line(&text, is_text, 0);
-        write_lines(leat_buf_slice(&text), level);
+        write_out(leat_buf_slice(&text));
     }
-}
-
-void
-leat_log_say(const char *text)
-{
-    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
-
-    leat_buf_printf(&line, "%s\n", text);
-    write_lines(leat_buf_slice(&line), LEAT_LOG_ERROR);
 }
 
 void
@@ -373,6 +355,7 @@ leat_log_flush_repeats(int64_t now_us)
 {
     LEAT_AUTO_BUF out = LEAT_BUF_INIT;
     struct leat_map_entry *entry;
+    struct leat_slice rest;
 
     leat_mutex_lock(&lock);
     for (size_t i = 0; (entry = leat_map_next(&table, &i)) != NULL;) {
@@ -385,5 +368,11 @@ leat_log_flush_repeats(int64_t now_us)
         leat_map_remove(&table, entry->key);
     }
     leat_mutex_unlock(&lock);
-    write_lines(leat_buf_slice(&out), LEAT_LOG_WARNING);
+    for (rest = leat_buf_slice(&out); rest.size > 0;) {
+        const unsigned char *newline = memchr(rest.data, '\n', rest.size);
+        size_t size = newline != NULL ? (size_t)(newline - rest.data) + 1 : rest.size;
+
+        write_out(leat_slice_make(rest.data, size));
+        rest = leat_slice_make(rest.data + size, rest.size - size);
+    }
 }

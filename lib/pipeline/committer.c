@@ -122,6 +122,7 @@ static bool
 is_liftable(const struct leat_consumer *consumer) LEAT_REQUIRES(consumer->flight_lock)
 {
     return !consumer->is_flying && consumer->filling->has_end &&
+           (!consumer->filling->is_gathering || consumer->is_urgent) &&
            consumer->filling->generation != consumer->refused_generation;
 }
 

@@ -34,7 +34,7 @@ struct leat_committer {
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
     struct leat_known *known LEAT_FIELD_GUARDED_BY(lock);
 
-    /* What has been told of its target, for all its shards: enum leat_target_trouble. */
+    /* What has been told of its target, for all its shards: LEAT_TARGET_AWAY, or nothing. */
     _Atomic int told;
 
     /* The thread's. */
@@ -44,12 +44,13 @@ struct leat_committer {
     struct leat_flight *parked;
     int64_t take_at_us, parents_at_us, cheapest_us;
     unsigned take_failures;
+    int64_t refusal_told_us;
     /* audit.c */
     int64_t look_at_us, ask_at_us, ask_wait_us, doubt_asked_us;
     bool is_doubtful;
 };
 
-/* True: it is news, and counts as told. */
+/* True: it is news, and counts as told. The committer's thread. */
 bool leat_committer_tells(struct leat_committer *committer, enum leat_target_trouble trouble);
 void leat_committer_main(void *committer);
 void leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,

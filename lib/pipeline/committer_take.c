@@ -13,6 +13,8 @@
 
 #define AGAIN_BASE_US (100 * LEAT_MS_US)
 #define AGAIN_CAP_US (5 * LEAT_SECOND_US)
+#define REFUSALS_US                                                                                \
+    (10 * LEAT_SECOND_US) /* between two lines of them: many shards may wait for the same table */
 
 static struct leat_progress
 copy_progress(const struct leat_progress *progress, struct leat_arena *arena)
@@ -63,16 +65,18 @@ wanted(const struct leat_committer *committer, const struct leat_consumer *consu
     };
 }
 
+/* An outage is of all shards, until one of them is written again; a refusal of some rows alone, while others are written. */
 bool
 leat_committer_tells(struct leat_committer *committer, enum leat_target_trouble trouble)
 {
-    int told = committer->told;
+    int64_t now_us = leat_clock_monotonic_us();
 
-    while ((int)trouble > told) {
-        if (atomic_compare_exchange_weak(&committer->told, &told, (int)trouble))
-            return true;
-    }
-    return false;
+    if (trouble == LEAT_TARGET_AWAY)
+        return atomic_exchange(&committer->told, LEAT_TARGET_AWAY) != LEAT_TARGET_AWAY;
+    if (now_us < committer->refusal_told_us + REFUSALS_US)
+        return false;
+    committer->refusal_told_us = now_us;
+    return true;
 }
 
 /* The call failed: all of them again, later; who waits longer than a moment says so. */
@@ -200,6 +204,7 @@ open_committer(struct leat_committer *committer, struct leat_runtime *runtime, u
 
     committer->runtime = runtime;
     leat_committer_audit_init(committer);
+    committer->refusal_told_us = -REFUSALS_US;
     leat_mutex_init(&committer->lock);
     leat_condition_init(&committer->condition);
     leat_condition_init(&committer->forgotten);

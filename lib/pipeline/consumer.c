@@ -99,8 +99,10 @@ leat_consumer_go_on(struct leat_consumer *consumer)
 void
 leat_consumer_target_is_well(struct leat_consumer *consumer)
 {
-    consumer->target_trouble = LEAT_TARGET_WELL;
-    if (atomic_exchange(&consumer->committer->told, LEAT_TARGET_WELL) != LEAT_TARGET_WELL)
+    int trouble = atomic_exchange(&consumer->target_trouble, LEAT_TARGET_WELL);
+    int told = atomic_exchange(&consumer->committer->told, LEAT_TARGET_WELL);
+
+    if (told != LEAT_TARGET_WELL || trouble == LEAT_TARGET_REFUSES)
         leat_pipeline_notice(consumer, LEAT_LOG_INFO, "the target can be written again", NULL);
 }
 
@@ -173,12 +175,14 @@ forget_work(struct leat_consumer *consumer)
     leat_mutex_lock(&consumer->flight_lock);
     leat_consumer_discharge(consumer, consumer->filling);
     leat_pending_clear(consumer->filling);
+    consumer->is_urgent = false;
     leat_mutex_unlock(&consumer->flight_lock);
     leat_consumer_drop_held(consumer);
     consumer->attempts = consumer->outages = 0;
     consumer->retry_at_us = consumer->first_failed_us = 0;
     consumer->batch_limit = 0;
     consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
+    consumer->is_at_tip = false;
 }
 
 void
@@ -283,7 +287,9 @@ on_taken(struct leat_consumer *consumer, const struct leat_message *message)
     if (consumer->is_draining || consumer->is_paused)
         return; /* it will be let go, or rests */
     if (message->outcome == LEAT_TAKEN) {
-        leat_consumer_target_is_well(consumer);
+        /* A shard that was blocked stays so while it looks whether the target takes other rows. */
+        if (consumer->peek == 0)
+            leat_consumer_target_is_well(consumer);
         /* One too many: it has moved the commit number under what was made since the last one. */
         if (consumer->state != LEAT_CONSUMER_TAKING &&
             consumer->state != LEAT_CONSUMER_WAITING_PARENTS) {
@@ -308,6 +314,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     consumer->answered_us = leat_clock_monotonic_us();
     leat_consumer_see_progress(consumer, message->chunk);
     consumer->behind_ms = message->chunk->behind_ms;
+    consumer->is_at_tip = message->chunk->count == 0 && message->chunk->behind_ms == 0;
     if (message->chunk->is_after_gap)
         leat_consumer_see_gap(consumer, message->chunk);
     leat_consumer_see_answer(consumer, message->chunk);
@@ -347,89 +354,6 @@ on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result
         leat_consumer_set_state(consumer, LEAT_CONSUMER_UNAVAILABLE);
     else
         leat_consumer_block(consumer, &result->err);
-}
-
-/*
- * A refused row: a smaller and smaller commit is tried until it stands alone, then it is diverted. Rows of no record are kept
- * out of those commits (no ticks), and then committed by themselves: refused again, they are the guilty ones.
- */
-static void
-on_refused(struct leat_consumer *consumer, const struct leat_message *message)
-{
-    if (message->records == 0 && consumer->held != NULL && !consumer->is_draining) {
-        leat_consumer_divert_held(consumer, &message->result);
-        return;
-    }
-    if (message->records == 0 && !message->has_loose_rows) {
-        struct leat_error err;
-
-        leat_error_set(&err, LEAT_E_INTERNAL, "the target refuses a commit without rows: %s",
-                       message->result.text);
-        leat_consumer_block(consumer, &err);
-        return;
-    }
-    consumer->refusal = message->result;
-    if (message->has_loose_rows)
-        consumer->is_loose_alone = true;
-    if (message->records > 0) {
-        consumer->diverts_next = message->records == 1 && !message->has_loose_rows;
-        consumer->isolation = message->records > 8 ? message->records / 8 : 1;
-        consumer->suspects = message->records;
-    }
-    leat_consumer_rewind(consumer);
-}
-
-/* Rows of no record went in by themselves: whatever was refused before was not of their kind. */
-static void
-on_held_committed(struct leat_consumer *consumer)
-{
-    leat_consumer_drop_held(consumer);
-    consumer->is_loose_alone = false;
-    if (consumer->state == LEAT_CONSUMER_ENDING)
-        leat_consumer_ask_children(consumer);
-}
-
-/* In even steps up to the guilty one, and past it in growing ones. */
-static void
-isolate_less(struct leat_consumer *consumer, uint64_t committed)
-{
-    consumer->suspects = consumer->suspects > committed ? consumer->suspects - committed : 0;
-    if (consumer->isolation == 0 || consumer->suspects > 0)
-        return;
-    consumer->isolation = consumer->isolation * 8 < consumer->runtime->config.batch_records
-                              ? consumer->isolation * 8
-                              : 0;
-}
-
-static void
-on_flushed(struct leat_consumer *consumer, const struct leat_message *message)
-{
-    switch (message->result.outcome) {
-    case LEAT_COMMITTED:
-        consumer->commit_count++;
-        leat_consumer_see_progress(consumer, NULL);
-        if (consumer->held != NULL && message->has_loose_rows)
-            on_held_committed(consumer);
-        leat_consumer_target_is_well(consumer);
-        isolate_less(consumer, message->records);
-        if (message->is_end) {
-            LEAT_POINT("shard.end.committed");
-            leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
-            leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
-                                       leat_consumer_key(consumer), consumer->lease_counter,
-                                       consumer->runtime->config.name);
-        } else if (consumer->state == LEAT_CONSUMER_ISOLATING && consumer->isolation == 0) {
-            leat_consumer_set_state(consumer, LEAT_CONSUMER_RUNNING);
-        }
-        break;
-    case LEAT_COMMIT_DATA:
-        on_refused(consumer, message);
-        break;
-    default:
-        leat_lease_check(leat_pipeline_leases(consumer->runtime->pipeline),
-                         leat_consumer_key(consumer));
-        leat_consumer_rewind(consumer);
-    }
 }
 
 void
@@ -514,7 +438,7 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         on_taken(consumer, message);
         break;
     case LEAT_MESSAGE_FLUSHED:
-        on_flushed(consumer, message);
+        leat_consumer_flushed(consumer, message);
         break;
     case LEAT_MESSAGE_CHILDREN:
         leat_consumer_commit_end(consumer);
@@ -592,8 +516,13 @@ work(struct leat_consumer *consumer)
 {
     int64_t tick_us, next_us;
 
-    if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
+    if (consumer->runtime->is_stopped)
         return INT64_MAX;
+    if (consumer->target_trouble == LEAT_TARGET_REFUSES) {
+        next_us = consumer->peek > 0 ? leat_consumer_peek_again(consumer) : INT64_MAX;
+        if (next_us >= 0)
+            return next_us;
+    }
     if (leat_consumer_tick(consumer, &tick_us))
         return tick_us;
     next_us = leat_consumer_process(consumer);
@@ -678,8 +607,6 @@ make_deaggregator(struct leat_consumer *consumer, const struct leat_owned_lease 
 
     consumer->deaggregator =
         leat_deaggregator_new(&limits, has_range ? &start : NULL, has_range ? &end : NULL);
-    leat_deaggregator_charge_to(consumer->deaggregator,
-                                leat_pipeline_options(consumer->runtime->pipeline)->memory);
 }
 
 struct leat_consumer *

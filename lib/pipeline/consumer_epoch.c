@@ -37,6 +37,8 @@ leat_consumer_has_room(struct leat_consumer *consumer)
 
     if (consumer->epoch_count >= OPEN_EPOCHS || consumer->held != NULL)
         return false;
+    if (consumer->peek > 0)
+        return !leat_consumer_has_gathered(consumer);
     leat_mutex_lock(&consumer->flight_lock);
     has_nothing = !consumer->filling->has_end && !consumer->is_flying &&
                   consumer->refused_generation != consumer->generation;
@@ -137,6 +139,7 @@ complete(struct leat_consumer *consumer, const struct leat_emission *emission,
     charge(consumer, pending);
     if (is_isolating)
         consumer->is_urgent = true;
+    pending->is_gathering = pending->is_peek = consumer->peek > 0;
     leat_mutex_unlock(&consumer->flight_lock);
     consumer->runtime->counters.rows_emitted += emission->row_count;
     leat_committer_dirty(consumer->committer, consumer);
@@ -267,8 +270,10 @@ submit_record(struct leat_consumer *consumer, struct leat_epoch *epoch,
     letter.arrival_us = record->arrival_us;
     letter.data = record->data;
     letter.attempts = (int32_t)record->attempt + 1;
-    if (strcmp(reason, "rejected") == 0)
+    if (strcmp(reason, "rejected") == 0) {
         letter.sqlstate = leat_slice_from(consumer->refusal.sqlstate);
+        letter.attempts = consumer->refusal_attempts;
+    }
     submit(consumer, epoch, &letter);
 }
 

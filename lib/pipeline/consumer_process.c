@@ -15,7 +15,6 @@
 
 #define UNAVAILABLE_BASE_US (100 * LEAT_MS_US)
 #define UNAVAILABLE_CAP_US (10 * LEAT_SECOND_US)
-#define NO_ROOM_US (5 * LEAT_MS_US)
 
 /* What a batch was cut to. */
 struct cut {
@@ -25,7 +24,6 @@ struct cut {
     struct leat_cursor after; /* where the next one begins */
     struct leat_position end;
     bool has_end;
-    bool lacks_room; /* the next record expands to more than the budget has now */
 };
 
 static size_t
@@ -37,6 +35,8 @@ batch_limit(const struct leat_consumer *consumer)
         limit = consumer->batch_limit;
     if (consumer->isolation > 0 && consumer->isolation < limit)
         limit = (size_t)consumer->isolation;
+    if (consumer->peek > 0 && consumer->peek < limit)
+        limit = (size_t)consumer->peek;
     return limit;
 }
 
@@ -90,7 +90,7 @@ set_end(struct cut *cut, struct leat_slice sequence, int64_t sub_sequence)
     cut->has_end = true;
 }
 
-/* The user records of one stream record; false: the batch is full before its end, or there is no room for what it expands to. */
+/* The user records of one stream record; false: the batch is full before its end. */
 static bool
 cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_raw_record *raw,
            size_t limit)
@@ -98,9 +98,7 @@ cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_ra
     struct leat_user_record user;
     int64_t last_sub = -1;
 
-    cut->lacks_room = !leat_deaggregator_begin(consumer->deaggregator, raw);
-    if (cut->lacks_room)
-        return false;
+    leat_deaggregator_begin(consumer->deaggregator, raw);
     while (leat_deaggregator_next(consumer->deaggregator, &user)) {
         int64_t sub = (int64_t)user.record.sub_sequence_number;
 
@@ -134,7 +132,7 @@ cut_batch(struct leat_consumer *consumer)
     struct cut cut = {.after = consumer->cursor, .end = consumer->position};
     size_t limit = batch_limit(consumer);
 
-    leat_deaggregator_reset_but_open(consumer->deaggregator);
+    leat_deaggregator_reset(consumer->deaggregator);
     while (cut.after.raw < chunk->count) {
         const struct leat_raw_record *raw = &chunk->records[cut.after.raw];
 
@@ -280,8 +278,12 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
         consumer->batch_limit = cut->count / 2;
         consumer->attempts = 0;
     } else if (is_exhausted) {
+        /* What the call did to the state in memory does not count. */
+        if (!leat_consumer_reset_state(consumer))
+            return INT64_MAX;
         divert(consumer, cut, is_final ? "bad_row" : "exhausted",
                err->text[0] != '\0' ? err->text : "no reason given");
+        leat_consumer_go_on(consumer);
         finish_batch(consumer, cut);
         return 0;
     }
@@ -323,6 +325,13 @@ static int64_t
 act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict verdict,
        struct leat_error *err)
 {
+    const struct leat_error *fault = leat_emission_fault(&consumer->emission);
+
+    /* No record's fault: nothing is diverted, somebody has to look. */
+    if (fault != NULL && (verdict == LEAT_DONE || verdict == LEAT_RETRY)) {
+        leat_consumer_block(consumer, fault);
+        return INT64_MAX;
+    }
     if (consumer->emission.is_refused && verdict == LEAT_DONE)
         return on_retry(consumer, cut, &consumer->emission.refusal, true);
     switch (verdict) {
@@ -348,6 +357,13 @@ act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict 
 static int64_t
 divert_refused(struct leat_consumer *consumer, const struct cut *cut)
 {
+    struct leat_error why;
+
+    if (consumer->runtime->config.failure.is_stop) {
+        leat_error_set(&why, LEAT_E_INVALID, "the target refuses a record's rows: %s",
+                       consumer->refusal.text);
+        return stop(consumer, &why);
+    }
     divert(consumer, cut, "rejected", consumer->refusal.text);
     consumer->diverts_next = false;
     finish_batch(consumer, cut);
@@ -359,6 +375,7 @@ end_of_shard(struct leat_consumer *consumer)
 {
     if (consumer->epoch_count > 0 || consumer->state == LEAT_CONSUMER_ENDING)
         return INT64_MAX;
+    consumer->peek = 0;
     if (consumer->is_loose_alone && !leat_consumer_is_flushed(consumer)) {
         leat_consumer_hurry(consumer);
         return INT64_MAX;
@@ -382,8 +399,6 @@ process_batch(struct leat_consumer *consumer)
     struct cut cut;
 
     cut = cut_batch(consumer);
-    if (cut.lacks_room && cut.count == 0 && cut.bad == 0)
-        return leat_clock_monotonic_us() + NO_ROOM_US;
     if (cut.count == 0 && cut.bad == 0 && cut.after.raw == consumer->cursor.raw &&
         consumer->cursor.raw < consumer->chunks[0]->count) {
         leat_error_set(&err, LEAT_E_FORMAT, "a record has a sequence number of %zu bytes",
@@ -398,27 +413,18 @@ process_batch(struct leat_consumer *consumer)
     return consumer->is_let_go ? 0 : act_on(consumer, &cut, verdict, &err);
 }
 
-/* What is expanded stays only for a consumer that goes on at once; and it steps back when somebody else waits for the room. */
-static int64_t
-keep_open(struct leat_consumer *consumer, int64_t next_us)
-{
-    struct leat_memory *memory = leat_pipeline_options(consumer->runtime->pipeline)->memory;
-    bool goes_on = next_us == 0 && leat_consumer_has_room(consumer);
-    bool is_wanted = goes_on && leat_memory_is_expansion_wanted(memory);
-
-    if (!goes_on || is_wanted)
-        leat_deaggregator_reset(consumer->deaggregator);
-    return is_wanted ? leat_clock_monotonic_us() + 2 * NO_ROOM_US : next_us;
-}
-
 int64_t
 leat_consumer_process(struct leat_consumer *consumer)
 {
     struct leat_scratch_pool *scratch = leat_pipeline_scratch(consumer->runtime->pipeline);
     int64_t next_us;
 
+    if (consumer->peek > 0 && leat_consumer_has_gathered(consumer))
+        return INT64_MAX; /* the target's answer wakes us */
     if (consumer->is_at_end && consumer->chunk_count == 0)
         return end_of_shard(consumer);
+    if (leat_consumer_is_done_isolating(consumer))
+        return 0;
     if (consumer->chunk_count == 0 || !leat_consumer_has_room(consumer))
         return INT64_MAX;
     if (consumer->retry_at_us > leat_clock_monotonic_us())
@@ -426,8 +432,7 @@ leat_consumer_process(struct leat_consumer *consumer)
     leat_scratch_lend(scratch, consumer);
     next_us = process_batch(consumer);
     leat_scratch_take_back(scratch, consumer);
-    return leat_deaggregator_is_open(consumer->deaggregator) ? keep_open(consumer, next_us)
-                                                             : next_us;
+    return next_us;
 }
 
 void
@@ -437,6 +442,7 @@ leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why)
     struct leat_error err = {0};
     bool may_write = why != LEAT_LEASE_LOST;
     enum leat_verdict verdict = LEAT_DONE;
+    const struct leat_error *fault;
 
     if (!consumer->is_begun)
         return;
@@ -448,9 +454,12 @@ leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why)
                                     may_write ? &consumer->emission.out : NULL, &err);
     leat_consumer_call_end(consumer);
     leat_emission_end(&consumer->emission);
-    if (verdict != LEAT_DONE || consumer->emission.is_refused)
+    fault = leat_emission_fault(&consumer->emission);
+    if (fault == NULL && consumer->emission.is_refused)
+        fault = &consumer->emission.refusal;
+    if (verdict != LEAT_DONE || fault != NULL)
         leat_pipeline_notice(consumer, LEAT_LOG_ERROR, "the processor could not end a shard",
-                             consumer->emission.is_refused ? &consumer->emission.refusal : &err);
+                             fault != NULL ? fault : &err);
     else if (may_write && (consumer->emission.row_count > 0 || consumer->emission.has_state))
         leat_consumer_close_epoch(consumer, &consumer->position, 0);
 }

@@ -135,9 +135,11 @@ act_on(struct leat_consumer *consumer, enum leat_verdict verdict, struct leat_er
         on_later(consumer, verdict, err);
     } else if (verdict != LEAT_DONE) {
         leat_consumer_stop(consumer, verdict, err);
-    } else if (consumer->emission.is_refused) {
+    } else if (consumer->emission.is_refused || leat_emission_fault(&consumer->emission) != NULL) {
+        const struct leat_error *fault = leat_emission_fault(&consumer->emission);
+
         /* No record to divert, and the same again would fail: somebody has to look. */
-        *err = consumer->emission.refusal;
+        *err = fault != NULL ? *fault : consumer->emission.refusal;
         leat_error_prefix(err, "tick");
         leat_consumer_block(consumer, err);
     } else {
@@ -150,7 +152,7 @@ may_tick(const struct leat_consumer *consumer)
 {
     return consumer->state == LEAT_CONSUMER_RUNNING &&
            consumer->target_trouble == LEAT_TARGET_WELL && consumer->attempts == 0 &&
-           consumer->outages == 0 && consumer->isolation == 0 &&
+           consumer->outages == 0 && consumer->isolation == 0 && consumer->peek == 0 &&
            !(consumer->is_at_end && consumer->chunk_count == 0);
 }
 

@@ -12,7 +12,7 @@ is_callable(struct leat_emission *emission)
         return true;
     leat_error_set(&emission->refusal, LEAT_E_INVALID,
                    "emitted outside the call, or from another thread");
-    emission->is_refused = true;
+    emission->is_refused = emission->is_at_fault = true;
     return false;
 }
 
@@ -73,7 +73,7 @@ fail(struct leat_out *out, const struct leat_record *record, const char *reason)
     if (index < 0) {
         leat_error_set(&emission->refusal, LEAT_E_INVALID,
                        "a record was failed that is not of this batch");
-        emission->is_refused = true;
+        emission->is_refused = emission->is_at_fault = true;
         return;
     }
     if (emission->is_failed[index])
@@ -91,10 +91,12 @@ save_state(struct leat_out *out, struct leat_slice bytes)
 
     if (!is_callable(emission))
         return LEAT_E_INVALID;
-    if (bytes.size > LEAT_SAVED_STATE_BYTES) {
-        leat_error_set(&emission->refusal, LEAT_E_LIMIT,
-                       "a saved state of %zu bytes: at most 1 MiB", bytes.size);
-        emission->is_refused = true;
+    emission->is_state_too_large = bytes.size > LEAT_SAVED_STATE_BYTES;
+    if (emission->is_state_too_large) {
+        leat_error_set(&emission->state_refusal, LEAT_E_LIMIT,
+                       "the processor would save a state of %zu bytes; a shard's may have 1 MiB: "
+                       "it has to keep less for each shard, or write what it keeps as rows",
+                       bytes.size);
         return LEAT_E_LIMIT;
     }
     emission->has_state = true;
@@ -143,6 +145,7 @@ leat_emission_begin(struct leat_emission *emission, const struct leat_record *re
     if (count > 0)
         memset(emission->is_failed, 0, count);
     emission->has_state = emission->is_refused = false;
+    emission->is_at_fault = emission->is_state_too_large = false;
     emission->thread = pthread_self();
     emission->is_open = true;
 }
@@ -151,6 +154,14 @@ void
 leat_emission_end(struct leat_emission *emission)
 {
     emission->is_open = false;
+}
+
+const struct leat_error *
+leat_emission_fault(const struct leat_emission *emission)
+{
+    if (emission->is_at_fault)
+        return &emission->refusal;
+    return emission->is_state_too_large ? &emission->state_refusal : NULL;
 }
 
 size_t

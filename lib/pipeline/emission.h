@@ -41,7 +41,9 @@ struct leat_emission {
     bool has_state;
     struct leat_slice state;
     bool is_refused; /* a row was: the call will not count */
-    struct leat_error refusal;
+    /* The processor did what no record can be blamed for: the call will not count, and the next one would do the same. */
+    bool is_at_fault, is_state_too_large;
+    struct leat_error refusal, state_refusal;
     pthread_t thread;
     bool is_open;
     bool (*is_cancelled)(void *context);
@@ -54,6 +56,9 @@ void leat_emission_release(struct leat_emission *emission);
 void leat_emission_begin(struct leat_emission *emission, const struct leat_record *records,
                          size_t count);
 void leat_emission_end(struct leat_emission *emission);
+/* What the processor did that no record can be blamed for: the same would come of any records. NULL: nothing. A state that was too
+   large is none if a smaller one was saved after it. */
+const struct leat_error *leat_emission_fault(const struct leat_emission *emission);
 /* Rows of records that did not fail go into the buffer; returns how many. */
 size_t leat_emission_apply(const struct leat_emission *emission, struct leat_merge *merge);
 

@@ -1,6 +1,11 @@
 /*
  * One flush, from pendings to outcomes (protocol §4). Only the identical flush is ever sent again while it is one flight;
  * what was fenced is left out and the rest is another flush.
+ *
+ * A refused flush is sent again per shard, so that nobody waits for another shard's rows. What a single shard's rows are refused for
+ * is their own fault only if rows of their kind are taken (evidence.h); then the consumer is told, and looks for the guilty
+ * record. A record that stands alone is tried again first, since what refused it may be a race. Without evidence the flight waits,
+ * visibly, and is sent again and again; but first the consumer is asked for a larger one, which may hold evidence (is_peek).
  */
 #include "pipeline/flight.h"
 
@@ -10,9 +15,15 @@
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/committer.h"
+#include "postgres/sqlstate.h"
 
 #define RETRY_BASE_US (50 * LEAT_MS_US)
 #define RETRY_CAP_US (5 * LEAT_SECOND_US)
+/* A lone record that is refused: a race is over within this. */
+#define REFUSED_TRIES 5
+#define REFUSED_CAP_US (1 * LEAT_SECOND_US)
+/* Cancelled by statement_timeout so often, it is these rows that take too long. */
+#define CANCELLED_TRIES 3
 
 struct leat_flight *
 leat_flight_new(struct leat_runtime *runtime)
@@ -91,6 +102,7 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
 
     message->result = *result;
     message->records = part->pending->records;
+    message->attempts = (int32_t)flight->refusals + 1;
     message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
     land(part, result->outcome == LEAT_COMMITTED);
@@ -216,14 +228,16 @@ write_rows(struct leat_flight *flight, void *rows, const struct leat_flush *flus
     status = flight->runtime->config.target->commit(rows, flush, results, err);
     if (status != 0)
         return status;
-    if (results[0].outcome != LEAT_COMMITTED) {
-        leat_error_set(err,
-                       results[0].outcome == LEAT_COMMIT_CONFIGURATION ? LEAT_E_INVALID
-                                                                       : LEAT_E_UNAVAILABLE,
-                       "%s", results[0].text);
-        return err->code;
-    }
     flight->has_written_rows = true;
+    for (size_t i = 0; i < flush->shard_count; i++)
+        flight->has_written_rows &= results[i].outcome == LEAT_COMMITTED;
+    for (size_t i = 0; !flight->has_written_rows && i < flush->shard_count; i++) {
+        /* Written, but not counted: once more. No fence is there, and nothing to resolve. */
+        if (results[i].outcome == LEAT_COMMITTED || results[i].outcome == LEAT_COMMIT_FENCED)
+            results[i].outcome = LEAT_COMMIT_AGAIN;
+        else if (results[i].outcome == LEAT_COMMIT_UNKNOWN)
+            results[i].outcome = LEAT_COMMIT_TRANSIENT;
+    }
     return 0;
 }
 
@@ -239,6 +253,8 @@ send(struct leat_flight *flight, const struct leat_store *store, void *rows,
         status = write_rows(flight, rows, flush, results, err);
         if (status != 0)
             return status;
+        if (flush->group_count > 0 && !flight->has_written_rows)
+            return 0; /* the results are the target's */
         flush->group_count = 0;
     }
     return store->ops->commit(store->committer, flush, results, err);
@@ -247,27 +263,27 @@ send(struct leat_flight *flight, const struct leat_store *store, void *rows,
 static void
 tell_waiting(struct leat_flight *flight, const struct leat_commit_result *result)
 {
-    bool is_configuration = result->outcome == LEAT_COMMIT_CONFIGURATION;
+    bool is_refused = result->outcome == LEAT_COMMIT_CONFIGURATION ||
+                      result->outcome == LEAT_COMMIT_REFUSED;
     struct leat_error err = {.code = LEAT_E_UNAVAILABLE};
 
     for (size_t i = 0; i < flight->count; i++)
-        flight->parts[i].consumer->target_trouble = is_configuration ? LEAT_TARGET_REFUSES
-                                                                     : LEAT_TARGET_AWAY;
-    if (flight->is_told || (!is_configuration && flight->attempts < 3))
+        flight->parts[i].consumer->target_trouble = is_refused ? LEAT_TARGET_REFUSES
+                                                               : LEAT_TARGET_AWAY;
+    if (flight->is_told || (!is_refused && flight->attempts < 3))
         return;
-    flight->is_told = true;
     /* Several wait for the same target: once for all of them. */
-    if (!leat_committer_tells(flight->parts[0].consumer->committer,
-                              is_configuration ? LEAT_TARGET_REFUSES : LEAT_TARGET_AWAY))
+    flight->is_told = leat_committer_tells(flight->parts[0].consumer->committer,
+                                           is_refused ? LEAT_TARGET_REFUSES : LEAT_TARGET_AWAY);
+    if (!flight->is_told)
         return;
     snprintf(err.text, sizeof err.text, "%s", result->text);
     snprintf(err.sqlstate, sizeof err.sqlstate, "%s", result->sqlstate);
     leat_pipeline_notice(
-        flight->parts[0].consumer, is_configuration ? LEAT_LOG_ERROR : LEAT_LOG_WARNING,
-        is_configuration
-            ? "the target refuses to be written: this processor waits; `leat validate --connect` "
-              "tells what to mend"
-            : "the target is not available: waiting",
+        flight->parts[0].consumer, is_refused ? LEAT_LOG_ERROR : LEAT_LOG_WARNING,
+        is_refused ? "the target refuses to be written: what writes such rows waits; `leat "
+                     "validate --connect` tells what to mend"
+                   : "the target is not available: waiting",
         &err);
 }
 
@@ -304,7 +320,6 @@ sort_out(struct leat_flight *flight, const struct leat_commit_result *results,
          struct leat_flight_result *ret_result)
 {
     struct leat_commit_result rest = {.outcome = LEAT_COMMIT_AGAIN};
-    bool is_alone = flight->count == 1;
 
     for (size_t i = flight->count; i-- > 0;) {
         switch (results[i].outcome) {
@@ -317,11 +332,6 @@ sort_out(struct leat_flight *flight, const struct leat_commit_result *results,
             flight->runtime->counters.fenced++;
             settle(flight, i, &results[i]);
             break;
-        case LEAT_COMMIT_DATA:
-            rest = results[i];
-            if (is_alone)
-                settle(flight, i, &results[i]);
-            break;
         case LEAT_COMMIT_AGAIN:
             break;
         default:
@@ -329,6 +339,135 @@ sort_out(struct leat_flight *flight, const struct leat_commit_result *results,
         }
     }
     return rest;
+}
+
+/* ---- a refusal --------------------------------------------------------------------------------- */
+
+struct refusing {
+    struct leat_flight *flight; /* of one shard */
+    const struct leat_flush *flush;
+    void *rows;
+    struct leat_random *random;
+};
+
+/*
+ * Counted, and backed off: what refuses a lone record may be another transaction, or another shard's record that comes in a moment.
+ * Where that was in vain a few times in a row, the next one is tried less often.
+ */
+static bool
+try_again(struct refusing *refusing, struct leat_flight_result *result)
+{
+    struct leat_flight *flight = refusing->flight;
+    const struct leat_failure_policy *policy = &flight->runtime->config.failure;
+    struct leat_consumer *consumer = flight->parts[0].consumer;
+    int64_t tries = policy->retries < REFUSED_TRIES ? policy->retries : REFUSED_TRIES;
+
+    tries >>= consumer->retries_in_vain;
+    if (tries == 0 && policy->retries > 0)
+        tries = 1;
+    if ((int64_t)flight->refusals >= tries) {
+        consumer->retries_in_vain += consumer->retries_in_vain < 3;
+        return false;
+    }
+    flight->runtime->counters.retries++;
+    flight->retry_at_us = leat_clock_monotonic_us() +
+                          leat_backoff_us(refusing->random, policy->backoff_base_us,
+                                          policy->backoff_cap_us < REFUSED_CAP_US
+                                              ? policy->backoff_cap_us
+                                              : REFUSED_CAP_US,
+                                          flight->refusals++);
+    result->is_parked = true;
+    return true;
+}
+
+/* The rows are guilty. */
+static void
+on_guilty(struct refusing *refusing, const struct leat_commit_result *refusal,
+          struct leat_flight_result *result)
+{
+    struct leat_commit_result data = *refusal;
+
+    data.outcome = LEAT_COMMIT_DATA;
+    if (refusing->flight->parts[0].pending->records <= 1 && try_again(refusing, result))
+        return;
+    settle(refusing->flight, 0, &data);
+}
+
+static void
+on_unproven(struct refusing *refusing, const struct leat_commit_result *refusal,
+            struct leat_flight_result *result)
+{
+    const struct leat_pending *pending = refusing->flight->parts[0].pending;
+
+    /* With what comes behind it there may be a row that is taken. */
+    if (pending->records > 0 && pending->records < LEAT_PEEK_RECORDS && !pending->is_peek) {
+        settle(refusing->flight, 0, refusal);
+        return;
+    }
+    result->is_parked = true;
+    park(refusing->flight, refusal, refusing->random);
+}
+
+static void
+on_refused(struct refusing *refusing, const struct leat_commit_result *refusal,
+           struct leat_flight_result *result)
+{
+    struct leat_flight *flight = refusing->flight;
+    struct leat_evidence_question question = {
+        .ops = flight->runtime->config.target,
+        .committer = refusing->rows,
+        .flush = refusing->flush,
+        .is_thorough = flight->parts[0].pending->is_peek && flight->attempts == 0,
+    };
+    struct leat_commit_result why = {.outcome = LEAT_COMMIT_TRANSIENT};
+    enum leat_guilt guilt = LEAT_GUILT_ROWS;
+    struct leat_error err = {0};
+    /* Several records of which all together take too long are not tried once more. */
+    bool is_late = strcmp(refusal->sqlstate, LEAT_SQLSTATE_CANCELLED) == 0;
+    bool is_doubtful = refusal->outcome == LEAT_COMMIT_REFUSED &&
+                       !(is_late && flight->parts[0].pending->records > 1);
+
+    if (is_doubtful &&
+        leat_evidence_judge(flight->runtime->evidence, &question, &guilt, &err) != 0) {
+        snprintf(why.text, sizeof why.text, "%s", err.text);
+        snprintf(why.sqlstate, sizeof why.sqlstate, "%s", err.sqlstate);
+        result->is_parked = true;
+        park(flight, &why, refusing->random);
+    } else if (guilt == LEAT_GUILT_UNPROVEN && is_late) {
+        why = *refusal;
+        why.outcome = LEAT_COMMIT_TRANSIENT;
+        result->is_parked = true;
+        park(flight, &why, refusing->random);
+    } else if (guilt == LEAT_GUILT_UNPROVEN) {
+        on_unproven(refusing, refusal, result);
+    } else {
+        on_guilty(refusing, refusal, result);
+    }
+}
+
+/* Rows that take longer than a statement may are found like rows that are refused: a smaller commit may go through. */
+static bool
+is_refusal(const struct leat_flight *flight, struct leat_commit_result *result)
+{
+    if (result->outcome == LEAT_COMMIT_TRANSIENT && flight->attempts >= CANCELLED_TRIES &&
+        strcmp(result->sqlstate, LEAT_SQLSTATE_CANCELLED) == 0)
+        result->outcome = LEAT_COMMIT_REFUSED;
+    return result->outcome == LEAT_COMMIT_DATA || result->outcome == LEAT_COMMIT_REFUSED;
+}
+
+/* ---- a flight ---------------------------------------------------------------------------------- */
+
+static void
+count(struct leat_flight *flight, const struct leat_flush *flush, size_t row_count,
+      int64_t begun_us, struct leat_flight_result *result)
+{
+    result->commit_us = leat_clock_monotonic_us() - begun_us;
+    flight->runtime->counters.flushes++;
+    flight->runtime->counters.rows_written += row_count;
+    flight->runtime->counters.commit_us += (uint64_t)result->commit_us;
+    leat_evidence_see(flight->runtime->evidence, flush);
+    for (size_t i = 0; flight->refusals > 0 && i < flight->count; i++)
+        flight->parts[i].consumer->retries_in_vain = 0;
 }
 
 struct leat_flight_result
@@ -354,23 +493,24 @@ leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void
         else
             flight->is_unknown = false;
         LEAT_POINT("flight.after");
-        if (results[0].outcome == LEAT_COMMITTED) {
-            result.commit_us = leat_clock_monotonic_us() - begun_us;
-            flight->runtime->counters.flushes++;
-            flight->runtime->counters.rows_written += row_count;
-            flight->runtime->counters.commit_us += (uint64_t)result.commit_us;
-        }
+        if (results[0].outcome == LEAT_COMMITTED)
+            count(flight, &flush, row_count, begun_us, &result);
         rest = sort_out(flight, results, &result);
         if (flight->count == 0)
             break;
-        if (rest.outcome == LEAT_COMMIT_UNKNOWN)
+        if (rest.outcome == LEAT_COMMIT_UNKNOWN) {
             flight->is_unknown = true;
-        else if (rest.outcome == LEAT_COMMIT_DATA)
-            result.rest = split(flight);
-        else if (rest.outcome != LEAT_COMMIT_AGAIN)
+        } else if (is_refusal(flight, &rest)) {
+            struct refusing refusing = {flight, &flush, rows, random};
+
+            if (flight->count > 1)
+                result.rest = split(flight);
+            else
+                on_refused(&refusing, &rest, &result);
+        } else if (rest.outcome != LEAT_COMMIT_AGAIN) {
             result.is_parked = true;
-        if (result.is_parked)
             park(flight, &rest, random);
+        }
         leat_arena_reset(&arena);
     }
     leat_arena_release(&arena);

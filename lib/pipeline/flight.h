@@ -16,7 +16,8 @@ struct leat_flight {
     size_t count, capacity;
     int64_t retry_at_us;
     unsigned attempts;
-    bool is_unknown;       /* the answer to COMMIT was lost: resolve first */
+    unsigned refusals; /* of a record that stands alone: it is tried again before it is diverted */
+    bool is_unknown;   /* the answer to COMMIT was lost: resolve first */
     bool has_written_rows; /* a target without transactions has them: only progress is left to do */
     bool is_told;          /* that it waits */
 };

@@ -35,6 +35,7 @@ leat_pending_clear(struct leat_pending *pending)
     leat_arena_reset(&pending->arena);
     pending->failure_count = 0;
     pending->has_end = pending->has_state = pending->has_loose_rows = false;
+    pending->is_gathering = pending->is_peek = false;
     pending->records = pending->epochs = pending->rows_emitted = 0;
     pending->since_us = 0;
 }

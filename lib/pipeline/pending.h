@@ -17,6 +17,8 @@ struct leat_pending {
     bool has_end; /* something is there to commit */
     bool has_state;
     bool has_loose_rows; /* rows of an epoch without records: a tick's, a shard's end's */
+    bool is_gathering;   /* more is to come before it may fly, unless it is urgent */
+    bool is_peek;        /* larger than commits are, to see whether any row of it is taken */
     struct leat_slice state;
     uint64_t records, epochs, rows_emitted;
     size_t charged_bytes; /* of the budget, by whoever fills it; given back when it is cleared */

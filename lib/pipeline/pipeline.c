@@ -545,6 +545,7 @@ open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *
     runtime->pipeline = pipeline;
     runtime->config = *config;
     runtime->index = index;
+    runtime->evidence = leat_evidence_new();
     leat_mutex_init(&runtime->breaker_lock);
     if (config->plugin->open != NULL)
         status = config->plugin->open(config->host, config->options, &runtime->instance, err);
@@ -635,6 +636,7 @@ close_runtime(struct leat_runtime *runtime)
     if (runtime->is_open && runtime->config.plugin->close != NULL)
         runtime->config.plugin->close(runtime->instance);
     leat_merge_schema_free(runtime->schema);
+    leat_evidence_free(runtime->evidence);
     leat_mutex_release(&runtime->breaker_lock);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "base/thread.h"
+#include "pipeline/evidence.h"
 #include "pipeline/pending.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/scheduler.h"
@@ -21,6 +22,8 @@
 
 struct leat_committer;
 struct leat_consumer;
+
+#define LEAT_PEEK_RECORDS 64
 
 /* Where progress is kept: in the target, or in the lease database for targets without transactions. */
 struct leat_store {
@@ -44,6 +47,7 @@ struct leat_runtime {
     struct leat_merge_schema *schema;
     void *target;
     struct leat_committer *committers;
+    struct leat_evidence *evidence;
     struct leat_counters counters;
     _Atomic bool is_stopped;
     _Atomic int state; /* enum leat_processor_state: the operator's word */
@@ -78,18 +82,19 @@ struct leat_message {
     struct leat_message *next;
     enum leat_message_kind kind;
     uint64_t generation;
-    struct leat_chunk *chunk;           /* CHUNK */
-    struct leat_read_result trouble;    /* TROUBLE; its chunk is NULL */
-    struct leat_epoch *epoch;           /* LETTER */
-    size_t letter;                      /* LETTER: its index in the epoch */
-    struct leat_arena arena;            /* LETTER, TAKEN: of the slices below */
-    struct leat_failure failure;        /* LETTER */
-    enum leat_take_outcome outcome;     /* TAKEN */
-    struct leat_progress progress;      /* TAKEN */
-    struct leat_commit_result result;   /* FLUSHED */
-    uint64_t records;                   /* FLUSHED: how many records that flush held */
-    bool has_loose_rows;                /* FLUSHED: and rows of no record */
-    bool is_end;                        /* FLUSHED: SHARD_END was committed */
+    struct leat_chunk *chunk;         /* CHUNK */
+    struct leat_read_result trouble;  /* TROUBLE; its chunk is NULL */
+    struct leat_epoch *epoch;         /* LETTER */
+    size_t letter;                    /* LETTER: its index in the epoch */
+    struct leat_arena arena;          /* LETTER, TAKEN: of the slices below */
+    struct leat_failure failure;      /* LETTER */
+    enum leat_take_outcome outcome;   /* TAKEN */
+    struct leat_progress progress;    /* TAKEN */
+    struct leat_commit_result result; /* FLUSHED */
+    uint64_t records;                 /* FLUSHED: how many records that flush held */
+    int32_t attempts;    /* FLUSHED: so often it was sent, while a record stood alone */
+    bool has_loose_rows; /* FLUSHED: and rows of no record */
+    bool is_end;         /* FLUSHED: SHARD_END was committed */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
     bool is_waiting; /* ACQUIRED, RESUME, STATE: for its predecessor, whose leaving makes it take */
@@ -234,8 +239,14 @@ struct leat_consumer {
     size_t batch_limit; /* bisection: 0: as configured */
     uint64_t isolation; /* records per commit while a refused row is looked for; 0: not isolating */
     uint64_t suspects;  /* records from the checkpoint on of which one at least is refused */
-    bool diverts_next;  /* the record at position is refused by the target */
+    bool is_at_tip;    /* the last answer since it was taken was empty, and nothing was behind it */
+    bool diverts_next; /* the record at position is refused by the target */
     struct leat_commit_result refusal;
+    int32_t refusal_attempts;
+    uint64_t
+        peek; /* records of the next commit, which is to show whose fault a refusal is; 0: as configured */
+    int64_t peek_wait_us, peek_at_us; /* until it is tried with records that came meanwhile */
+    unsigned retries_in_vain;         /* the committer's: refusals of lone records that stayed */
     /* Ticks, and rows of no record. */
     int64_t tick_at_us; /* monotonic; INT64_MAX: there is none */
     unsigned tick_failures;
@@ -330,6 +341,14 @@ void leat_consumer_on_gone(struct leat_consumer *consumer, bool is_gone);
 void leat_consumer_see_gap(struct leat_consumer *consumer, const struct leat_chunk *chunk);
 /* At the end of a shard that is gone: true once it is told, and its letter is on its way. */
 void leat_consumer_tell_gone(struct leat_consumer *consumer);
+/* consumer_isolate.c: a commit's answer. */
+void leat_consumer_flushed(struct leat_consumer *consumer, const struct leat_message *message);
+/* True: it was looking for a refused row, and there is nothing more to look at. */
+bool leat_consumer_is_done_isolating(struct leat_consumer *consumer);
+/* While it peeks: true when what was gathered is on its way, and nothing more goes with it. */
+bool leat_consumer_has_gathered(struct leat_consumer *consumer);
+/* The target refuses what was gathered: rewinds when more has come since. Returns when to be run again; -1: it still gathers. */
+int64_t leat_consumer_peek_again(struct leat_consumer *consumer);
 /* consumer_epoch.c */
 /* An epoch of no record, whose only letter says what was lost behind the position. data: JSON. */
 void leat_consumer_write_off(struct leat_consumer *consumer, const char *text,

@@ -4,6 +4,9 @@
  * Stories it survives. (1) Killed or frozen with the COMMIT in its socket: the server judges, the fence names the commit
  * number. (2) The connection breaks before the answer: nobody guesses; leat_pg_resolve locks the row, and so waits for
  * the old backend. (3) A statement fails: the server ends the pipeline at the sync, the transaction is rolled back.
+ * (4) The user's tables have deferred constraints: they are checked behind all rows, since a child may come before its
+ * parent, and before ledger and progress, so that what is refused there is the rows' fault. (5) A trigger of the user's raises
+ * LT001: only the fence fences.
  */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -13,6 +16,8 @@
 
 #define ROWS_PER_STATEMENT 1000
 #define STATEMENT_BYTES ((size_t)1 << 20)
+
+#define CHECK_CONSTRAINTS "SET CONSTRAINTS ALL IMMEDIATE"
 
 static const char fence_sql[] = "SELECT leat.fence($1, $2, $3, $4, $5, $6, $7, $8)";
 
@@ -57,6 +62,7 @@ struct sender {
     struct leat_buf arrays[256];
     struct leat_pg_parameters parameters;
     size_t sent, user_from, user_to; /* statements [user_from, user_to) write the user's tables */
+    size_t fence_at;                 /* the fence's; SIZE_MAX: none */
 };
 
 static void
@@ -66,6 +72,7 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->committer = committer;
     sender->flush = flush;
     sender->sent = sender->user_from = sender->user_to = 0;
+    sender->fence_at = SIZE_MAX;
     for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
         leat_buf_init(&sender->arrays[i], INT32_MAX);
 }
@@ -269,6 +276,20 @@ send_rows(struct sender *sender, const struct leat_flush_rows *rows, struct leat
     return status;
 }
 
+/* All rows, then what the user's tables check at the end of a transaction. */
+static int
+send_groups(struct sender *sender, const struct leat_flush_rows *groups, size_t count,
+            struct leat_error *err)
+{
+    int status = 0;
+
+    for (size_t g = 0; status == 0 && g < count; g++)
+        status = send_rows(sender, &groups[g], err);
+    if (status == 0 && count > 0)
+        status = send(sender, CHECK_CONSTRAINTS, false, err);
+    return status;
+}
+
 static int
 send_all(struct sender *sender, struct leat_error *err)
 {
@@ -277,13 +298,12 @@ send_all(struct sender *sender, struct leat_error *err)
 
     if (status == 0 && settings != NULL)
         status = send(sender, settings, false, err);
-    if (status == 0)
-        status = send(sender, "SET CONSTRAINTS ALL IMMEDIATE", false, err);
+    sender->fence_at = sender->sent;
     if (status == 0)
         status = send_fence(sender, err);
     sender->user_from = sender->sent;
-    for (size_t g = 0; status == 0 && g < sender->flush->group_count; g++)
-        status = send_rows(sender, &sender->flush->groups[g], err);
+    if (status == 0)
+        status = send_groups(sender, sender->flush->groups, sender->flush->group_count, err);
     sender->user_to = sender->sent;
     if (status == 0)
         status = send_ledger(sender, err);
@@ -411,7 +431,10 @@ leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *fl
     return status;
 }
 
-/* protocol §4. An error in leat's own tables is never a record's fault. */
+/*
+ * protocol §4. An error in leat's own tables is never a record's fault. One in the user's is, where its class can mean nothing
+ * else; all others may be the table's or the row's: the host looks for a row that is taken (LEAT_COMMIT_REFUSED).
+ */
 static enum leat_commit_outcome
 outcome_of(const struct sender *sender, size_t failed, const struct leat_error *err)
 {
@@ -423,11 +446,13 @@ outcome_of(const struct sender *sender, size_t failed, const struct leat_error *
     case LEAT_SQLSTATE_DATA:
         return is_users ? LEAT_COMMIT_DATA : LEAT_COMMIT_CONFIGURATION;
     case LEAT_SQLSTATE_FENCED:
-        return LEAT_COMMIT_FENCED;
+        if (failed == sender->fence_at)
+            return LEAT_COMMIT_FENCED;
+        break;
     case LEAT_SQLSTATE_CONFIGURATION:
         break;
     }
-    return LEAT_COMMIT_CONFIGURATION;
+    return is_users ? LEAT_COMMIT_REFUSED : LEAT_COMMIT_CONFIGURATION;
 }
 
 static int
@@ -493,6 +518,81 @@ leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flu
     sender = LEAT_NEW(struct sender);
     sender_init(sender, committer, flush);
     status = run_commit(sender, results, err);
+    sender_release(sender);
+    leat_cleanup_free(&sender);
+    return status;
+}
+
+/* ---- rows that are only tried -------------------------------------------------------------------- */
+
+static int
+send_trial(struct sender *sender, const struct leat_trial *trial, struct leat_error *err)
+{
+    const char *settings = sender->committer->connection->settings_sql;
+    int status = send(sender, "BEGIN ISOLATION LEVEL READ COMMITTED", false, err);
+
+    if (status == 0 && settings != NULL)
+        status = send(sender, settings, false, err);
+    if (status == 0)
+        status = send_groups(sender, trial->known, trial->known_count, err);
+    if (status == 0)
+        status = send(sender, "SET CONSTRAINTS ALL DEFERRED", false, err);
+    sender->user_from = sender->sent;
+    if (status == 0)
+        status = send_groups(sender, trial->groups, trial->group_count, err);
+    sender->user_to = sender->sent;
+    if (status == 0)
+        status = send(sender, "ROLLBACK", false, err);
+    PQpipelineSync(sender->committer->connection->conn);
+    return status;
+}
+
+static int
+run_trial(struct sender *sender, const struct leat_trial *trial,
+          enum leat_trial_outcome *ret_outcome, struct leat_error *err)
+{
+    struct leat_pg_connection *connection = sender->committer->connection;
+    struct leat_error why = {0};
+    size_t failed = SIZE_MAX;
+    int status, sent;
+
+    if (PQenterPipelineMode(connection->conn) != 1)
+        return leat_pg_error(err, NULL, connection->conn, "could not try rows");
+    sent = send_trial(sender, trial, err);
+    status = read_answers(sender, &failed, &why);
+    if (!leat_pg_is_broken(connection)) {
+        PQexitPipelineMode(connection->conn);
+        /* What failed has left the transaction open. */
+        if (PQtransactionStatus(connection->conn) != PQTRANS_IDLE)
+            leat_pg_script(connection, "ROLLBACK", NULL);
+    }
+    if (sent != 0)
+        return sent;
+    if (status != 0 && (failed == SIZE_MAX || leat_pg_is_broken(connection) ||
+                        (leat_sqlstate_classify(why.sqlstate) == LEAT_SQLSTATE_TRANSIENT &&
+                         strcmp(why.sqlstate, LEAT_SQLSTATE_CANCELLED) != 0))) {
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
+    *ret_outcome = status == 0                  ? LEAT_TRIAL_TAKEN
+                   : failed < sender->user_from ? LEAT_TRIAL_KNOWN_REFUSED
+                                                : LEAT_TRIAL_REFUSED;
+    return 0;
+}
+
+int
+leat_pg_try_rows(struct leat_pg_committer *committer, const struct leat_trial *trial,
+                 enum leat_trial_outcome *ret_outcome, struct leat_error *err)
+{
+    struct sender *sender;
+    int status = leat_pg_committer_ready(committer, err);
+
+    if (status != 0)
+        return status;
+    sender = LEAT_NEW(struct sender);
+    sender_init(sender, committer, NULL);
+    status = run_trial(sender, trial, ret_outcome, err);
     sender_release(sender);
     leat_cleanup_free(&sender);
     return status;

@@ -34,6 +34,9 @@ int leat_pg_progress_forget(struct leat_pg_committer *committer,
                             struct leat_error *err);
 int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
                    struct leat_commit_result *results, struct leat_error *err);
+/* See try_rows in leat/target.h. */
+int leat_pg_try_rows(struct leat_pg_committer *committer, const struct leat_trial *trial,
+                     enum leat_trial_outcome *ret_outcome, struct leat_error *err);
 int leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *flush,
                     struct leat_commit_result *results, struct leat_error *err);
 

@@ -5,12 +5,13 @@
 #include <stdbool.h>
 
 #define LEAT_SQLSTATE_READ_ONLY "25006" /* a standby, or an old primary */
+#define LEAT_SQLSTATE_CANCELLED "57014" /* by statement_timeout, or by a person */
 
 enum leat_sqlstate_class {
-    LEAT_SQLSTATE_TRANSIENT,    /* wait, uncounted */
-    LEAT_SQLSTATE_DATA,         /* the rows are refused */
-    LEAT_SQLSTATE_FENCED,       /* LT001: ours */
-    LEAT_SQLSTATE_CONFIGURATION /* all others: block the processor, visibly */
+    LEAT_SQLSTATE_TRANSIENT, /* wait, uncounted */
+    LEAT_SQLSTATE_DATA,      /* the rows are refused */
+    LEAT_SQLSTATE_FENCED,    /* LT001: ours */
+    LEAT_SQLSTATE_CONFIGURATION /* all others: the table's fault, or the rows': see leat/target.h, LEAT_COMMIT_REFUSED */
 };
 
 /* sqlstate: five characters; NULL or empty (the connection broke): transient. */

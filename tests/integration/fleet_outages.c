@@ -312,9 +312,8 @@ static const struct {
 };
 
 #define REFUSES                                                                                    \
-    "the target refuses to be written: this processor waits; `leat validate --connect` tells "     \
-    "what "                                                                                        \
-    "to mend"
+    "the target refuses to be written: what writes such rows waits; `leat validate --connect` "    \
+    "tells what to mend"
 
 START_TEST(a_table_that_is_wrong_at_start)
 {

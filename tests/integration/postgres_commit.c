@@ -108,6 +108,8 @@ part(const char *shard, int64_t counter, int64_t commit_seq, const char *checkpo
                                      .sub_sequence = -1};
 }
 
+static bool shard_without_rows;
+
 static enum leat_commit_outcome
 commit(struct leat_pg_committer *who, int64_t incarnation, const struct leat_flush_shard *shards,
        size_t count, struct leat_commit_result *results)
@@ -117,7 +119,7 @@ commit(struct leat_pg_committer *who, int64_t incarnation, const struct leat_flu
                                .incarnation = incarnation,
                                .shard_count = count,
                                .shards = shards,
-                               .group_count = 1,
+                               .group_count = shard_without_rows ? 0 : 1,
                                .groups = &rows};
 
     ck_assert_msg(leat_pg_commit(who, &flush, results, &err) == 0, "%s", err.text);
@@ -402,9 +404,48 @@ START_TEST(test_refused_rows_and_missing_tables_are_told_apart)
     ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_DATA);
     ck_assert_str_eq(results[0].sqlstate, "23514");
     ck_assert_int_eq(leat_pg_script(connection, "DROP TABLE minutes", &err), 0);
-    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_CONFIGURATION);
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_REFUSED);
     ck_assert_str_eq(results[0].sqlstate, "42P01");
+    /* In leat's own tables it is no row's fault. */
+    ck_assert_int_eq(leat_pg_script(connection,
+                                    "ALTER TABLE leat.progress ADD CHECK (checkpoint <> '42')",
+                                    &err),
+                     0);
+    shard_without_rows = true;
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_CONFIGURATION);
+    shard_without_rows = false;
     expect("SELECT (checkpoint, commit_seq)::text FROM leat.progress", "(TRIM_HORIZON,1)");
+    leat_pg_close(connection);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+/* What a trial says, and that nothing of it stays. */
+START_TEST(test_rows_that_are_only_tried)
+{
+    struct leat_pg_committer *a = committer();
+    struct leat_pg_connection *connection = connect_plain();
+    struct leat_flush_rows rows = {&tables[0], 0, LEAT_OP_MERGE, 1, 7, row};
+    struct leat_value good[7];
+    struct leat_flush_rows known = {&tables[0], 0, LEAT_OP_MERGE, 1, 7, good};
+    struct leat_trial trial = {sizeof trial, &known, 1, &rows, 1};
+    enum leat_trial_outcome outcome;
+
+    ck_assert_int_eq(
+        leat_pg_script(connection, "ALTER TABLE minutes ADD CHECK (total < 100)", &err), 0);
+    set_row(7, "1", 1, "x");
+    memcpy(good, row, sizeof good);
+    ck_assert_int_eq(leat_pg_try_rows(a, &trial, &outcome, &err), 0);
+    ck_assert_int_eq(outcome, LEAT_TRIAL_TAKEN);
+    set_row(8, "100", 1, "x");
+    ck_assert_int_eq(leat_pg_try_rows(a, &trial, &outcome, &err), 0);
+    ck_assert_int_eq(outcome, LEAT_TRIAL_REFUSED);
+    ck_assert_int_eq(leat_pg_script(connection, "DROP TABLE minutes", &err), 0);
+    ck_assert_int_eq(leat_pg_try_rows(a, &trial, &outcome, &err), 0);
+    ck_assert_int_eq(outcome, LEAT_TRIAL_KNOWN_REFUSED);
+    ck_assert_int_eq(leat_pg_script(connection, "CREATE TABLE minutes (LIKE leat.target)", &err),
+                     0);
+    expect("SELECT count(*)::text FROM minutes", "0");
     leat_pg_close(connection);
     leat_pg_committer_free(a);
 }
@@ -492,6 +533,7 @@ main(void)
     tcase_add_test(tests, test_a_first_insert_is_freed);
     tcase_add_test(tests, test_a_first_insert_holds_up_nobody_else);
     tcase_add_test(tests, test_refused_rows_and_missing_tables_are_told_apart);
+    tcase_add_test(tests, test_rows_that_are_only_tried);
     tcase_add_test(tests, test_resolve_never_guesses);
     tcase_add_test(tests, test_the_ledger_is_in_the_commit);
     suite_add_tcase(suite, tests);

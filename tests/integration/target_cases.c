@@ -49,6 +49,20 @@ static const struct target_case cases[] = {
         .rows = "a|one\nc|two",
         .letters = "rejected 22001 1",
     },
+    {
+        .name = "a row that cannot be indexed",
+        .tables = "t(k:text:key,n:int64:sum)",
+        .sql = "CREATE FUNCTION long() RETURNS text LANGUAGE sql AS $$ SELECT "
+               "string_agg(md5(i::text), '') FROM generate_series(1, 400) AS i $$;"
+               "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+               "IF new.k = 'large' THEN new.k := long(); END IF; RETURN new; END $$;"
+               "CREATE TABLE t (k text PRIMARY KEY, n bigint);"
+               "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        .lines = "0|m|good|1\n0|m|large|1\n0|m|good2|1\n",
+        .query = "SELECT k, n FROM t",
+        .rows = "good2|1\ngood|1",
+        .letters = "rejected 54000 1",
+    },
 };
 
 /* 0: everything in one commit; 1: one record a commit. */

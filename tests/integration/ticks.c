@@ -50,6 +50,8 @@ static const struct leat_table tables[] = {
 
 /* How a tick misbehaves. */
 static enum { TICK_WELL, TICK_RETRIES, TICK_FAILS_A_RECORD, TICK_STOPS, TICK_BREAKS_A_ROW } mode;
+/* What the last record, behind which the shard is silent, makes of its call. */
+static enum { LAST_WELL, LAST_RETRIES, LAST_BREAKS_A_ROW, LAST_FAILS, LAST_IS_REFUSED } last;
 static bool writes_at_end; /* shard_end writes what no tick has */
 static _Atomic int64_t ticks, none_ticks;
 static _Atomic bool is_inside; /* never two calls at once for one shard */
@@ -100,6 +102,14 @@ process(void *opaque, const struct leat_batch *batch, struct leat_out *out, stru
         const struct leat_record *record = batch->records[i];
         int64_t id = strtoll((const char *)record->data.data, NULL, 10);
 
+        if (id == RECORDS - 1 && last == LAST_RETRIES)
+            return leave(LEAT_RETRY);
+        if (id == RECORDS - 1 && last == LAST_BREAKS_A_ROW)
+            leat_emit(out, record, 1, leat_text(leat_slice_from("no number")));
+        if (id == RECORDS - 1 && last == LAST_FAILS)
+            leat_fail(out, record, "the last one");
+        if (id == RECORDS - 1 && last == LAST_IS_REFUSED)
+            leat_emit(out, record, 1, leat_int64(id));
         state->counts[(record->arrival_us - first_us) / WINDOW_US]++;
         if (id % 1000 == 777)
             leat_emit(out, record, 1, leat_int64(id));
@@ -666,6 +676,40 @@ START_TEST(test_refused_rows_of_a_tick_become_letters)
 }
 END_TEST
 
+static bool
+has_ticked_on(struct world *world)
+{
+    return number("SELECT count(*) FROM windows") >= WINDOWS &&
+           number("SELECT count(*) FROM leat.failures") == 1;
+}
+
+/* Whatever the last record's end is, ticks go on behind it, and close the window that it is in. */
+START_TEST(test_ticks_go_on_behind_a_diverted_record)
+{
+    static const struct {
+        int last;
+        const char *reason;
+    } lasts[] = {{LAST_RETRIES, "exhausted"},
+                 {LAST_BREAKS_A_ROW, "bad_row"},
+                 {LAST_FAILS, "failed"},
+                 {LAST_IS_REFUSED, "rejected"}};
+    struct world world = {0};
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+    last = lasts[_i].last;
+    execute("ALTER TABLE marks ADD CHECK (id <> 11999)");
+    world_start(&world, "one");
+    ck_assert(wait_for(has_ticked_on, &world, PATIENCE_US));
+    world_stop(&world);
+    leat_buf_printf(&sql, "SELECT count(*) FROM leat.failures WHERE reason = '%s'",
+                    lasts[_i].reason);
+    ck_assert_int_eq(number(leat_buf_text(&sql)), 1);
+    /* A record that fails by name is in the processor's own count all the same. */
+    ck_assert_int_eq(number("SELECT sum(count) FROM windows"),
+                     last == LAST_FAILS ? RECORDS : RECORDS - 1);
+}
+END_TEST
+
 /* The rows of shard_end belong to no record either; the shard ends all the same. */
 START_TEST(test_refused_rows_of_a_shards_end_become_letters)
 {
@@ -723,6 +767,7 @@ main(void)
                         (int)LEAT_COUNT_OF(refusals));
     tcase_add_test(tests, test_a_tick_may_stop_the_processor);
     tcase_add_test(tests, test_refused_rows_of_a_tick_become_letters);
+    tcase_add_loop_test(tests, test_ticks_go_on_behind_a_diverted_record, 0, 4);
     tcase_add_test(tests, test_refused_rows_of_a_shards_end_become_letters);
     tcase_add_test(tests, test_ticks_and_a_shards_end);
     suite_add_tcase(suite, tests);

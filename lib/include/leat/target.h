@@ -135,18 +135,37 @@ struct leat_flush {
 
 enum leat_commit_outcome {
     LEAT_COMMITTED = 0,
-    LEAT_COMMIT_FENCED = 1,        /* this shard's progress is not as this flush says */
-    LEAT_COMMIT_AGAIN = 2,         /* nothing wrong with this one: send again without the others */
-    LEAT_COMMIT_DATA = 3,          /* the rows are refused: 22, 23, 44, P0001 */
+    LEAT_COMMIT_FENCED = 1, /* this shard's progress is not as this flush says */
+    LEAT_COMMIT_AGAIN = 2,  /* nothing wrong with this one: send again without the others */
+    LEAT_COMMIT_DATA = 3,   /* the rows are refused, surely for what they hold: 22, 23, 44, P0001 */
     LEAT_COMMIT_TRANSIENT = 4,     /* wait, uncounted */
-    LEAT_COMMIT_CONFIGURATION = 5, /* block this processor, visibly */
-    LEAT_COMMIT_UNKNOWN = 6        /* the answer to COMMIT was lost: resolve */
+    LEAT_COMMIT_CONFIGURATION = 5, /* not the rows' fault: wait, visibly */
+    LEAT_COMMIT_UNKNOWN = 6,       /* the answer to COMMIT was lost: resolve */
+    /* The rows are refused, for what they hold or for what the table is: nobody can tell by the refusal alone. The host looks
+       for rows of the same kind that are taken (try_rows): then it is data; else it waits, visibly. */
+    LEAT_COMMIT_REFUSED = 7
 };
 
 struct leat_commit_result {
     enum leat_commit_outcome outcome;
     char sqlstate[8];
     char text[LEAT_ERROR_TEXT_BYTES];
+};
+
+/* Rows that are only tried. */
+struct leat_trial {
+    size_t size;
+    const struct leat_flush_rows
+        *known; /* first: rows of which the target is thought to take each */
+    size_t known_count;
+    const struct leat_flush_rows *groups; /* behind them: those in question */
+    size_t group_count;
+};
+
+enum leat_trial_outcome {
+    LEAT_TRIAL_TAKEN = 0, /* all of them would have been written */
+    LEAT_TRIAL_KNOWN_REFUSED = 1,
+    LEAT_TRIAL_REFUSED = 2 /* the known ones are taken, the others are not */
 };
 
 /*
@@ -207,6 +226,10 @@ struct leat_target {
     /* Removes rows of shards that have left their stream. May be NULL; targets older than it do not have it (size). */
     int (*progress_forget)(void *committer, const struct leat_progress_forget *forget,
                            size_t *ret_removed, struct leat_error *err);
+    /* Writes these rows as a commit would, with all that is checked at its end, and takes them back; 0 when *ret_outcome says
+       what came of it. NULL, or an older target: LEAT_COMMIT_REFUSED is then LEAT_COMMIT_CONFIGURATION. */
+    int (*try_rows)(void *committer, const struct leat_trial *trial,
+                    enum leat_trial_outcome *ret_outcome, struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

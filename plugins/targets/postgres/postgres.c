@@ -156,10 +156,17 @@ commit(void *committer, const struct leat_flush *flush, struct leat_commit_resul
     return leat_pg_commit(committer, flush, results, err);
 }
 
+static int
+try_rows(void *committer, const struct leat_trial *trial, enum leat_trial_outcome *ret_outcome,
+         struct leat_error *err)
+{
+    return leat_pg_try_rows(committer, trial, ret_outcome, err);
+}
+
 LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .summary = "rows, progress and ledger in one transaction: exactly once",
             .options = options, .is_transactional = true, .open = target_open,
             .close = target_close, .describe = target_describe, .ddl = target_ddl,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
-            .progress_forget = progress_forget);
+            .progress_forget = progress_forget, .try_rows = try_rows);
