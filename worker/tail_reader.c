@@ -102,7 +102,10 @@ add_shard(struct tail *tail, const struct leat_kinesis_shard *told, bool is_firs
     shard->start_us = tail->options->start_us;
     shard->deaggregator = leat_deaggregator_new(NULL, shard->has_range ? &shard->range_start : NULL,
                                                 shard->has_range ? &shard->range_end : NULL);
-    shard->limiter = (struct leat_limiter){.calls_per_second = 5, .bytes_per_second = 2e6};
+    /* Somebody who looks leaves the rest to those who work. */
+    leat_limiter_init(&shard->limiter, false, 0);
+    shard->limiter.calls_ceiling = 5;
+    shard->limiter.bytes_ceiling = 2e6;
     LEAT_GROW(tail->shards, tail->count, tail->capacity);
     tail->shards[tail->count++] = shard;
     leat_map_put(&tail->by_name, told->shard, shard);
@@ -294,17 +297,28 @@ end_shard(struct tail *tail, struct shard *shard)
     tail->listings = 0;
 }
 
+static size_t
+payload_bytes(const struct leat_kinesis_records *records)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < records->count; i++)
+        bytes += records->records[i].data.size + records->records[i].partition_key.size;
+    return bytes;
+}
+
 static int
 read_records(struct tail *tail, struct shard *shard, struct leat_error *err)
 {
     const struct leat_tail_options *options = tail->options;
+    int64_t asked_at_us = leat_clock_monotonic_us();
+    struct leat_limiter_charge charge = leat_limiter_called(&shard->limiter, asked_at_us);
     int status = leat_kinesis_get_records(options->kinesis, options->stream, shard->iterator,
                                           options->limit, &tail->region, &tail->records, err);
 
-    leat_limiter_called(&shard->limiter, leat_clock_monotonic_us());
     if (status < 0)
         return status;
-    leat_limiter_answered(&shard->limiter, leat_clock_monotonic_us(), tail->region.size);
+    leat_limiter_answered(&shard->limiter, asked_at_us, &charge, payload_bytes(&tail->records));
     shard->is_at_tip = tail->records.count == 0 && tail->records.behind_ms <= 0;
     free(shard->iterator);
     shard->iterator = leat_slice_strdup(tail->records.next_iterator);
@@ -352,7 +366,8 @@ next_shard(const struct tail *tail, int64_t *ret_at_us)
         at_us = leat_limiter_next_us(&shard->limiter, now_us);
         /* the one that was read least lately, where several could be */
         if (next == NULL || at_us < *ret_at_us ||
-            (at_us == *ret_at_us && shard->limiter.call_at_us < next->limiter.call_at_us)) {
+            (at_us == *ret_at_us &&
+             shard->limiter.ceiling.calls_at_us < next->limiter.ceiling.calls_at_us)) {
             *ret_at_us = at_us;
             next = shard;
         }

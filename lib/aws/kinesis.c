@@ -60,6 +60,12 @@ leat_kinesis_now_us(const struct leat_kinesis *kinesis)
     return leat_aws_client_now_us(kinesis->client);
 }
 
+bool
+leat_kinesis_is_aws(const struct leat_kinesis *kinesis)
+{
+    return !leat_aws_client_endpoint(kinesis->client)->is_custom;
+}
+
 const char *
 leat_kinesis_endpoint(const struct leat_kinesis *kinesis)
 {

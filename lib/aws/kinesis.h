@@ -35,6 +35,8 @@ void leat_kinesis_interrupt(
 /* The service's clock by its last answer. */
 int64_t leat_kinesis_now_us(const struct leat_kinesis *kinesis);
 const char *leat_kinesis_endpoint(const struct leat_kinesis *kinesis);
+/* AWS's own endpoint of the region, with the limits that AWS documents. */
+bool leat_kinesis_is_aws(const struct leat_kinesis *kinesis);
 /* What is spoken now. */
 enum leat_wire_encoding leat_kinesis_wire(const struct leat_kinesis *kinesis);
 /* A CBOR answer did not parse: `auto` speaks JSON from now on. false: encoding is fixed, or JSON already. */

@@ -90,8 +90,8 @@ struct leat_config {
     const struct leat_config_stream *streams;
     size_t stream_count;
     const char *reading_mode;
-    double reading_calls_per_second; /* max_calls_per_shard; 0: no limit */
-    double reading_bytes_per_second; /* max_bytes_per_shard; 2 MiB/s; 0: no limit */
+    double reading_calls_per_second; /* max_calls_per_shard; 0: none */
+    double reading_bytes_per_second; /* max_bytes_per_shard; 0: none */
     int64_t reading_target_latency_us;
     const char *reading_on_lost; /* continue, stop */
     int64_t lease_heartbeat_us, lease_expiry_us, lease_drain_us, lease_force_after_us;

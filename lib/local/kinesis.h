@@ -15,8 +15,9 @@
 
 /* Per second; 0: no limit. All but `lists` are per shard. */
 struct leat_local_limits {
-    uint32_t reads;      /* GetRecords */
-    uint32_t read_bytes; /* an answer may overdraw: then the shard is shut until it is paid for */
+    uint32_t reads; /* GetRecords */
+    uint32_t
+        read_bytes; /* data and keys; an answer may overdraw: then the shard is shut until it is paid for */
     uint32_t write_records, write_bytes;
     uint32_t lists; /* ListShards, ListStreams, DescribeStream…: each for the whole server */
 };

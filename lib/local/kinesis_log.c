@@ -329,6 +329,18 @@ behind_ms(const struct leat_local_shard *shard, const struct leat_local_read *re
     return ms > 1 ? ms : 1; /* 0 says "nothing more" */
 }
 
+/*
+ * "If a call to GetRecords returns 10 MB, subsequent calls made within the next 5 seconds throw": so for an answer of more than
+ * a second's worth nothing is saved up; a shorter one is paid for out of what a second gives.
+ */
+static void
+take_answer(struct leat_local_bucket *bucket, uint32_t rate, double bytes)
+{
+    if (bytes > rate && bucket->level > 0)
+        bucket->level = 0;
+    leat_local_bucket_take(bucket, rate, bytes);
+}
+
 /* more than five: see the header. */
 int
 leat_local_shard_read(struct leat_local_store *store, struct leat_local_shard *shard,
@@ -346,7 +358,7 @@ leat_local_shard_read(struct leat_local_store *store, struct leat_local_shard *s
         position = shard->first;
     gather(shard, position, limit < LEAT_LOCAL_READ_RECORDS ? limit : LEAT_LOCAL_READ_RECORDS,
            ret_read);
-    leat_local_bucket_take(&shard->read_bytes, limits->read_bytes, (double)ret_read->payload_bytes);
+    take_answer(&shard->read_bytes, limits->read_bytes, (double)ret_read->payload_bytes);
     ret_read->is_end = shard->closed_us != 0 && ret_read->next > shard->last;
     ret_read->behind_ms = behind_ms(shard, ret_read, now_us);
     if (ret_read->is_end)

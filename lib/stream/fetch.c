@@ -14,12 +14,16 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "stream/limiter.h"
 
 #define WANTED_CHUNKS 2
 #define FIRST_RESERVATION ((size_t)1 << 20)
+#define LARGEST_PAYLOAD ((size_t)10 << 20)
 #define LASTING_US (2 * LEAT_SECOND_US)
+/* A shard that others read, too, gives nothing for some seconds without being out of order. */
+#define LASTING_PACE_US (30 * LEAT_SECOND_US)
 #define ROUND_US (1 * LEAT_SECOND_US)
 
 struct shard_limiter {
@@ -44,8 +48,9 @@ struct leat_feed {
     _Atomic unsigned is_paused; /* a word of its own: gcc loads neighbouring bools as one */
     bool is_reading, is_stopped;
     struct leat_reservation reservation;
+    struct leat_limiter_charge charge;
     size_t last_bytes, needed_bytes;
-    int64_t asked_at_us;
+    int64_t asked_at_us, behind_ms;       /* behind: as of the last answer; -1: not known */
     int64_t next_at_us, failing_since_us; /* 0: not failing */
     bool is_told;                         /* of the lasting outage */
 };
@@ -113,6 +118,8 @@ reservation_for(const struct leat_feed *feed)
 
     if (bytes < FIRST_RESERVATION)
         bytes = FIRST_RESERVATION;
+    if (bytes > LEAT_FEED_USUAL_BYTES)
+        bytes = LEAT_FEED_USUAL_BYTES;
     if (bytes < feed->needed_bytes)
         bytes = feed->needed_bytes;
     return bytes < LEAT_MEMORY_SPARE_BYTES ? bytes : LEAT_MEMORY_SPARE_BYTES;
@@ -143,19 +150,23 @@ deliver(struct leat_feed *feed, const struct leat_read_result *result)
     int64_t now_us = leat_clock_monotonic_us();
     size_t bytes = chunk->held_bytes < feed->reservation.bytes ? chunk->held_bytes
                                                                : feed->reservation.bytes;
-    bool is_at_tip = chunk->count == 0 || chunk->behind_ms == 0;
+    bool is_at_tip =
+        chunk->count == 0 ||
+        (chunk->behind_ms >= 0 && chunk->behind_ms * LEAT_MS_US < feed->fetcher->options.idle_us);
 
     answered(feed);
     feed->needed_bytes = 0;
     feed->last_bytes = bytes;
-    leat_limiter_answered(&feed->limiter->limiter, now_us, bytes);
+    feed->behind_ms = chunk->behind_ms;
+    leat_limiter_answered(&feed->limiter->limiter, feed->asked_at_us, &feed->charge,
+                          chunk->payload_bytes);
     leat_memory_settle(feed->fetcher->options.memory, &feed->reservation, bytes);
     chunk->asked_at_us = feed->asked_at_us;
     chunk->memory = feed->fetcher->options.memory;
     chunk->reservation = feed->reservation;
     feed->fetcher->records += chunk->count;
     feed->fetcher->bytes += bytes;
-    feed->next_at_us = is_at_tip ? now_us + feed->fetcher->options.idle_us : now_us;
+    feed->next_at_us = is_at_tip ? now_us + feed->fetcher->options.idle_us : 0;
     feed->is_stopped = chunk->is_shard_end;
     if (chunk->count > 0 || chunk->is_shard_end)
         feed->queued++;
@@ -166,10 +177,15 @@ static void
 failed(struct leat_feed *feed, const struct leat_read_result *result)
 {
     int64_t now_us = leat_clock_monotonic_us();
+    int64_t lasting_us = result->is_over_pace ? LASTING_PACE_US : LASTING_US;
 
     feed->fetcher->errors++;
     feed->fetcher->throttles += result->err.is_throttled;
     feed->next_at_us = result->retry_at_us;
+    if (result->is_over_pace)
+        leat_limiter_refused(&feed->limiter->limiter, feed->asked_at_us, &feed->charge, now_us);
+    else
+        leat_limiter_failed(&feed->limiter->limiter, &feed->charge);
     if (result->outcome == LEAT_READ_GONE || result->outcome == LEAT_READ_INVALID)
         feed->is_stopped = true;
     if (result->outcome != LEAT_READ_AGAIN) {
@@ -180,10 +196,20 @@ failed(struct leat_feed *feed, const struct leat_read_result *result)
     }
     if (feed->failing_since_us == 0)
         feed->failing_since_us = now_us;
-    if (!feed->is_told && now_us - feed->failing_since_us >= LASTING_US) {
+    if (!feed->is_told && now_us - feed->failing_since_us >= lasting_us) {
         feed->is_told = true;
         tell_trouble(feed, result);
     }
+}
+
+/* The service has counted it all the same. */
+static void
+too_large(struct leat_feed *feed, size_t needed_bytes)
+{
+    size_t counted = needed_bytes < LARGEST_PAYLOAD ? needed_bytes : LARGEST_PAYLOAD;
+
+    feed->needed_bytes = needed_bytes;
+    leat_limiter_answered(&feed->limiter->limiter, feed->asked_at_us, &feed->charge, counted);
 }
 
 static void
@@ -198,11 +224,28 @@ read_done(void *context, const struct leat_read_result *result)
     } else {
         leat_memory_give_back(feed->fetcher->options.memory, &feed->reservation);
         if (result->outcome == LEAT_READ_TOO_LARGE)
-            feed->needed_bytes = result->needed_bytes;
+            too_large(feed, result->needed_bytes);
         else
             failed(feed, result);
     }
     try_read(feed);
+}
+
+/*
+ * Where the pace is what holds us, as much as the service gives at once, as long as the budget has plenty of room: the last
+ * answer of a catch-up is not waited for. Otherwise answers of a good size (kinesis_reader.c).
+ */
+static bool
+reserve(struct leat_feed *feed, int64_t now_us)
+{
+    struct leat_memory *memory = feed->fetcher->options.memory;
+
+    if (feed->source->ops->has_limits && feed->behind_ms != 0 && feed->needed_bytes == 0 &&
+        leat_limiter_wants_all(&feed->limiter->limiter, now_us) &&
+        leat_memory_reserve_plenty(memory, feed->processor, LEAT_MEMORY_SPARE_BYTES,
+                                   &feed->reservation))
+        return true;
+    return leat_memory_reserve(memory, feed->processor, reservation_for(feed), &feed->reservation);
 }
 
 /* Begins a read if it may; otherwise the feed waits for exactly one thing. */
@@ -214,6 +257,8 @@ ask(struct leat_feed *feed)
     bool is_wanted = feed->reader != NULL && !feed->is_reading && !feed->is_stopped &&
                      !feed->is_paused && feed->queued < WANTED_CHUNKS;
 
+    if (is_wanted && next_us > now_us && feed->next_at_us <= now_us)
+        leat_limiter_held(&feed->limiter->limiter);
     if (next_us < feed->next_at_us)
         next_us = feed->next_at_us;
     if (!is_wanted || next_us > now_us) {
@@ -222,15 +267,14 @@ ask(struct leat_feed *feed)
             wait_until(feed, next_us);
         return;
     }
-    if (!leat_memory_reserve(feed->fetcher->options.memory, feed->processor, reservation_for(feed),
-                             &feed->reservation)) {
+    if (!reserve(feed, now_us)) {
         wait_for_room(feed);
         return;
     }
     stop_waiting(feed);
     feed->is_reading = true;
     feed->asked_at_us = now_us;
-    leat_limiter_called(&feed->limiter->limiter, now_us);
+    feed->charge = leat_limiter_called(&feed->limiter->limiter, now_us);
     feed->source->ops->read(feed->reader, feed->reservation.bytes, read_done, feed);
 }
 
@@ -335,9 +379,11 @@ limiter_take(struct leat_feed *feed)
     limiter = leat_map_get(&feed->fetcher->limiters, leat_buf_slice(&key));
     if (limiter == NULL) {
         limiter = LEAT_NEW(struct shard_limiter);
+        leat_limiter_init(&limiter->limiter, feed->source->is_aws,
+                          (uint64_t)leat_random_identity());
         if (feed->source->ops->has_limits) {
-            limiter->limiter.calls_per_second = feed->fetcher->options.calls_per_second;
-            limiter->limiter.bytes_per_second = feed->fetcher->options.bytes_per_second;
+            limiter->limiter.calls_ceiling = feed->fetcher->options.calls_per_second;
+            limiter->limiter.bytes_ceiling = feed->fetcher->options.bytes_per_second;
         }
         leat_map_put(&feed->fetcher->limiters, leat_buf_slice(&key), limiter);
     }
@@ -381,6 +427,7 @@ leat_feed_open(struct leat_fetcher *fetcher, struct leat_source *source, struct 
     feed->processor = processor;
     feed->position = *position;
     feed->generation = generation;
+    feed->behind_ms = -1;
     feed->events = *events;
     leat_event_loop_post(fetcher->loop, do_open, feed);
     return feed;
@@ -460,6 +507,7 @@ do_reposition(void *context)
     feed->is_stopped = feed->is_told = false;
     feed->next_at_us = feed->failing_since_us = 0;
     feed->queued = 0;
+    feed->behind_ms = -1;
     feed->reader = feed->source->ops->reader_open(feed->source, feed->fetcher->loop,
                                                   leat_slice_from(feed->shard), &to->position);
     free(to);

@@ -2,8 +2,8 @@
  * The fetch thread: one event loop that reads for all consumers (architecture §5.1, 5.2).
  *
  * Each consumer has a *feed*. The loop reads for a feed while its queue is shorter than it wants, a reservation is
- * granted and the shard's limiter (5 calls/s, 2 MB/s by default, per stream shard and shared by this process's feeds of
- * it) allows it; it hands chunks over through `deliver`. Backoff, iterators and retries are the source's; pacing is here.
+ * granted and the shard's pace (limiter.h: per stream shard, shared by this process's feeds of it) allows it; it hands
+ * chunks over through `deliver`. Backoff, iterators and retries are the source's; pacing is here.
  *
  * Threads: feed_open/close/reposition/wanted from any thread (they post to the loop); deliver and fail are called on the
  * fetch thread and must not block. After leat_feed_close returned nothing is delivered any more.
@@ -19,8 +19,8 @@ struct leat_feed;
 
 struct leat_fetcher_options {
     struct leat_memory *memory;
-    double calls_per_second; /* per shard; 0: no limit */
-    double bytes_per_second; /* per shard; 0: no limit */
+    double calls_per_second; /* per shard, at most; 0: what the service gives */
+    double bytes_per_second; /* per shard, at most; 0: what the service gives */
     int64_t idle_us;         /* the wait before the next read at the tip; default 200 ms */
 };
 

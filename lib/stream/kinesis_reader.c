@@ -19,7 +19,7 @@
 #define FIRST_LIMIT 1000u
 /*
  * What an answer should be: longer ones leave the cache before they are parsed and hold more of the budget, shorter ones cost
- * more calls. The service gives 2 MB a second and shard, however it is asked.
+ * more calls. Only where the service's pace is what holds us, longer ones are worth their memory (fetch.c).
  */
 #define GOOD_ANSWER_BYTES ((size_t)2 << 20)
 #define BACKOFF_BASE_US (100 * LEAT_MS_US)
@@ -44,6 +44,9 @@ struct leat_reader {
     struct leat_kinesis_region answer;
     struct leat_kinesis_records records; /* its array is reused */
     unsigned limit, failures;
+    unsigned asked_limit; /* of the call under way: what the reservation holds of it */
+    size_t payload_bytes; /* of the last answer, with what it repeated */
+    size_t record_bytes;  /* of the last answer, on the wire; 0: not known */
     bool is_unproved; /* nobody has seen yet whether the record at the position is there still */
     bool is_after_gap;
     size_t reservation_bytes;
@@ -114,7 +117,7 @@ shrink(struct leat_reader *reader, const struct leat_kinesis_answer *answer,
         return;
     }
     result->needed_bytes = can_grow && needed == 0 ? fits * 2 : LEAT_MEMORY_SPARE_BYTES;
-    reader->limit = reader->limit > 1 ? reader->limit / 2 : 1;
+    reader->limit = reader->asked_limit > 1 ? reader->asked_limit / 2 : 1;
 }
 
 /* Of GetRecords: an iterator that the server does not know any more. Of GetShardIterator: the stored position is not of this
@@ -125,6 +128,14 @@ meaning_of_invalid(const struct leat_reader *reader)
     return reader->iterator == NULL && reader->position.kind == LEAT_POSITION_SEQUENCE
                ? LEAT_READ_INVALID
                : LEAT_READ_AGAIN;
+}
+
+/* Of GetRecords alone; what refuses for the sake of keys (KMS) has nothing to do with the shard. */
+static bool
+is_over_pace(const struct leat_reader *reader, const struct leat_kinesis_answer *answer)
+{
+    return answer->fault.kind == LEAT_FAULT_THROTTLED && reader->iterator != NULL &&
+           strncmp(answer->fault.type, "KMS", 3) != 0;
 }
 
 static void
@@ -157,7 +168,9 @@ tell_refusal(struct leat_reader *reader, const struct leat_kinesis_answer *answe
         result.retry_at_us = now_us + BLOCKED_US;
         break;
     default:
-        result.retry_at_us = now_us + backoff_us(reader, answer);
+        result.is_over_pace = is_over_pace(reader, answer);
+        result.retry_at_us =
+            now_us + (result.is_over_pace ? answer->retry_after_us : backoff_us(reader, answer));
     }
     tell(reader, &result);
 }
@@ -217,6 +230,7 @@ chunk_new(struct leat_reader *reader)
         chunk->records = leat_alloc(bytes);
         memcpy(chunk->records, records->records, bytes);
     }
+    chunk->payload_bytes = reader->payload_bytes;
     chunk->behind_ms = records->behind_ms;
     chunk->is_shard_end = records->is_end;
     chunk->is_after_gap = reader->is_after_gap;
@@ -253,19 +267,30 @@ drop_repeated(struct leat_reader *reader)
     return repeated;
 }
 
-/* Twice as many while they come full and short; so many as make a good answer once they are longer. */
+/* Twice as many while they come full. */
 static void
 adapt_limit(struct leat_reader *reader, size_t count)
 {
-    size_t size = reader->answer.size, limit = reader->limit;
+    if (count > 0)
+        reader->record_bytes = reader->answer.size / count + 1;
+    if (count >= reader->asked_limit && reader->asked_limit >= reader->limit)
+        reader->limit *= 2;
+    if (reader->limit > LEAT_KINESIS_GET_RECORDS)
+        reader->limit = LEAT_KINESIS_GET_RECORDS;
+}
 
-    if (count >= limit)
-        limit *= 2;
-    if (count > 0 && size / count * limit > GOOD_ANSWER_BYTES)
-        limit = GOOD_ANSWER_BYTES / (size / count);
-    reader->limit = limit < 1                          ? 1
-                    : limit > LEAT_KINESIS_GET_RECORDS ? LEAT_KINESIS_GET_RECORDS
-                                                       : (unsigned)limit;
+/* So many as make a good answer, or with a large reservation fill it, once the length of records is known. */
+static unsigned
+limit_within(const struct leat_reader *reader)
+{
+    size_t wanted = reader->reservation_bytes > LEAT_FEED_USUAL_BYTES
+                        ? reader->reservation_bytes / 4 * 3
+                        : GOOD_ANSWER_BYTES;
+    size_t limit = reader->limit;
+
+    if (reader->record_bytes > 0 && reader->record_bytes * limit > wanted)
+        limit = wanted / reader->record_bytes;
+    return limit < 1 ? 1 : (unsigned)limit;
 }
 
 /*
@@ -285,6 +310,17 @@ look_for_gap(struct leat_reader *reader)
                            leat_sequence_order(records->records[0].sequence,
                                                leat_slice_from(reader->position.sequence)) > 0;
     return true;
+}
+
+static void
+count_payload(struct leat_reader *reader)
+{
+    const struct leat_kinesis_records *records = &reader->records;
+
+    reader->payload_bytes = 0;
+    for (size_t i = 0; i < records->count; i++)
+        reader->payload_bytes += records->records[i].data.size +
+                                 records->records[i].partition_key.size;
 }
 
 /* Behind the last record; the next iterator where there is one. */
@@ -337,6 +373,7 @@ read_answered(void *context, const struct leat_kinesis_answer *answer)
         return;
     }
     reader->failures = 0;
+    count_payload(reader);
     move_on(reader);
     result.chunk = chunk_new(reader);
     tell(reader, &result);
@@ -347,7 +384,7 @@ read_records(struct leat_reader *reader)
 {
     struct leat_kinesis_read read = {.stream = reader->source->stream,
                                      .iterator = reader->iterator,
-                                     .limit = reader->limit,
+                                     .limit = reader->asked_limit = limit_within(reader),
                                      .region = &reader->answer};
 
     reader->region = leat_region_take(reader->source->regions, reader->reservation_bytes);
@@ -415,6 +452,7 @@ tell_end(void *context)
     reader->records.count = reader->records.child_count = 0;
     reader->records.is_end = true;
     reader->records.behind_ms = 0;
+    reader->payload_bytes = 0;
     result.chunk = chunk_new(reader);
     tell(reader, &result);
 }

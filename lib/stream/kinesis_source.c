@@ -161,6 +161,7 @@ leat_kinesis_source_new(const struct leat_source_facts *facts, struct leat_kines
     kinesis->regions = regions;
     kinesis->clients = clients;
     kinesis->reading = leat_kinesis_clients_reading(clients);
+    kinesis->source.is_aws = leat_kinesis_is_aws(kinesis->reading);
     return &kinesis->source;
 }
 

@@ -126,6 +126,26 @@ leat_memory_reserve(struct leat_memory *memory, unsigned processor, size_t bytes
     return is_granted;
 }
 
+bool
+leat_memory_reserve_plenty(struct leat_memory *memory, unsigned processor, size_t bytes,
+                           struct leat_reservation *ret_reservation)
+{
+    bool is_granted;
+
+    LEAT_ASSERT(processor < memory->processor_count);
+    leat_mutex_lock(&memory->lock);
+    is_granted = memory->total + bytes <= memory->budget / 2 && has_room(memory, processor, bytes);
+    if (is_granted) {
+        memory->held[processor] += bytes;
+        memory->total += bytes;
+        memory->uses[LEAT_MEMORY_CHUNKS] += bytes;
+    }
+    leat_mutex_unlock(&memory->lock);
+    if (is_granted)
+        *ret_reservation = (struct leat_reservation){bytes, processor, false};
+    return is_granted;
+}
+
 static void
 take_off(struct leat_memory *memory, unsigned processor, size_t bytes) LEAT_REQUIRES(memory->lock)
 {

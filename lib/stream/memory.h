@@ -38,6 +38,9 @@ struct leat_reservation {
 };
 bool leat_memory_reserve(struct leat_memory *memory, unsigned processor, size_t bytes,
                          struct leat_reservation *ret_reservation);
+/* For what is good to have: only while half of the budget stays free. Never the spare slot; a refusal is no reason to wake. */
+bool leat_memory_reserve_plenty(struct leat_memory *memory, unsigned processor, size_t bytes,
+                                struct leat_reservation *ret_reservation);
 /* The answer is there: the reservation shrinks to what is really held (<= reserved). */
 void leat_memory_settle(struct leat_memory *memory, struct leat_reservation *reservation,
                         size_t held_bytes);

@@ -36,6 +36,7 @@ struct leat_chunk {
     bool is_after_gap; /* the record at the position that was asked for has left the stream */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;
+    size_t payload_bytes;  /* what the service counts for it: data and partition keys */
     size_t held_bytes;     /* memory of this answer; the fetcher settles the reservation by it */
     int64_t arrived_at_us; /* monotonic: when the answer was complete */
     int64_t asked_at_us;   /* monotonic: before it was asked for; set by the fetcher */
@@ -64,11 +65,16 @@ struct leat_read_result {
     enum leat_read_outcome outcome;
     struct leat_chunk *chunk; /* the receiver's */
     int64_t retry_at_us;      /* monotonic */
+    bool
+        is_over_pace; /* AGAIN: the shard gives no more now; when it does is the fetcher's to find out */
     size_t needed_bytes;
     struct leat_error err;
 };
 
 typedef void (*leat_read_done_fn)(void *context, const struct leat_read_result *result);
+
+/* What is reserved for an answer, unless as much as possible is wanted at once. */
+#define LEAT_FEED_USUAL_BYTES ((size_t)4 << 20)
 
 struct leat_reader;
 struct leat_source;
@@ -86,8 +92,7 @@ struct leat_source_facts {
 
 struct leat_source_ops {
     const char *kind; /* "kinesis", "file" */
-    bool
-        has_limits; /* a service that gives so many calls and bytes a second and shard (reading.max_…) */
+    bool has_limits;  /* a service that may give so much a second and shard, and no more */
     /* Blocking. Facts of the stream as it is now. */
     int (*describe)(struct leat_source *source, struct leat_source_facts *ret_facts,
                     struct leat_error *err);
@@ -100,7 +105,7 @@ struct leat_source_ops {
     struct leat_reader *(*reader_open)(struct leat_source *source, struct leat_event_loop *loop,
                                        struct leat_slice shard,
                                        const struct leat_position *position);
-    /* At most `reservation` bytes of answer. done is called later on the fetch thread, never from inside. */
+    /* At most `reservation` bytes of answer; with more than LEAT_FEED_USUAL_BYTES as much as there is. done is called later on the fetch thread, never from inside. */
     void (*read)(struct leat_reader *reader, size_t reservation_bytes, leat_read_done_fn done,
                  void *context);
     /* The next read starts there. Not while one is under way. */
@@ -113,6 +118,7 @@ struct leat_source_ops {
 struct leat_source {
     const struct leat_source_ops *ops;
     struct leat_source_facts facts;
+    bool is_aws;                 /* with has_limits: they are the documented ones */
     _Atomic int more_references; /* than the one that it is opened with */
 };
 

@@ -528,6 +528,55 @@ START_TEST(two_feeds_of_a_shard_keep_its_limits)
 }
 END_TEST
 
+/* Nothing is configured: the service's rule is found and kept, by two feeds of a shard together. */
+START_TEST(limits_are_found_by_asking)
+{
+    const uint64_t many = 4000;
+    struct leat_local_kinesis_counts counts;
+    struct leat_fetcher_counts reading;
+    int64_t begun_us;
+    double seconds;
+
+    feeds_start(&feeds, &(struct feeds_options){.encoding = encodings[_i],
+                                                .server.limits = leat_local_limits_aws});
+    for (uint64_t number = 0; number < many; number++)
+        feeds_put(&feeds, 0, 1, number, 1000);
+    begun_us = leat_clock_monotonic_us();
+    watched_open(&watched[0], &feeds, 0, NULL);
+    watched_open(&watched[1], &feeds, 0, NULL);
+    read_by_turns(2, many, many);
+    seconds = (double)(leat_clock_monotonic_us() - begun_us) / 1e6;
+    leat_local_kinesis_counts(feeds.server, &counts);
+    reading = leat_fetcher_counts(feeds.fetcher);
+    ck_assert_uint_ge(counts.throttled, 1);
+    ck_assert_uint_eq(counts.throttled, reading.throttles);
+    ck_assert_msg((double)counts.throttled <= 8 + 4 * seconds, "%llu refusals in %.1f s",
+                  (unsigned long long)counts.throttled, seconds);
+    close_all(2);
+}
+END_TEST
+
+START_TEST(without_limits_nothing_is_waited_for)
+{
+    const uint64_t many = 20000;
+    struct leat_local_kinesis_counts counts;
+    int64_t begun_us;
+
+    start(1, encodings[_i], 0);
+    for (uint64_t number = 0; number < many; number++)
+        feeds_put(&feeds, 0, 1, number, 1000);
+    begun_us = leat_clock_monotonic_us();
+    open_all(1);
+    watched_read_to(&watched[0], many);
+    /* The documented pace takes nine seconds for 20 MB: so a slow machine's five are a proof, too. */
+    ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, 8 * LEAT_SECOND_US);
+    leat_local_kinesis_counts(feeds.server, &counts);
+    ck_assert_uint_eq(counts.throttled, 0);
+    ck_assert_uint_eq(leat_fetcher_counts(feeds.fetcher).errors, 0);
+    close_all(1);
+}
+END_TEST
+
 /* ---- the source itself ----------------------------------------------------------------------- */
 
 START_TEST(facts_shards_and_time)
@@ -593,6 +642,8 @@ main(void)
                         ENCODINGS);
     tcase_add_loop_test(tests, closing_ends_a_read_under_way, 0, ENCODINGS);
     tcase_add_loop_test(tests, two_feeds_of_a_shard_keep_its_limits, 0, 1);
+    tcase_add_loop_test(tests, limits_are_found_by_asking, 0, ENCODINGS);
+    tcase_add_loop_test(tests, without_limits_nothing_is_waited_for, 0, ENCODINGS);
     tcase_add_loop_test(tests, facts_shards_and_time, 0, ENCODINGS);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

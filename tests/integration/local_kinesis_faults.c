@@ -47,10 +47,10 @@ use(enum leat_kinesis_encoding encoding, struct leat_credentials_provider *crede
 }
 
 static void
-setup(void)
+setup_with(size_t maximum_bytes)
 {
     struct leat_local_kinesis_options options = {
-        .access_key_id = KEY_ID, .secret_access_key = SECRET, .maximum_bytes = 2 << 20};
+        .access_key_id = KEY_ID, .secret_access_key = SECRET, .maximum_bytes = maximum_bytes};
 
     server = leat_local_kinesis_new(&options, &err);
     ck_assert_msg(server != NULL, "%s", err.text);
@@ -63,6 +63,12 @@ setup(void)
     aws.retry.throttle_base_us = aws.retry.throttle_cap_us = 20000;
     OK(leat_local_kinesis_create_stream(server, "orders", 1, &err));
     use(LEAT_KINESIS_CBOR, leat_credentials_static_new(KEY_ID, SECRET, NULL));
+}
+
+static void
+setup(void)
+{
+    setup_with(2 << 20);
 }
 
 static void
@@ -231,6 +237,34 @@ START_TEST(an_answer_is_paid_for_afterwards)
     OK(read_next());
     ck_assert_int_ge(leat_clock_monotonic_us() - began_us, 250000);
     ck_assert_uint_eq(records.count, 1);
+}
+END_TEST
+
+/* AWS: "If a call to GetRecords returns 10 MB, subsequent calls made within the next 5 seconds throw." Time is shifted. */
+START_TEST(ten_megabytes_at_once_shut_a_shard_for_five_seconds)
+{
+    enum { RECORDS = 30, BYTES = 500000 };
+    struct leat_kinesis_put puts[1] = {{.partition_key = leat_slice_from("k")}};
+    LEAT_AUTO_FREE char *data = leat_alloc(BYTES);
+
+    memset(data, 'x', BYTES);
+    puts[0].data = leat_slice_make(data, BYTES);
+    teardown();
+    aws.credentials = NULL;
+    setup_with(64 << 20);
+    use_encoding(_i);
+    for (int i = 0; i < RECORDS; i++)
+        OK(leat_kinesis_put_records(kinesis, "orders", puts, 1, &err));
+    leat_local_kinesis_set_limits(server, &leat_local_limits_aws);
+    aws.retry.budget_us = 1; /* a refusal is told at once */
+    OK(begin());
+    OK(read_next());
+    ck_assert_uint_eq(records.count, 20); /* 10,000,020 bytes: not above 10 MiB */
+    leat_local_kinesis_shift_clock(server, 3000 * LEAT_MS_US);
+    ck_assert_int_eq(read_next(), LEAT_E_THROTTLED);
+    leat_local_kinesis_shift_clock(server, 2001 * LEAT_MS_US);
+    OK(read_next());
+    ck_assert_uint_eq(records.count, 10);
 }
 END_TEST
 
@@ -601,6 +635,7 @@ main(void)
     tcase_add_loop_test(tests, wrong_clocks_are_corrected, 0, 2);
     tcase_add_loop_test(tests, throttles_are_waited_out, 0, 2);
     tcase_add_loop_test(tests, an_answer_is_paid_for_afterwards, 0, 2);
+    tcase_add_loop_test(tests, ten_megabytes_at_once_shut_a_shard_for_five_seconds, 0, 2);
     tcase_add_loop_test(tests, failed_records_alone_are_put_again, 0, 2);
     tcase_add_loop_test(tests, reads_survive_any_damage, 0, 2 * HARMS);
     tcase_add_loop_test(tests, a_lost_answer_leaves_a_put_unknown, 0, 2);

@@ -12,7 +12,7 @@ static const char full[] =
     "  - { name: observations, start: trim_horizon }\n"
     "  - { name: orders, start: latest }\n"
     "  - { name: replay, file: /data/events.jsonl, follow: false }\n"
-    "reading:  { mode: auto, max_calls_per_shard: 5/s, target_latency: 200ms }\n"
+    "reading:  { mode: auto, max_calls_per_shard: 0, target_latency: 200ms }\n"
     "leases:   { heartbeat: 1s, expiry: 5s, drain: 200ms, force_after: 5s, max_leases: 0, "
     "weight: 1, on_recreated: start_over }\n"
     "memory:   { budget: 256MiB }\n"
@@ -51,8 +51,8 @@ check_defaults(void)
     ck_assert_str_eq(config->application, "weather");
     ck_assert_str_eq(config->worker_id, "auto");
     ck_assert_str_eq(config->reading_mode, "auto");
-    ck_assert(config->reading_calls_per_second == 5);
-    ck_assert(config->reading_bytes_per_second == 2 << 20);
+    ck_assert(config->reading_calls_per_second == 0);
+    ck_assert(config->reading_bytes_per_second == 0);
     ck_assert_int_eq(config->reading_target_latency_us, 200000);
     ck_assert_int_eq(config->lease_heartbeat_us, 1000000);
     ck_assert_int_eq(config->lease_expiry_us, 5000000);

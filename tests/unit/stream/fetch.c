@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "stream/file_source.h"
-#include "stream/limiter.h"
 #include "support/patience.h"
 
 #define LINES 20000
@@ -221,60 +220,11 @@ START_TEST(test_closing_in_the_middle_gives_everything_back)
 }
 END_TEST
 
-/* Calls in ten seconds; *ret_at_once: of them before the first wait. */
-static int
-calls_in_ten_seconds(double calls_per_second, int *ret_at_once)
-{
-    struct leat_limiter limiter = {.calls_per_second = calls_per_second};
-    int64_t now_us = 1000 * LEAT_SECOND_US, begin_us = now_us;
-    int calls = 0;
-
-    *ret_at_once = 0;
-    for (; now_us < begin_us + 10 * LEAT_SECOND_US; calls++) {
-        *ret_at_once += now_us == begin_us;
-        leat_limiter_called(&limiter, now_us);
-        now_us = leat_limiter_next_us(&limiter, now_us);
-    }
-    return calls;
-}
-
-START_TEST(test_the_limiter_knows_slow_and_fast_shards)
-{
-    int at_once;
-
-    ck_assert_int_eq(calls_in_ten_seconds(0.5, &at_once), 5);
-    ck_assert_int_eq(at_once, 1);
-    ck_assert_int_eq(calls_in_ten_seconds(1, &at_once), 10);
-    ck_assert_int_eq(at_once, 1);
-    /* One less than the service allows: no call comes too early because it was quick on its way. */
-    ck_assert_int_eq(calls_in_ten_seconds(5, &at_once), 53);
-    ck_assert_int_eq(at_once, 4);
-}
-END_TEST
-
-START_TEST(test_the_limiter_keeps_the_services_limits)
-{
-    struct leat_limiter limiter = {.calls_per_second = 5, .bytes_per_second = 2 << 20};
-    int64_t now_us = 1000 * LEAT_SECOND_US, begin_us = now_us;
-    int calls = 0;
-
-    while (now_us < begin_us + 10 * LEAT_SECOND_US) {
-        now_us = leat_limiter_next_us(&limiter, now_us);
-        leat_limiter_called(&limiter, now_us);
-        calls++;
-    }
-    ck_assert_int_le(calls, 5 * 10 + 4);
-    ck_assert_int_ge(calls, 5 * 10);
-    leat_limiter_answered(&limiter, now_us, 10 << 20);
-    ck_assert_int_ge(leat_limiter_next_us(&limiter, now_us), now_us + 5 * LEAT_SECOND_US);
-}
-END_TEST
-
 int
 main(void)
 {
     Suite *suite = suite_create("fetch");
-    TCase *tests = tcase_create("fetch"), *pure = tcase_create("limiter");
+    TCase *tests = tcase_create("fetch");
     SRunner *runner;
     int failed;
 
@@ -284,10 +234,7 @@ main(void)
     tcase_add_test(tests, test_a_consumer_that_does_not_begin_stops_the_reading);
     tcase_add_test(tests, test_it_begins_again_where_it_is_told);
     tcase_add_test(tests, test_closing_in_the_middle_gives_everything_back);
-    tcase_add_test(pure, test_the_limiter_keeps_the_services_limits);
-    tcase_add_test(pure, test_the_limiter_knows_slow_and_fast_shards);
     suite_add_tcase(suite, tests);
-    suite_add_tcase(suite, pure);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -90,6 +90,31 @@ START_TEST(test_somebody_always_moves)
 }
 END_TEST
 
+/* What is only good to have never takes the second half, nor the spare slot, nor another processor's share. */
+START_TEST(test_plenty_leaves_half)
+{
+    struct leat_memory *memory = leat_memory_new(BUDGET, 1);
+    struct leat_reservation held[8], large;
+    size_t count = 0;
+
+    while (count < 8 && leat_memory_reserve_plenty(memory, 0, 10 * MIB, &held[count]))
+        count++;
+    ck_assert_uint_eq(count, 3);
+    ck_assert(leat_memory_reserve(memory, 0, 30 * MIB, &large));
+    ck_assert(!large.is_spare);
+    leat_memory_give_back(memory, &large);
+    while (count > 0)
+        leat_memory_give_back(memory, &held[--count]);
+    ck_assert_uint_eq(leat_memory_total(memory), 0);
+    leat_memory_free(memory);
+    memory = leat_memory_new(BUDGET, 4);
+    ck_assert(leat_memory_reserve_plenty(memory, 0, 15 * MIB, &held[0]));
+    ck_assert(!leat_memory_reserve_plenty(memory, 0, 15 * MIB, &held[1]));
+    leat_memory_give_back(memory, &held[0]);
+    leat_memory_free(memory);
+}
+END_TEST
+
 START_TEST(test_rows_have_a_share_of_their_own)
 {
     struct leat_memory *memory = leat_memory_new(BUDGET, 2);
@@ -126,6 +151,7 @@ main(void)
     tcase_add_loop_test(tests, test_random_reads_stay_within_the_budget, 1, 6);
     tcase_add_test(tests, test_a_share_is_guaranteed);
     tcase_add_test(tests, test_somebody_always_moves);
+    tcase_add_test(tests, test_plenty_leaves_half);
     tcase_add_test(tests, test_rows_have_a_share_of_their_own);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
