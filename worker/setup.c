@@ -329,6 +329,30 @@ leat_setup_target_url(const struct leat_config *config,
     return leat_config_url(target->url, target->url_file, ret_url, err);
 }
 
+static void
+ignore(void *context, const char *line)
+{
+}
+
+bool
+leat_setup_is_right(const struct leat_config *config)
+{
+    bool is_right = true;
+
+    for (size_t i = 0; i < config->processor_count && is_right; i++) {
+        struct leat_setup_processor setup;
+        struct leat_error err;
+        void *instance;
+
+        is_right = leat_setup_processor_init(&setup, config, i, ignore, NULL) == 0 &&
+                   leat_setup_tables(&setup, &leat_setup_host, &instance, &err) != NULL;
+        if (is_right)
+            leat_setup_tables_release(&setup, instance);
+        leat_setup_processor_release(&setup);
+    }
+    return is_right;
+}
+
 void
 leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config)
 {

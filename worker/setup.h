@@ -90,6 +90,10 @@ int leat_setup_target_url(const struct leat_config *config,
                           struct leat_error *err);
 
 /* Borrows the configuration's texts. Asks nobody. */
+/* Can every plugin of the configuration be loaded, does it take its options, and does it say its tables? Silent; what `leat
+   validate` finds without asking anybody. */
+bool leat_setup_is_right(const struct leat_config *config);
+
 void leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config);
 void leat_setup_aws_release(struct leat_aws *aws);
 

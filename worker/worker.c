@@ -405,8 +405,11 @@ work(struct running *running, const struct leat_config *config)
         leat_log_event(LEAT_LOG_INFO, "stopped while starting", NULL);
         return LEAT_EXIT_OK;
     }
-    if (!running->is_registered)
-        return leat_command_failed("worker", &err);
+    if (!running->is_registered) {
+        code = leat_command_failed("worker", &err);
+        /* What the configuration says wrong by itself is a usage, here as in `leat validate`. */
+        return code == LEAT_EXIT_FAILED && !leat_setup_is_right(config) ? LEAT_EXIT_USAGE : code;
+    }
     log_start(running);
     code = run(running);
     end(running, code);

@@ -186,6 +186,28 @@ START_TEST(mistakes_of_options_have_their_place)
 }
 END_TEST
 
+/* A worker judges what validate judges as validate does: a script that starts one need not tell two numbers apart. */
+START_TEST(a_worker_refuses_what_validate_refuses)
+{
+    static const char *const processors[] = {
+        "plugin: nowhere, target: { plugin: postgres }",
+        "plugin: 'null', options: { x: y }, target: { plugin: postgres }",
+        "plugin: rollup, options: { keys: 'a:b' }, target: { plugin: postgres }",
+        "plugin: 'null', target: { plugin: nowhere }",
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(processors); i++) {
+        write_file("application: weather\ndatabase: '%s'\nstreams: [{ name: e, file: %s }]\n"
+                   "processors: [{ name: p, %s }]\narchive: { url: 'file://%s/archive' }\n",
+                   url, file, processors[i], folder);
+        LEAT("validate", "-c", file);
+        ck_assert_int_eq(run.code, 2);
+        LEAT("worker", "-c", file);
+        ck_assert_msg(run.code == 2, "%s: %d: %s", processors[i], run.code, said());
+    }
+}
+END_TEST
+
 START_TEST(databases_are_asked)
 {
     LEAT("validate", "-c", file, "--connect");
@@ -520,6 +542,7 @@ main(void)
         a_good_one_is_ok,
         mistakes_of_the_file_are_told,
         mistakes_of_options_have_their_place,
+        a_worker_refuses_what_validate_refuses,
         databases_are_asked,
         a_target_without_transactions_wants_progress_in_the_lease_database,
         what_is_not_there_is_told,
