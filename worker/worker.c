@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "worker/command.h"
 #include "worker/health.h"
+#include "worker/lease_log.h"
 #include "worker/metrics.h"
 
 #define TICK_US (500 * LEAT_MS_US)
@@ -30,6 +31,7 @@
 struct running {
     struct leat_parts parts;
     struct leat_health *health;
+    struct leat_lease_log *lease_log;
     bool until_ended;
     _Atomic bool is_registered, is_stopping;
     _Atomic int64_t ticked_at_us;
@@ -104,6 +106,18 @@ stream_news(void *context, enum leat_log_level level, const char *what, const ch
         leat_log_event(level, what, "stream", stream, "stream_id", detail, NULL);
     else
         leat_log_event(level, what, "stream", stream, NULL);
+}
+
+static void
+log_taken(void *log, struct leat_lease_key key)
+{
+    leat_lease_log_taken(log, key);
+}
+
+static void
+log_lost(void *log, struct leat_lease_key key, enum leat_lease_loss loss)
+{
+    leat_lease_log_lost(log, key, loss);
 }
 
 static void
@@ -202,6 +216,9 @@ try_start(struct running *running, const struct leat_config *config, struct leat
                                        .stream = stream_news,
                                        .unserved = unserved,
                                        .letters_trouble = letters_trouble,
+                                       .log_taken = log_taken,
+                                       .log_lost = log_lost,
+                                       .log = running->lease_log,
                                        .context = running};
     int status = leat_parts_open(&running->parts, config, &events, err);
 
@@ -253,6 +270,7 @@ look(struct running *running)
 
     running->ticked_at_us = leat_clock_monotonic_us();
     leat_log_flush_repeats(running->ticked_at_us);
+    leat_lease_log_flush(running->lease_log);
     leat_region_pool_trim(running->parts.regions, running->ticked_at_us - IDLE_MEMORY_US);
     if (!running->until_ended)
         return -1;
@@ -344,6 +362,7 @@ end(struct running *running, int code)
     default_again(SIGTERM);
     default_again(SIGINT);
     leat_lease_manager_stop(running->parts.leases, deadline_us);
+    leat_lease_log_flush(running->lease_log);
     log_end(running);
     leat_health_stop(running->health);
     end_pipeline(running, deadline_us, code);
@@ -401,6 +420,7 @@ work(struct running *running, const struct leat_config *config)
     leat_log_setup(config->log_level, formats[format], STDERR_FILENO);
     block_signals(running);
     running->ticked_at_us = leat_clock_monotonic_us();
+    running->lease_log = leat_lease_log_new();
     if (start(running, config, &err) == LEAT_E_CANCELLED) {
         leat_log_event(LEAT_LOG_INFO, "stopped while starting", NULL);
         return LEAT_EXIT_OK;
@@ -430,6 +450,7 @@ leat_command_worker(int argc, char **argv)
         code = leat_setup_load(&arguments, "worker", &config);
     if (code == LEAT_EXIT_OK) {
         code = work(&running, config);
+        leat_lease_log_free(running.lease_log);
         leat_config_free(config);
     }
     leat_setup_arguments_release(&arguments);

@@ -49,6 +49,16 @@ count_held(struct leat_lease_manager *manager)
     leat_mutex_unlock(&manager->lock);
 }
 
+static void
+tell_lost(struct leat_lease_manager *manager, struct leat_lease_key key, enum leat_lease_loss loss)
+{
+    const struct leat_lease_events *events = &manager->options.events;
+
+    events->lost(events->context, key, loss);
+    if (events->log_lost != NULL)
+        events->log_lost(events->log, key, loss);
+}
+
 void
 leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,
                   enum leat_lease_loss loss)
@@ -63,7 +73,7 @@ leat_manager_lose(struct leat_lease_manager *manager, struct leat_lease_key key,
     leat_mutex_lock(&manager->lock);
     manager->counts.lost++;
     leat_mutex_unlock(&manager->lock);
-    manager->options.events.lost(manager->options.events.context, key, loss);
+    tell_lost(manager, key, loss);
     free_held(held);
     count_held(manager);
 }
@@ -77,8 +87,8 @@ leat_manager_lose_all(struct leat_lease_manager *manager, enum leat_lease_loss l
     while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
         struct leat_held_lease *held = entry->value;
 
-        manager->options.events.lost(
-            manager->options.events.context,
+        tell_lost(
+            manager,
             (struct leat_lease_key){leat_slice_from(held->stream_id), leat_slice_from(held->shard)},
             loss);
     }
@@ -184,6 +194,8 @@ tell_acquired(struct leat_lease_manager *manager, const struct leat_lease *lease
     manager->counts.acquired++;
     leat_mutex_unlock(&manager->lock);
     manager->options.events.acquired(manager->options.events.context, &owned);
+    if (manager->options.events.log_taken != NULL)
+        manager->options.events.log_taken(manager->options.events.log, lease->key);
     free(starts);
     free(parents);
 }

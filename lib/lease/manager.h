@@ -96,6 +96,10 @@ struct leat_lease_events {
     /* All shards of a stream that are listed or have a lease, and who waits for a parent that is neither: whatever progress
        there is of other shards, nobody reads it any more. On the sync thread. May be NULL. */
     void (*known)(void *context, const char *processor, const struct leat_known_shards *known);
+    /* The moments of acquired and lost again, for who keeps a log of them: with a context of its own. May be NULL. */
+    void (*log_taken)(void *log, struct leat_lease_key key);
+    void (*log_lost)(void *log, struct leat_lease_key key, enum leat_lease_loss loss);
+    void *log;
     /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
     void (*report)(void *context, struct leat_buf *out);
 };

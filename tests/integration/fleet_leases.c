@@ -143,9 +143,14 @@ START_TEST(workers_join_and_leave)
     start_worker(0);
     ck_balanced(1);
     ck_steady_flows(&steady);
+    ck_assert(test_worker_says(&workers[0], "shards taken", soon()));
     start_worker(1);
     ck_balanced(2);
     ck_steady_flows(&steady);
+    /* Who lost some and who has them now says so, by name. */
+    ck_assert(test_worker_says(&workers[0], "shards let go", soon()));
+    ck_assert(test_worker_says(&workers[1], "shards taken", soon()));
+    ck_assert(test_worker_says(&workers[1], "shardId-00000000000", 0));
     start_worker(2);
     ck_balanced(3);
     ck_steady_flows(&steady);
