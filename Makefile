@@ -103,13 +103,14 @@ $(B)/gen/schemas.c: $(SCHEMAS) tools/embed-schemas Makefile
 	$(Q)sh tools/embed-schemas $(SCHEMAS) >$@
 
 # One folder, one plugin: plugins/<kind>/<name>/*.c -> plugins/<name>.so. What the shipped ones use of libleat is linked
-# into them, hidden: a plugin needs no symbol of the program's.
+# into them, hidden: a plugin needs no symbol of the program's. leat loads none that others may write, whatever the umask here.
 define plugin_rule
 $(B)/plugins/$(notdir $(1)).so: $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c)) $(LIBLEAT)
 	@mkdir -p $$(@D)
 	$(call say,PLUG,$$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(LDHARDENING) -shared -Wl,--gc-sections -Wl,--exclude-libs,ALL -o $$@ \
 		$$(filter %.o,$$^) $(LIBLEAT) $(LIBS)
+	@chmod go-w $$(@D) $$@
 endef
 $(foreach d,$(PLUGIN_DIRS),$(eval $(call plugin_rule,$(d))))
 
@@ -150,11 +151,13 @@ $(BAD_PLUGINS): $(B)/badplugins/%.so: $(B)/tests/badplugins/%.o
 	@mkdir -p $(@D)
 	$(call say,PLUG,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $<
+	@chmod go-w $(@D) $@
 
 $(CHAOS_PLUGINS): $(B)/chaos/%.so: $(B)/tests/chaos/plugin/%.o
 	@mkdir -p $(@D)
 	$(call say,PLUG,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $<
+	@chmod go-w $(@D) $@
 
 # The names of all test points: chaos draws from them.
 $(B)/gen/points.c: $(LIB_SOURCES) tools/list-points

@@ -1,19 +1,20 @@
 /*
- * Finding, checking and opening plugins. A file that others may write could be changed between the check and dlopen by
- * those others: so it is refused. Nothing is ever unloaded: a thread of the plugin's may still be running in it.
+ * Finding, checking and opening plugins. A file is opened once, and only where nobody else can have put it
+ * (trusted_file.h); its bytes are copied, hashed and checked (private_copy.h), and the copy is loaded. Nothing is ever
+ * unloaded: a thread of the plugin's may still be running in it.
  */
 #include "plugin/loader.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <openssl/evp.h>
+#include <link.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/encoding.h"
 #include "base/memory.h"
+#include "plugin/private_copy.h"
+#include "plugin/trusted_file.h"
 
 #ifndef LEAT_PLUGIN_DIRECTORY
 #define LEAT_PLUGIN_DIRECTORY "/usr/local/lib/leat/plugins"
@@ -46,7 +47,10 @@ is_file_name(const char *name)
     return strchr(name, '/') != NULL || (size > 3 && strcmp(name + size - 3, ".so") == 0);
 }
 
-/* Beside the program: build/…/plugins next to build/…/leat. */
+/*
+ * Beside the program: build/…/plugins next to build/…/leat; and where `make install` puts them, whatever the prefix:
+ * PREFIX/lib/leat/plugins for PREFIX/bin/leat.
+ */
 static void
 beside_program(struct leat_buf *out)
 {
@@ -58,7 +62,13 @@ beside_program(struct leat_buf *out)
         return;
     program[size] = '\0';
     slash = strrchr(program, '/');
-    leat_buf_printf(out, "%.*s/plugins", slash != NULL ? (int)(slash - program) : 0, program);
+    if (slash == NULL)
+        return;
+    *slash = '\0';
+    leat_buf_printf(out, "%s/plugins", program);
+    slash = strrchr(program, '/');
+    if (slash != NULL && strcmp(slash, "/bin") == 0)
+        leat_buf_printf(out, ":%.*s/lib/leat/plugins", (int)(slash - program), program);
 }
 
 static void
@@ -103,66 +113,115 @@ leat_plugin_find(const struct leat_plugin_path *path, const char *name_or_file,
                           name_or_file, leat_buf_text(&directories));
 }
 
-static int
-check_file(const char *file, struct leat_error *err)
+/* ---- what is loaded already ---------------------------------------------------------------------- */
+
+/* The same file with the same bytes is the same plugin; another version of it is loaded beside it. */
+struct loaded {
+    dev_t device;
+    ino_t inode;
+    char sha256[65];
+    void *handle;
+    char *linker_name; /* what the linker had called it: its memory */
+    struct loaded *next;
+};
+static struct loaded *all_loaded;
+
+static void *
+find_loaded(int fd, const char *sha256)
 {
     struct stat facts;
 
-    if (stat(file, &facts) != 0)
-        return leat_error_set(err, LEAT_E_NOT_FOUND, "could not open plugin \"%s\": %s", file,
-                              strerror(errno));
-    if (!S_ISREG(facts.st_mode))
-        return leat_error_set(err, LEAT_E_INVALID, "plugin \"%s\" is not a regular file", file);
-    if (facts.st_uid != 0 && facts.st_uid != geteuid())
-        return leat_error_set(err, LEAT_E_DENIED,
-                              "plugin \"%s\" belongs to user %u, neither to root nor to the one "
-                              "who runs leat: chown it",
-                              file, (unsigned)facts.st_uid);
-    if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return leat_error_set(err, LEAT_E_DENIED,
-                              "plugin \"%s\" may be written by others: chmod go-w it", file);
-    return 0;
+    if (fstat(fd, &facts) != 0)
+        return NULL;
+    for (const struct loaded *loaded = all_loaded; loaded != NULL; loaded = loaded->next) {
+        if (loaded->device == facts.st_dev && loaded->inode == facts.st_ino &&
+            strcmp(loaded->sha256, sha256) == 0)
+            return loaded->handle;
+    }
+    return NULL;
 }
 
-static int
-hash_file(const char *file, struct leat_buf *ret_hex, struct leat_error *err)
+/*
+ * The linker knows the copy as /proc/self/fd/N. Debuggers, sanitizers and backtraces ask it for names: they get the file's.
+ * (And a later copy must not be taken for this one: descriptors of copies stay open, so N is never used twice.)
+ */
+static void
+remember(void *handle, const char *file, int fd, const char *sha256)
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    unsigned char digest[EVP_MAX_MD_SIZE], bytes[16384];
-    FILE *stream = fopen(file, "re");
-    size_t got;
-    int status = 0;
+    struct loaded *loaded = LEAT_NEW(struct loaded);
+    struct link_map *map = NULL;
+    struct stat facts = {0};
 
-    if (stream == NULL)
-        status = leat_error_set(err, LEAT_E_SYSTEM, "could not read plugin \"%s\": %s", file,
-                                strerror(errno));
-    LEAT_ASSERT(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
-    while (status == 0 && (got = fread(bytes, 1, sizeof bytes, stream)) > 0)
-        EVP_DigestUpdate(context, bytes, got);
-    EVP_DigestFinal_ex(context, digest, NULL);
-    EVP_MD_CTX_free(context);
-    if (stream != NULL)
-        fclose(stream);
-    if (status == 0)
-        leat_hex_encode(ret_hex, leat_slice_make(digest, 32));
-    return status;
+    (void)fstat(fd, &facts);
+    loaded->device = facts.st_dev;
+    loaded->inode = facts.st_ino;
+    snprintf(loaded->sha256, sizeof loaded->sha256, "%s", sha256);
+    loaded->handle = handle;
+    if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != NULL) {
+        char *absolute = realpath(file, NULL);
+
+        loaded->linker_name = map->l_name;
+        map->l_name = absolute != NULL ? absolute : leat_strdup(file);
+    }
+    loaded->next = all_loaded;
+    all_loaded = loaded;
+}
+
+/* The linker's reason, without the name that only it uses. */
+static int
+refuse_load(const char *file, const char *path, int copy, struct leat_error *err)
+{
+    const char *why = dlerror();
+    bool is_library_missing;
+
+    if (why == NULL)
+        why = "the linker does not say why";
+    is_library_missing = strstr(why, "cannot open shared object file") != NULL;
+    if (strncmp(why, path, strlen(path)) == 0 && strncmp(why + strlen(path), ": ", 2) == 0)
+        why += strlen(path) + 2;
+    return leat_error_set(
+        err, LEAT_E_INVALID, "could not load plugin \"%s\": %s%s", file, why,
+        is_library_missing && leat_private_copy_has_origin(copy)
+            ? ": a plugin is loaded from a copy, where $ORIGIN is not its folder: link its own "
+              "libraries into it, or give it a run path without $ORIGIN"
+            : "");
 }
 
 static int
-check_hash(const char *file, const char *sha256, struct leat_error *err)
+load_copy(const char *file, int fd, const char *sha256, void **ret_handle, struct leat_error *err)
 {
     LEAT_AUTO_BUF hex = LEAT_BUF_INIT;
-    int status;
+    char path[64];
+    int copy, status = leat_private_copy_make(file, fd, &copy, &hex, err);
 
-    if (sha256 == NULL)
-        return 0;
-    status = hash_file(file, &hex, err);
-    if (status == 0 && strcasecmp(leat_buf_text(&hex), sha256) != 0)
+    if (status != 0)
+        return status;
+    if (sha256 != NULL && strcasecmp(leat_buf_text(&hex), sha256) != 0) {
+        close(copy);
         return leat_error_set(err, LEAT_E_DENIED,
                               "plugin \"%s\" has SHA-256 %s, not the one that is configured", file,
                               leat_buf_text(&hex));
-    return status;
+    }
+    *ret_handle = find_loaded(fd, leat_buf_text(&hex));
+    if (*ret_handle != NULL) {
+        close(copy);
+        return 0;
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", copy);
+    if (getenv("LEAT_PLUGIN_IN_PLACE") != NULL) /* for tools that want a file: checked as ever */
+        *ret_handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    else
+        *ret_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (*ret_handle == NULL) {
+        status = refuse_load(file, path, copy, err);
+        close(copy);
+        return status;
+    }
+    remember(*ret_handle, file, fd, leat_buf_text(&hex));
+    return 0; /* the copy's descriptor stays open */
 }
+
+/* ---- what is in it ------------------------------------------------------------------------------- */
 
 static int
 check_descriptor(const char *file, const struct kind *kind, const struct descriptor *descriptor,
@@ -198,18 +257,13 @@ check_descriptor(const char *file, const struct kind *kind, const struct descrip
 }
 
 static int
-open_descriptor(const char *file, const struct kind *kind, const struct descriptor **ret_descriptor,
-                struct leat_error *err)
+find_descriptor(void *handle, const char *file, const struct kind *kind,
+                const struct descriptor **ret_descriptor, struct leat_error *err)
 {
     const struct descriptor *(*get)(void);
-    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    void *symbol;
+    void *symbol = dlsym(handle, kind->symbol);
     int status;
 
-    if (handle == NULL)
-        return leat_error_set(err, LEAT_E_INVALID, "could not load plugin \"%s\": %s", file,
-                              dlerror());
-    symbol = dlsym(handle, kind->symbol);
     if (symbol == NULL)
         return leat_error_set(err, LEAT_E_INVALID,
                               "plugin \"%s\" is no %s: it has no symbol %s (end it with %s(…))",
@@ -227,23 +281,24 @@ load(const struct leat_plugin_path *path, const char *name_or_file, const char *
      const struct kind *kind, const struct descriptor **ret_descriptor, struct leat_error *err)
 {
     LEAT_AUTO_BUF found = LEAT_BUF_INIT;
-    LEAT_AUTO_FREE char *file = NULL;
-    int status = leat_plugin_find(path, name_or_file, &found, err);
+    LEAT_AUTO_BUF file = LEAT_BUF_INIT;
+    void *handle;
+    int fd, status = leat_plugin_find(path, name_or_file, &found, err);
 
     if (status != 0)
         return status;
     /* dlopen looks a name without '/' up in the library path: never meant here. */
-    file = strchr(leat_buf_text(&found), '/') != NULL ? leat_strdup(leat_buf_text(&found)) : NULL;
-    if (file == NULL) {
-        LEAT_AUTO_BUF here = LEAT_BUF_INIT;
-
-        leat_buf_printf(&here, "./%s", leat_buf_text(&found));
-        file = leat_buf_take(&here);
-    }
-    status = check_file(file, err);
-    if (status == 0)
-        status = check_hash(file, sha256, err);
-    return status == 0 ? open_descriptor(file, kind, ret_descriptor, err) : status;
+    if (strchr(leat_buf_text(&found), '/') == NULL)
+        leat_buf_add_text(&file, "./");
+    leat_buf_add_slice(&file, leat_buf_slice(&found));
+    status = leat_trusted_file_open(leat_buf_text(&file), &fd, err);
+    if (status != 0)
+        return status;
+    status = load_copy(leat_buf_text(&file), fd, sha256, &handle, err);
+    close(fd);
+    if (status != 0)
+        return status;
+    return find_descriptor(handle, leat_buf_text(&file), kind, ret_descriptor, err);
 }
 
 int

@@ -1,7 +1,8 @@
 /*
- * Loads plugins: finds the file (a NAME in the plugin path, or a path), checks it (regular, owned by us or root, not
- * writable by others, sha256 when given), opens it RTLD_NOW|RTLD_LOCAL, checks symbol, struct size, ABI versions and
- * required callbacks: one message each. Never unloads. Registers last.
+ * Loads plugins: finds the file (a NAME in the plugin path, or a path), opens it once and checks it (regular; it, its
+ * folders and links owned by us or root and not writable by others; sha256 when given; a whole ELF file), loads a copy
+ * of it RTLD_NOW|RTLD_LOCAL, checks symbol, struct size, ABI versions and required callbacks: one message each. The same
+ * file with the same bytes is loaded once. Never unloads. One thread, at start.
  */
 #ifndef LEAT_PLUGIN_LOADER_H
 #define LEAT_PLUGIN_LOADER_H
@@ -13,7 +14,7 @@
 
 struct leat_plugin_path {
     const char *
-        directories; /* colon-separated; NULL: LEAT_PLUGIN_PATH, beside the program, the installed one */
+        directories; /* colon-separated; NULL: LEAT_PLUGIN_PATH, beside the program, installed with it */
 };
 
 /* name_or_file with a '/' or ending in .so is a file. sha256: hex or NULL. */

@@ -2,8 +2,10 @@
 #include "plugin/loader.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -110,6 +112,183 @@ START_TEST(test_a_text_file_is_refused)
 }
 END_TEST
 
+/* ---- where it lies -------------------------------------------------------------------------------- */
+
+static char place[64]; /* a folder for one test, under /tmp, which has the sticky bit */
+
+static void
+make_place(void)
+{
+    setup();
+    snprintf(place, sizeof place, "/tmp/leat-place-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(place));
+}
+
+static void
+remove_place(void)
+{
+    char command[200];
+
+    snprintf(command, sizeof command, "chmod -R u+rwx %s; rm -rf %s", place, place);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* A shell in the place; $GOOD is a good plugin. */
+static void
+do_there(const char *command)
+{
+    LEAT_AUTO_BUF script = LEAT_BUF_INIT;
+
+    leat_buf_printf(&script, "set -e; cd %s; GOOD=$(realpath -m %s%s/good.so); %s", place,
+                    directory[0] == '/' ? "" : "$OLDPWD/", directory, command);
+    ck_assert_msg(system(leat_buf_text(&script)) == 0, "%s", leat_buf_text(&script));
+}
+
+static int
+load_there(const char *file)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", place, file);
+    return load(path, NULL);
+}
+
+static const struct {
+    const char *make, *file, *says; /* NULL: it is loaded */
+    bool needs_root;
+} places[] = {
+    {"mkdir a; cp $GOOD a", "a/good.so", NULL, false},
+    {"mkdir a; cp $GOOD a; chmod 777 a", "a/good.so", "\"%s/a\" may be written by others", false},
+    {"mkdir -p a/b/c; cp $GOOD a/b/c; chmod 707 a", "a/b/c/good.so", "/a\" may be written", false},
+    {"mkdir -p a/b; cp $GOOD a/b; chmod 1777 a", "a/b/good.so", NULL, false},
+    {"mkdir a; cp $GOOD a; chmod 1777 a", "a/good.so", NULL, false},
+    {"mkdir a b; cp $GOOD a; chmod 777 a; ln -s ../a/good.so b/x.so", "b/x.so", "/a\" may be",
+     false},
+    {"mkdir a b; cp $GOOD a; ln -s ../a/good.so b/x.so", "b/x.so", NULL, false},
+    {"mkdir a; cp $GOOD a; ln -s a l; ln -s $PWD/l m", "m/good.so", NULL, false},
+    {"mkdir a b; cp $GOOD a; chmod 777 b", "b/../a/good.so", "/b\" may be written", false},
+    {"mkdir a; cp $GOOD a", "a/.././a//good.so", NULL, false},
+    {"ln -s x.so y.so; ln -s y.so x.so", "x.so", "symbolic links", false},
+    {"mkfifo x.so", "x.so", "not a regular file", false},
+    {"mkdir x.so", "x.so", "not a regular file", false},
+    {"cp $GOOD a.so", "a.so/b.so", "Not a directory", false},
+    {"mkdir a; cp $GOOD a; chmod 570 a; chgrp 54321 a", "a/good.so", "/a\" may be written", true},
+    {"mkdir a; cp $GOOD a; chmod 570 a; chgrp 0 a", "a/good.so", NULL, true},
+    {"mkdir a; cp $GOOD a; chown 54321 a", "a/good.so", "belongs to user 54321", true},
+    {"mkdir a; cp $GOOD a; chown 54321 a/good.so", "a/good.so", "belongs to user 54321", true},
+    {"cp $GOOD a.so; ln -s a.so b.so; chown -h 54321 b.so", "b.so", "a link to \"a.so\"", true},
+    {"mkdir a; cp $GOOD a; ln -s a l; chown -h 54321 l", "l/good.so", "a link to \"a\"", true},
+};
+
+START_TEST(test_who_may_write_there)
+{
+    char says[200];
+    int status;
+
+    if (places[_i].needs_root && geteuid() != 0)
+        return;
+    do_there(places[_i].make);
+    status = load_there(places[_i].file);
+    if (places[_i].says == NULL) {
+        ck_assert_msg(status == 0, "%s: %s", places[_i].make, err.text);
+        return;
+    }
+    ck_assert_msg(status != 0, "%s", places[_i].make);
+    if (strncmp(places[_i].says, "\"%s", 3) == 0)
+        snprintf(says, sizeof says, "\"%s%s", place, places[_i].says + 3);
+    else
+        snprintf(says, sizeof says, "%s", places[_i].says);
+    ck_assert_msg(strstr(err.text, says) != NULL, "\"%s\" does not say \"%s\"", err.text, says);
+}
+END_TEST
+
+/* ---- what becomes of the file ------------------------------------------------------------------- */
+
+static const struct leat_processor *
+load_processor(const char *file)
+{
+    const struct leat_processor *processor = NULL;
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", place, file);
+    ck_assert_msg(leat_plugin_load_processor(NULL, path, NULL, &processor, &err) == 0, "%s",
+                  err.text);
+    return processor;
+}
+
+/* Each would kill who has the file itself mapped. */
+START_TEST(test_a_loaded_one_outlives_its_file)
+{
+    static const char *const fates[] = {"cp /dev/null x.so", "truncate -s 4096 x.so",
+                                        "head -c $(stat -c %s x.so) /dev/zero >x.so", "rm x.so"};
+    const struct leat_processor *processor;
+    do_there("cp $GOOD x.so");
+    processor = load_processor("x.so");
+    do_there(fates[_i]);
+    ck_assert_str_eq(processor->name, "good");
+    ck_assert_int_ne(memcmp((const void *)(uintptr_t)processor->process, "\0\0\0\0", 4), 0);
+}
+END_TEST
+
+/* SIGBUS, before. */
+START_TEST(test_one_that_is_cut_short_is_an_error)
+{
+    do_there("cp $GOOD whole.so; size=$(stat -c %s whole.so); i=0; while [ $i -lt 40 ]; do "
+             "head -c $((size * i / 40)) whole.so >$i.so; i=$((i + 1)); done; "
+             "head -c $((size - 1)) whole.so >40.so");
+    for (int i = 0; i <= 40; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "%d.so", i);
+        ck_assert_int_eq(load_there(name), LEAT_E_INVALID);
+        ck_assert_msg(strstr(err.text, i == 0 ? "no ELF" : "cut short") != NULL, "%d: %s", i,
+                      err.text);
+    }
+    ck_assert_int_eq(load_there("whole.so"), 0);
+}
+END_TEST
+
+START_TEST(test_the_same_is_loaded_once_and_another_version_beside_it)
+{
+    const struct leat_processor *first, *second;
+    Dl_info facts;
+    char file[100];
+
+    do_there("cp $GOOD x.so");
+    first = load_processor("x.so");
+    ck_assert_ptr_eq(load_processor("x.so"), first);
+    do_there(
+        "printf 'more' >>x.so"); /* behind what its headers speak of: the same code, other bytes */
+    second = load_processor("x.so");
+    ck_assert_ptr_ne(second, first);
+    ck_assert_str_eq(second->name, first->name);
+    /* Debuggers, sanitizers and backtraces find the file. */
+    snprintf(file, sizeof file, "%s/x.so", place);
+    ck_assert_int_ne(dladdr((const void *)first, &facts), 0);
+    ck_assert_str_eq(facts.dli_fname, file);
+    ck_assert_int_ne(dladdr((const void *)second, &facts), 0);
+    ck_assert_str_eq(facts.dli_fname, file);
+}
+END_TEST
+
+START_TEST(test_a_folder_that_forbids_execution)
+{
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+    struct statvfs facts;
+    char file[64];
+    int status;
+
+    if (statvfs("/dev/shm", &facts) != 0 || (facts.f_flag & ST_NOEXEC) == 0)
+        return;
+    snprintf(file, sizeof file, "/dev/shm/leat-%d.so", (int)getpid());
+    leat_buf_printf(&command, "cp %s/good.so %s", directory, file);
+    ck_assert_int_eq(system(leat_buf_text(&command)), 0);
+    status = load(file, NULL);
+    unlink(file);
+    ck_assert_msg(status == 0, "%s", err.text);
+}
+END_TEST
+
 static const struct {
     struct leat_column columns[3];
     const char *says;
@@ -139,6 +318,7 @@ main(void)
 {
     Suite *suite = suite_create("loader");
     TCase *tests = tcase_create("loader");
+    TCase *placed = tcase_create("placed");
     SRunner *runner;
     int failed;
 
@@ -148,6 +328,13 @@ main(void)
     tcase_add_test(tests, test_one_that_others_may_write_is_refused);
     tcase_add_test(tests, test_another_hash_is_refused);
     tcase_add_test(tests, test_a_text_file_is_refused);
+    tcase_add_checked_fixture(placed, make_place, remove_place);
+    tcase_add_loop_test(placed, test_who_may_write_there, 0, (int)LEAT_COUNT_OF(places));
+    tcase_add_loop_test(placed, test_a_loaded_one_outlives_its_file, 0, 4);
+    tcase_add_test(placed, test_one_that_is_cut_short_is_an_error);
+    tcase_add_test(placed, test_the_same_is_loaded_once_and_another_version_beside_it);
+    tcase_add_test(placed, test_a_folder_that_forbids_execution);
+    suite_add_tcase(suite, placed);
     tcase_add_loop_test(tests, test_a_bad_table_is_named, 0, (int)LEAT_COUNT_OF(bad_tables));
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
