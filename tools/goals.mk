@@ -6,7 +6,7 @@ help: ## this list
 	@sed -nE 's/^([a-z_.-]+):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) tools/goals.mk | sort | expand -t 24
 
 # ---- packages ----------------------------------------------------------------------------------
-.PHONY: deps deps-test deps-if-missing deps-test-if-missing need-packages
+.PHONY: check-debian deps deps-test deps-if-missing deps-test-if-missing need-packages
 deps: ## install the Debian packages to build and run
 	@tools/deps
 
@@ -18,6 +18,10 @@ deps-if-missing:
 
 deps-test-if-missing:
 	@tools/deps --test --if-missing
+
+# LEAT_TEST_JOBS= hands on how many test files run at a time.
+check-debian: ## by hand, as root: `make demo` and `make test` in a fresh Debian (SUITE=trixie, GOALS=, KEEP=1)
+	@SUITE='$(SUITE)' GOALS='$(GOALS)' MIRROR='$(MIRROR)' KEEP='$(KEEP)' tools/check-debian
 
 need-packages:
 	@command -v $(CC) >/dev/null && command -v pkg-config >/dev/null && pkg-config --exists $(PACKAGES) || { \

@@ -17,6 +17,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -479,12 +480,38 @@ keep_escapes(void *context, struct MHD_Connection *connection, char *text)
 
 /* ---- start and stop -------------------------------------------------------------------------- */
 
-static struct MHD_Daemon *
-start_daemon(struct leat_local_http *http)
+/*
+ * Bound and listening, by us: what libmicrohttpd says of a port that is taken depends on its version, and 1.0 says nothing.
+ * A negative error, or the descriptor.
+ */
+static int
+open_listener(struct leat_local_http *http, struct leat_error *err)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(http->options.port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *any = (struct sockaddr *)(void *)&address;
+    socklen_t size = sizeof address;
+    int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), status;
+
+    if (fd < 0)
+        return leat_error_set(err, LEAT_E_SYSTEM, "could not make a socket: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, any, size) == 0 && listen(fd, SOMAXCONN) == 0 &&
+        getsockname(fd, any, &size) == 0) {
+        http->port = ntohs(address.sin_port);
+        return fd;
+    }
+    status = leat_error_set(err, LEAT_E_SYSTEM, "could not listen on 127.0.0.1:%u: %s",
+                            http->options.port, strerror(errno));
+    close(fd);
+    return status;
+}
+
+/* The descriptor is libmicrohttpd's from here on. */
+static struct MHD_Daemon *
+start_daemon(struct leat_local_http *http, int listener)
+{
     struct MHD_OptionItem pool[] = {
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)http->options.threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -494,7 +521,7 @@ start_daemon(struct leat_local_http *http)
         pool[0].option = MHD_OPTION_END;
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK,
-        http->options.port, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR, &address,
+        0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, listener,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
         NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, http, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
@@ -516,32 +543,30 @@ struct leat_local_http *
 leat_local_http_start(const struct leat_local_http_options *options, struct leat_error *err)
 {
     struct leat_local_http *http = LEAT_NEW(struct leat_local_http);
-    const union MHD_DaemonInfo *info;
     sigset_t all, before;
+    int listener;
 
     http->magic = HTTP_MAGIC;
     http->options = *options;
     leat_mutex_init(&http->lock);
     leat_condition_init(&http->changed);
-    if (leat_thread_start(&http->timer, "local-timer", run_timer, http, err) < 0) {
+    listener = open_listener(http, err);
+    if (listener < 0 || leat_thread_start(&http->timer, "local-timer", run_timer, http, err) < 0) {
+        if (listener >= 0)
+            close(listener);
         http_free(http);
         return NULL;
     }
     /* libmicrohttpd's threads inherit the mask: no signal is theirs. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    errno = 0;
-    http->daemon = start_daemon(http);
+    http->daemon = start_daemon(http, listener);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    info = http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)
-                                : NULL;
-    if (info == NULL) {
-        leat_error_set(err, LEAT_E_SYSTEM, "could not listen on 127.0.0.1:%u: %s", options->port,
-                       errno != 0 ? strerror(errno) : "libmicrohttpd does not say why");
+    if (http->daemon == NULL) {
+        leat_error_set(err, LEAT_E_SYSTEM, "could not serve HTTP on 127.0.0.1:%u", http->port);
         leat_local_http_stop(http);
         return NULL;
     }
-    http->port = info->port;
     return http;
 }
 

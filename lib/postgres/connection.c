@@ -122,18 +122,35 @@ start(const struct leat_pg_options *options, const char *url, bool with_settings
     return PQconnectdbParams(keywords, values, 1);
 }
 
+/* A pooler that does not say is believed. */
+static int
+check_version(struct leat_pg_connection *connection, struct leat_error *err)
+{
+    int version = PQserverVersion(connection->conn);
+
+    if (version == 0 || version >= LEAT_PG_OLDEST * 10000)
+        return 0;
+    return leat_error_set(
+        err, LEAT_E_INVALID,
+        "cannot use postgres at %s:%s/%s: its version is %s, leat needs %d or a newer one",
+        PQhost(connection->conn), PQport(connection->conn), PQdb(connection->conn),
+        PQparameterStatus(connection->conn, "server_version"), LEAT_PG_OLDEST);
+}
+
 static int
 check_server(struct leat_pg_connection *connection, const struct leat_pg_options *options,
              struct leat_error *err)
 {
     PGresult *result;
-    int status =
-        leat_pg_execute(connection,
-                        "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool, "
-                        "current_setting('transaction_isolation') = 'read committed'",
-                        NULL, &result, err);
+    int status = check_version(connection, err);
     bool is_read_only;
 
+    if (status == 0)
+        status = leat_pg_execute(
+            connection,
+            "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool, "
+            "current_setting('transaction_isolation') = 'read committed'",
+            NULL, &result, err);
     if (status != 0)
         return status;
     connection->backend_pid = leat_pg_int4(PQgetvalue(result, 0, 0));

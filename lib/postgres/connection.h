@@ -16,6 +16,8 @@
 #include "base/buf.h"
 
 #define LEAT_PG_PARAMETERS 320
+/* The oldest server that is taken; older ones are refused at each connect, by every command and worker. */
+#define LEAT_PG_OLDEST 14
 
 struct leat_pg_options {
     const char *url; /* URI or conninfo; passwords by libpq's own means, too */

@@ -9,7 +9,7 @@
  *   a list with a control character in a key: 500           swift   listed, as URL-encoded text
  *   an unknown key id: SignatureDoesNotMatch                swift   InvalidAccessKeyId
  *   a request without a signature: 400                      swift   AccessDenied, 403
- *   a body that is not of its hash: BadDigest               swift   XAmzContentSHA256Mismatch
+ *   a body that is not of its hash: BadDigest (older ones)  swift   XAmzContentSHA256Mismatch
  */
 #include <arpa/inet.h>
 #include <check.h>
@@ -364,6 +364,10 @@ expect(struct bare bare, int status, const char *code)
     bare.query = "";
     bare.body = bare.body != NULL ? bare.body : "body";
     got = send_bare(&bare, &answer);
+    /* Swift had a name of its own for it, and took the service's later: both are right. */
+    if (has(OWN_NAMES) && strcmp(code, "XAmzContentSHA256Mismatch") == 0 &&
+        strstr(leat_buf_text(&answer), "BadDigest") != NULL)
+        code = "BadDigest";
     ck_assert_msg(got == status && strstr(leat_buf_text(&answer), code) != NULL,
                   "%s: %d instead of %d %s: %s", peer->name, got, status, code,
                   leat_buf_text(&answer));
@@ -438,8 +442,7 @@ START_TEST(bodies_are_what_was_signed)
 
     begin(_i, "bodies");
     if (!has(CHECKS_NO_SIGNATURE))
-        expect((struct bare){.hash = other}, 400,
-               has(OWN_NAMES) ? "BadDigest" : "XAmzContentSHA256Mismatch");
+        expect((struct bare){.hash = other}, 400, "XAmzContentSHA256Mismatch");
     expect((struct bare){.hash = "UNSIGNED-PAYLOAD"}, 200, "");
     expect((struct bare){.is_without_hash = true}, 400, "");
     expect((struct bare){.method = "GET", .body = ""}, 200, "body");

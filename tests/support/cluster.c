@@ -39,9 +39,12 @@ static const char *
 bin(void)
 {
     static char path[200];
+    const char *given = getenv("LEAT_POSTGRES_BIN");
     long newest = -1;
     glob_t found;
 
+    if (given != NULL && *given != '\0')
+        return given;
     if (path[0] != '\0' || glob("/usr/lib/postgresql/*/bin", 0, NULL, &found) != 0)
         return path;
     for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -19,7 +19,8 @@ run(const char *command)
 
     leat_buf_printf(
         &script,
-        "D=%s; B=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1); "
+        "D=%s; B=${LEAT_POSTGRES_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | "
+        "tail -n 1)}; "
         "cd $D; as() { if [ $(id -u) = 0 ]; then setpriv --reuid=postgres --regid=postgres "
         "--clear-groups env HOME=$D PATH=$B:$PATH \"$@\"; else PATH=$B:$PATH \"$@\"; fi; }; %s",
         directory, command);
@@ -71,7 +72,7 @@ test_postgres_url(void)
             "off\n"
             "max_connections=60\nC\n") != 0) {
         fprintf(stderr,
-                "could not make a private postgres in %s (is postgresql-15 installed? "
+                "could not make a private postgres in %s (is postgresql installed? "
                 "`make deps`)\n",
                 directory);
         exit(1);

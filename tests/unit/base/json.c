@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/json_measure.h"
 
 START_TEST(writes_every_kind)
 {
@@ -106,4 +107,186 @@ START_TEST(refuses)
 }
 END_TEST
 
-SUITE_MAIN("json", writes_every_kind, reals_read_back_the_same, reads_members, refuses)
+/* What a value is read as, whatever json-c's version. */
+START_TEST(values_are_the_same_with_every_json_c)
+{
+    static const struct {
+        const char *text, *value;
+        size_t size; /* of value; 0: strlen */
+    } cases[] = {
+        {"\"\xC3\xA4\"", "\xC3\xA4"},
+        {"\"a\xE2\x82\xAC\xF0\x9F\x98\x80z\"", "a\xE2\x82\xAC\xF0\x9F\x98\x80z"},
+        {"\"\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF4\x8F\xBF\xBF\"",
+         "\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF4\x8F\xBF\xBF"},
+        {"\"\x7F\xC2\x85\"", "\x7F\xC2\x85"},
+        {"\"\\u00e4\\uD83D\\uDE00\"", "\xC3\xA4\xF0\x9F\x98\x80"},
+        {"\"\\uD83D\"", "\xEF\xBF\xBD"}, /* half of a pair */
+        {"\"\\uDE00x\"", "\xEF\xBF\xBDx"},
+        {"\"\\u0000\"", "\0", 1},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t"},
+        {"\"\"", ""},
+        {"\"'\"", "'"},
+        {"\"//\"", "//"},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        LEAT_AUTO_BUF document = LEAT_BUF_INIT;
+        struct json_object *root = NULL;
+        struct leat_slice text = {0};
+        struct leat_error err = {0};
+        size_t size = cases[i].size > 0 ? cases[i].size : strlen(cases[i].value);
+
+        leat_buf_printf(&document, "{\"k\":0,\"k\":%s}", cases[i].text); /* the last counts */
+        ck_assert_msg(leat_json_parse(leat_buf_slice(&document), &root, &err) == 0, "%s: %s",
+                      cases[i].text, err.text);
+        ck_assert(leat_json_get_text(root, "k", &text));
+        ck_assert_msg(leat_slice_equals(text, leat_slice_make(cases[i].value, size)), "%s",
+                      cases[i].text);
+        json_object_put(root);
+        /* As a key, too. */
+        leat_buf_clear(&document);
+        leat_buf_printf(&document, "{%s:1}", cases[i].text);
+        ck_assert_int_eq(leat_json_parse(leat_buf_slice(&document), &root, &err), 0);
+        ck_assert_int_eq(json_object_object_length(root), 1);
+        json_object_put(root);
+    }
+}
+END_TEST
+
+/* What other readers, and other versions of json-c, let pass or refuse. */
+static const char *const strictly_good[] = {
+    "0",
+    "-0",
+    "-0.0e-0",
+    "1E+2",
+    "123456789012345678901234567890",
+    "1e999",
+    "[]",
+    "{}",
+    "[[]]",
+    "[{}]",
+    "{\"\":{}}",
+    "null",
+    "true",
+    "false",
+    "\t[1 , 2]\r\n",
+    "[\"\xEF\xBB\xBF\"]",
+};
+static const char *const strictly_bad[] = {
+    "NaN",
+    "nan",
+    "Infinity",
+    "-Infinity",
+    "[NaN]",
+    "TRUE",
+    "True",
+    "Null",
+    "01",
+    "-01",
+    "+1",
+    ".5",
+    "5.",
+    "1.e1",
+    "1e",
+    "1e+",
+    "-",
+    "0x10",
+    "1_000",
+    "[1 2]",
+    "[,1]",
+    "[1,,2]",
+    "[1,]",
+    "{\"a\":1,}",
+    "{,}",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\" 1}",
+    "{'a':1}",
+    "{\"a\":'b'}",
+    "{1:2}",
+    "/*c*/1",
+    "1/*c*/",
+    "#c\n1",
+    "1//",
+    "\"\x01\"",
+    "\"\n\"",
+    "\"\t\"",
+    "\"\\x41\"",
+    "\"\\u12\"",
+    "\"\\u12G4\"",
+    "\"\\'\"",
+    "\"\xC3\"",
+    "\"\xC0\x80\"",
+    "\"\xED\xA0\x80\"",
+    "\"\xF4\x90\x80\x80\"",
+    "\"\x80\"",
+    "{\"\xFF\":1}",
+    "\xEF\xBB\xBF{}",
+    "\xC2\xA0[]",
+    "\f[]",
+    "\v[]",
+    "[1}",
+    "{\"a\":1]",
+    "]",
+    "}",
+    ",",
+    ":",
+    "{}{}",
+    "[]x",
+    "\"a\"\"b\"",
+    "[\"a",
+    "[1",
+    "{\"a\":",
+    "tru",
+    "truex",
+    "\\u0022a\"",
+    "[1]\\n",
+};
+START_TEST(strictness_is_our_own)
+{
+    struct json_object *root = NULL;
+    struct leat_error err = {0};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(strictly_good); i++) {
+        ck_assert_msg(leat_json_parse(TEXT(strictly_good[i]), &root, &err) == 0, "%s: %s",
+                      strictly_good[i], err.text);
+        json_object_put(root);
+        root = NULL;
+    }
+    for (size_t i = 0; i < LEAT_COUNT_OF(strictly_bad); i++) {
+        ck_assert_msg(leat_json_parse(TEXT(strictly_bad[i]), &root, &err) == LEAT_E_FORMAT, "%s",
+                      strictly_bad[i]);
+        ck_assert_ptr_null(root);
+    }
+}
+END_TEST
+
+/* Nothing that passes is refused by json-c, of bytes that are JSON but for a few. */
+START_TEST(whatever_passes_is_read)
+{
+    static const char letters[] = "{}[]\",:\\u0019eE+-.truefalsn \n\xC3\xA4\x80'/*N";
+    struct leat_random random = suite_random();
+    int passed = 0;
+
+    for (int i = 0; i < 40 * CASES; i++) {
+        char text[13];
+        size_t size = 1 + leat_random_below(&random, 12);
+        struct json_object *root = NULL;
+        struct leat_json_measure measure;
+        struct leat_error err = {0};
+
+        for (size_t j = 0; j < size; j++)
+            text[j] = letters[leat_random_below(&random, sizeof letters - 1)];
+        if (leat_json_measure(leat_slice_make(text, size), &measure) != 0)
+            continue;
+        passed++;
+        ck_assert_msg(leat_json_parse(leat_slice_make(text, size), &root, &err) == 0, "%.*s: %s",
+                      (int)size, text, err.text);
+        json_object_put(root);
+    }
+    ck_assert_int_gt(passed, 100);
+}
+END_TEST
+
+SUITE_MAIN("json", writes_every_kind, reals_read_back_the_same, reads_members, refuses,
+           values_are_the_same_with_every_json_c, strictness_is_our_own, whatever_passes_is_read)
