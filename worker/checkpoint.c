@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "worker/progress.h"
@@ -39,7 +40,8 @@ help(void)
         "reshard; where they are themselves does not change.\n\n"
         "  --to trim-horizon   the oldest record that the stream keeps\n"
         "  --to latest         now, by the service's clock\n"
-        "  --to time=TIME      UTC where no zone is said\n"
+        "  --to time=TIME      2026-11-26T03:00:00Z (UTC where no zone is said), or -2h: two hours "
+        "ago\n"
         "  --to seq=NUMBER     of one --shard: that record counts as done, the next one is read\n"
         "  --stream NAME       may be left out when the processor reads one\n"
         "  --shard SHARD, --all\n"
@@ -210,7 +212,7 @@ check_words(struct leat_checkpoint *checkpoint)
         return leat_operator_says(task, LEAT_EXIT_USAGE,
                                   "say --to trim-horizon, latest, time=2026-11-26T03:00:00Z or "
                                   "seq=NUMBER");
-    if (leat_rewind_parse(task->to, &checkpoint->to, &err) != 0)
+    if (leat_rewind_parse(task->to, leat_clock_wall_us(), &checkpoint->to, &err) != 0)
         return leat_operator_says(task, LEAT_EXIT_USAGE, "%s", err.text);
     if ((task->shard != NULL) == task->is_all)
         return leat_operator_says(task, LEAT_EXIT_USAGE, "say which: --shard SHARD or --all");

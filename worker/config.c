@@ -8,7 +8,7 @@
 struct config_arguments {
     struct leat_setup_arguments setup;
     const char *action;
-    bool with_origin;
+    bool with_origin, is_json;
 };
 
 static void
@@ -17,12 +17,16 @@ help(void)
     fputs("leat config: the configuration as leat understands it\n\n"
           "  leat config show -c leat.yaml\n"
           "  leat config show -c leat.yaml --origin --set memory.budget=512MiB\n"
+          "  leat config show -c leat.yaml -o json | jq 'select(.origin != \"default\")'\n"
           "  leat config schema >config.schema.json\n"
           "  leat config reference\n\n"
           "show prints every value, secrets masked; schema a JSON Schema for editors; reference a "
           "table of\n"
           "every property in Markdown.\n\n"
-          "  --origin           show: where each value comes from\n" LEAT_SETUP_HELP,
+          "  --origin           show: where each value comes from\n"
+          "  -o yaml|json       show: a configuration that reads back (default), or for each "
+          "property an\n"
+          "                     object a line: property, value, origin\n" LEAT_SETUP_HELP,
           stdout);
 }
 
@@ -32,16 +36,22 @@ parse(int argc, char **argv, struct config_arguments *arguments)
 {
     static const struct option options[] = {
         LEAT_SETUP_LONG,
-        {"origin", no_argument, NULL, 'o'},
+        {"origin", no_argument, NULL, 'O'},
+        {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int letter;
 
-    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "h", options, NULL)) != -1) {
-        if (letter == 'o')
+    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "o:h", options, NULL)) != -1) {
+        if (letter == 'O') {
             arguments->with_origin = true;
-        else if (!leat_setup_argument(&arguments->setup, letter, optarg))
+        } else if (letter == 'o' && strcmp(optarg, "json") == 0) {
+            arguments->is_json = true;
+        } else if (letter == 'o' && strcmp(optarg, "yaml") != 0) {
+            fprintf(stderr, "leat config: there is no output \"%s\": yaml or json\n", optarg);
+            return LEAT_EXIT_USAGE;
+        } else if (letter != 'o' && !leat_setup_argument(&arguments->setup, letter, optarg))
             return letter == 'h' ? -1 : LEAT_EXIT_USAGE;
     }
     if (optind + 1 != argc) {
@@ -110,7 +120,10 @@ show(const struct config_arguments *arguments, struct leat_buf *out)
         return code;
     for (size_t i = 0; i < config->processor_count; i++)
         hide_options(config, i);
-    leat_config_show(config, arguments->with_origin, out);
+    if (arguments->is_json)
+        leat_config_show_json(config, out);
+    else
+        leat_config_show(config, arguments->with_origin, out);
     leat_config_free(config);
     return LEAT_EXIT_OK;
 }

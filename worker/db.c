@@ -13,10 +13,14 @@
 #include "worker/database_options.h"
 #include "worker/databases.h"
 #include "worker/setup.h"
+#include "worker/table.h"
 
 struct db_arguments {
     struct leat_setup_arguments setup;
     const char *action, *database, *role, *user, *processor;
+    enum leat_output output;
+    struct leat_sheet *sheet; /* status: what is found goes there */
+    const char *shown;        /* the database's URL, without a password */
 };
 
 static void
@@ -26,17 +30,21 @@ help(void)
           "  leat db migrate --database postgresql://leat@localhost/leat\n"
           "  leat db migrate -c leat.yaml\n"
           "  leat db status  --database \"host=/run/postgresql dbname=leat\"\n"
+          "  leat db status  -c leat.yaml -o json\n"
           "  leat db grants  --user leat_worker\n"
           "  leat db ddl     -c leat.yaml --processor rollup | psql\n\n"
           "migrate and status with a configuration: the lease database and that of every postgres "
           "target.\n"
           "ddl prints what makes the tables that processors write to.\n\n"
-          "  --database URL   URI or conninfo; default: $LEAT_DATABASE__URL. Passwords by libpq's "
-          "own\n"
-          "                   means (PGPASSFILE, service files), not on a command line\n"
+          "  --database URL   URI or conninfo; default: the configuration (-c, $LEAT_CONFIG), "
+          "else\n"
+          "                   $LEAT_DATABASE__URL. Passwords by libpq's own means (PGPASSFILE, "
+          "service\n"
+          "                   files), not on a command line\n"
           "  --role ROLE      lease | target (default: both)\n"
           "  --user NAME      grants: the database user that workers connect as\n"
-          "  --processor NAME ddl: of this one (default: all)\n" LEAT_SETUP_HELP,
+          "  --processor NAME ddl: of this one (default: all)\n"
+          "  -o table|json    status: how it is printed; json: an object a line\n" LEAT_SETUP_HELP,
           stdout);
 }
 
@@ -50,13 +58,14 @@ parse(int argc, char **argv, struct db_arguments *arguments)
         {"database", required_argument, NULL, 'd'},
         {"role", required_argument, NULL, 'r'},
         {"user", required_argument, NULL, 'u'},
+        {"output", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int letter;
 
     *arguments = (struct db_arguments){0};
-    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "d:r:u:p:h", options, NULL)) !=
+    while ((letter = getopt_long(argc, argv, LEAT_SETUP_LETTERS "d:r:u:p:o:h", options, NULL)) !=
            -1) {
         if (letter == 'd')
             arguments->database = optarg;
@@ -66,6 +75,10 @@ parse(int argc, char **argv, struct db_arguments *arguments)
             arguments->user = optarg;
         else if (letter == 'p')
             arguments->processor = optarg;
+        else if (letter == 'o' && !leat_output_parse("db", optarg, &arguments->output))
+            return LEAT_EXIT_USAGE;
+        else if (letter == 'o')
+            continue;
         else if (!leat_setup_argument(&arguments->setup, letter, optarg))
             return letter == 'h' ? -1 : LEAT_EXIT_USAGE;
     }
@@ -88,7 +101,8 @@ is_wanted(const struct db_arguments *arguments, const char *role)
 }
 
 static int
-migrate(struct leat_pg_connection *connection, const char *role, struct leat_error *err)
+migrate(const struct db_arguments *arguments, struct leat_pg_connection *connection,
+        const char *role, struct leat_error *err)
 {
     int applied = 0, status = leat_schema_migrate(connection, role, &applied, err);
 
@@ -98,20 +112,26 @@ migrate(struct leat_pg_connection *connection, const char *role, struct leat_err
 }
 
 static int
-show_status(struct leat_pg_connection *connection, const char *role, struct leat_error *err)
+show_status(const struct db_arguments *arguments, struct leat_pg_connection *connection,
+            const char *role, struct leat_error *err)
 {
     struct leat_schema_status state;
     int status = leat_schema_status(connection, role, &state, err);
 
-    if (status == 0)
-        printf("%s: version %d, this program has %d%s\n", role, state.version, state.wanted,
-               state.version < state.wanted   ? " (run `leat db migrate`)"
-               : state.version > state.wanted ? " (a newer leat migrated it)"
-                                              : "");
-    return status;
+    if (status != 0)
+        return status;
+    leat_sheet_text(arguments->sheet, arguments->shown);
+    leat_sheet_text(arguments->sheet, role);
+    leat_sheet_integer(arguments->sheet, state.version);
+    leat_sheet_integer(arguments->sheet, state.wanted);
+    leat_sheet_text(arguments->sheet, state.version < state.wanted   ? "run `leat db migrate`"
+                                      : state.version > state.wanted ? "a newer leat migrated it"
+                                                                     : "ok");
+    return 0;
 }
 
-typedef int (*role_fn)(struct leat_pg_connection *, const char *, struct leat_error *);
+typedef int (*role_fn)(const struct db_arguments *, struct leat_pg_connection *, const char *,
+                       struct leat_error *);
 
 static int
 for_each_role(const struct db_arguments *arguments, const struct leat_database *database,
@@ -127,31 +147,43 @@ for_each_role(const struct db_arguments *arguments, const struct leat_database *
         return leat_command_failed("db", &err);
     for (size_t i = database->has_lease ? 0 : 1; status == 0 && i < LEAT_COUNT_OF(roles); i++) {
         if (is_wanted(arguments, roles[i]))
-            status = act(connection, roles[i], &err);
+            status = act(arguments, connection, roles[i], &err);
     }
     leat_pg_close(connection);
     return status != 0 ? leat_command_failed("db", &err) : LEAT_EXIT_OK;
 }
 
-/* The configuration's where there is one; else the one that was named. */
+static bool
+has_configuration(const struct db_arguments *arguments)
+{
+    const char *file = getenv("LEAT_CONFIG");
+
+    return arguments->setup.file != NULL || arguments->setup.override_count > 0 ||
+           (file != NULL && *file != '\0');
+}
+
+/* The one that is named; else the configuration's, wherever it comes from; else the environment's. */
 static int
 find_databases(const struct db_arguments *arguments, struct leat_databases *databases)
 {
-    const char *url = arguments->database != NULL ? arguments->database
-                                                  : getenv("LEAT_DATABASE__URL");
+    const char *url = arguments->database;
     struct leat_config *config;
     struct leat_error err;
     int code, status;
 
-    if (leat_database_argument_refused("db", arguments->database))
+    if (leat_database_argument_refused("db", url))
         return LEAT_EXIT_USAGE;
-    if (arguments->setup.file == NULL) {
-        if (url != NULL)
-            leat_databases_add(databases, url, true);
-        else
-            fputs("leat db: no database given: --database URL, LEAT_DATABASE__URL, or -c FILE\n",
-                  stderr);
-        return url != NULL ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
+    if (url == NULL && !has_configuration(arguments))
+        url = getenv("LEAT_DATABASE__URL");
+    if (url != NULL && *url != '\0') {
+        leat_databases_add(databases, url, true);
+        return LEAT_EXIT_OK;
+    }
+    if (!has_configuration(arguments)) {
+        fputs("leat db: no database given: --database URL, -c FILE, LEAT_CONFIG or "
+              "LEAT_DATABASE__URL\n",
+              stderr);
+        return LEAT_EXIT_USAGE;
     }
     code = leat_setup_load(&arguments->setup, "db", &config);
     if (code != LEAT_EXIT_OK)
@@ -163,7 +195,7 @@ find_databases(const struct db_arguments *arguments, struct leat_databases *data
 
 /* Goes on after a failure: one database that is down is no reason to leave the others as they are. */
 static int
-for_each_database(const struct db_arguments *arguments, role_fn act)
+for_each_database(struct db_arguments *arguments, role_fn act)
 {
     struct leat_databases databases = {0};
     int code = find_databases(arguments, &databases);
@@ -173,7 +205,8 @@ for_each_database(const struct db_arguments *arguments, role_fn act)
         int done;
 
         leat_url_mask(databases.items[i].url, &url);
-        if (databases.count > 1) {
+        arguments->shown = leat_buf_text(&url);
+        if (databases.count > 1 && arguments->sheet == NULL) {
             printf("%s\n", leat_buf_text(&url));
             fflush(stdout);
         }
@@ -181,6 +214,30 @@ for_each_database(const struct db_arguments *arguments, role_fn act)
         code = code == LEAT_EXIT_OK ? done : code;
     }
     leat_databases_release(&databases);
+    return code;
+}
+
+/* What can be had is shown, also when one of them is away. */
+static int
+print_status(struct db_arguments *arguments)
+{
+    static const struct leat_sheet_column columns[] = {
+        {"database"}, {"role"}, {"version", LEAT_CELL_RAW}, {"wanted", LEAT_CELL_RAW}, {"state"},
+    };
+    struct leat_sheet sheet;
+    struct leat_error err;
+    int code;
+
+    leat_sheet_init(&sheet, arguments->output, columns, LEAT_COUNT_OF(columns), stdout);
+    arguments->sheet = &sheet;
+    code = for_each_database(arguments, show_status);
+    arguments->sheet = NULL;
+    if (code == LEAT_EXIT_USAGE) {
+        leat_sheet_release(&sheet);
+        return code;
+    }
+    if (leat_sheet_finish(&sheet, &err) != 0)
+        return leat_command_failed("db", &err);
     return code;
 }
 
@@ -215,7 +272,7 @@ print_grants(const struct db_arguments *arguments)
 }
 
 static int
-act(const struct db_arguments *arguments)
+act(struct db_arguments *arguments)
 {
     if (arguments->role != NULL && strcmp(arguments->role, "lease") != 0 &&
         strcmp(arguments->role, "target") != 0) {
@@ -225,7 +282,7 @@ act(const struct db_arguments *arguments)
     if (strcmp(arguments->action, "migrate") == 0)
         return for_each_database(arguments, migrate);
     if (strcmp(arguments->action, "status") == 0)
-        return for_each_database(arguments, show_status);
+        return print_status(arguments);
     if (strcmp(arguments->action, "grants") == 0)
         return print_grants(arguments);
     if (strcmp(arguments->action, "ddl") == 0)

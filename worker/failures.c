@@ -6,8 +6,11 @@
 #include "base/encoding.h"
 #include "base/memory.h"
 #include "base/units.h"
+#include "failure/letters.h"
 #include "worker/command.h"
 #include "worker/database_options.h"
+#include "worker/failure_data.h"
+#include "worker/shard_name.h"
 
 #define DEFAULT_LIMIT 100
 #define MAXIMUM_LIMIT 1000000
@@ -15,24 +18,77 @@
 
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
+/* The stream's name, of "arn:…:stream/NAME@creation" or "file:…"; what has no such form is shown as it is. */
+#define STREAM "substring(stream_id from '(?:.*:stream/)?(.*?)(?:@[0-9]+)?$')"
+
 struct failures_arguments {
     struct leat_database_options database;
-    const char *action, *id, *state;
-    int64_t limit;
+    const char *action, *id, *state, *stream, *reason, *shard;
+    int64_t limit, since_us;
+    bool with_data;
+    char shard_name[LEAT_SHARD_NAME_BYTES];
 };
+
+/* Every state there is (protocol §7, schemas/target). */
+static const char *const states[] = {"open", "sending", "redriven", "discarded", NULL};
 
 static void
 help(void)
 {
     fputs("leat failures: records that were diverted, and why\n\n"
-          "  leat failures ls --database postgresql://leat@localhost/weather\n"
+          "  leat failures ls -c leat.yaml\n"
           "  leat failures ls --processor rollup --state open --limit 20 -o json\n"
-          "  leat failures show 5f0c9a11\n\n"
-          "ls shows the latest first; show prints all of one letter and where its data is archived "
-          "(an id's\nfirst letters do).\n\n"
-          "  --processor NAME, --state STATE   only these\n"
-          "  --limit N        at most so many (default: 100)\n" LEAT_DATABASE_HELP,
+          "  leat failures ls --stream orders --reason rejected --since 1h\n"
+          "  leat failures count -c leat.yaml --since 1d\n"
+          "  leat failures show 5f0c9a11\n"
+          "  leat failures show 5f0c9a11 --data -c leat.yaml | jq .\n\n"
+          "ls shows the latest first; count how many there are, by processor, stream, reason and "
+          "state; show\nprints all of one letter and where its data is archived (an id's first "
+          "letters do).\n\n"
+          "  --processor NAME, --state STATE, --reason WORD, --stream NAME, --shard SHARD   only "
+          "these\n"
+          "  --since TIME     only what happened since: 1h is an hour back from now\n"
+          "  --limit N        ls: at most so many (default: 100)\n"
+          "  --data           show: the record's data alone, byte for byte, from the archive (with "
+          "-c an\n"
+          "                   archive in S3 is reached as the configuration "
+          "says)\n" LEAT_DATABASE_HELP,
           stdout);
+}
+
+static int
+parse_since(const char *text, int64_t *ret_us)
+{
+    int64_t ago_us;
+    struct leat_error err;
+
+    if (leat_parse_duration(leat_slice_from(text), &ago_us, &err) == 0 && ago_us > 0) {
+        *ret_us = ago_us;
+        return 0;
+    }
+    fprintf(stderr, "leat failures: --since wants a time back from now, as 1h or 30m, not \"%s\"\n",
+            text);
+    return LEAT_EXIT_USAGE;
+}
+
+/* One of the words, or the nearest is named. */
+static int
+parse_word(const char *what, const char *text, const char *const *words, const char **ret_word)
+{
+    LEAT_AUTO_BUF all = LEAT_BUF_INIT;
+    const char *nearest = leat_did_you_mean(text, words);
+
+    for (const char *const *word = words; *word != NULL; word++) {
+        if (strcmp(*word, text) == 0) {
+            *ret_word = text;
+            return 0;
+        }
+        leat_buf_printf(&all, "%s%s", word != words ? ", " : "", *word);
+    }
+    fprintf(stderr, "leat failures: there is no %s \"%s\"%s%s%s; there are: %s\n", what, text,
+            nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "",
+            nearest != NULL ? "\"?" : "", leat_buf_text(&all));
+    return LEAT_EXIT_USAGE;
 }
 
 /* 0 or an exit code. */
@@ -59,7 +115,19 @@ parse_option(int letter, struct failures_arguments *arguments)
         arguments->database.processor = optarg;
         return 0;
     case 't':
-        arguments->state = optarg;
+        return parse_word("state", optarg, states, &arguments->state);
+    case 'r':
+        return parse_word("reason", optarg, leat_letter_reasons, &arguments->reason);
+    case 'S':
+        arguments->stream = optarg;
+        return 0;
+    case 'X':
+        arguments->shard = leat_shard_name(optarg, arguments->shard_name);
+        return 0;
+    case 'i':
+        return parse_since(optarg, &arguments->since_us);
+    case 'D':
+        arguments->with_data = true;
         return 0;
     case 'l':
         return parse_limit(optarg, &arguments->limit);
@@ -78,7 +146,12 @@ parse(int argc, char **argv, struct failures_arguments *arguments)
         LEAT_DATABASE_LONG_OPTIONS,
         {"processor", required_argument, NULL, 'p'},
         {"state", required_argument, NULL, 't'},
+        {"reason", required_argument, NULL, 'r'},
+        {"stream", required_argument, NULL, 'S'},
+        {"shard", required_argument, NULL, 'X'},
+        {"since", required_argument, NULL, 'i'},
         {"limit", required_argument, NULL, 'l'},
+        {"data", no_argument, NULL, 'D'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -92,12 +165,66 @@ parse(int argc, char **argv, struct failures_arguments *arguments)
     }
     arguments->action = optind < argc ? argv[optind] : "";
     arguments->id = optind + 1 < argc ? argv[optind + 1] : NULL;
-    if (strcmp(arguments->action, "ls") == 0
+    if (arguments->with_data && strcmp(arguments->action, "show") != 0) {
+        fputs("leat failures: --data goes with show ID\n", stderr);
+        return LEAT_EXIT_USAGE;
+    }
+    if (strcmp(arguments->action, "ls") == 0 || strcmp(arguments->action, "count") == 0
             ? optind + 1 == argc
             : strcmp(arguments->action, "show") == 0 && optind + 2 == argc)
         return leat_database_resolve(&arguments->database, LEAT_DATABASE_TARGET);
-    fputs("leat failures: say ls, or show ID; see leat failures --help\n", stderr);
+    fputs("leat failures: say ls, count, or show ID; see leat failures --help\n", stderr);
     return LEAT_EXIT_USAGE;
+}
+
+/* What ls and count leave out; $1 to $7. */
+#define FILTERS                                                                                    \
+    " FROM leat.failures WHERE ($1::text IS NULL OR application = $1) AND ($2::text IS NULL OR "   \
+    "processor = $2) AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR reason = $4) "  \
+    "AND ($5::text IS NULL OR stream_id = $5 OR " STREAM " = $5) AND ($6::text IS NULL OR shard "  \
+    "= $6) AND ($7 = 0 OR last_at >= clock_timestamp() - $7 * interval '1 us')"
+
+static void
+add_filters(const struct failures_arguments *arguments, struct leat_pg_parameters *parameters)
+{
+    leat_pg_parameters_init(parameters);
+    leat_pg_add_text(parameters, arguments->database.application);
+    leat_pg_add_text(parameters, arguments->database.processor);
+    leat_pg_add_text(parameters, arguments->state);
+    leat_pg_add_text(parameters, arguments->reason);
+    leat_pg_add_text(parameters, arguments->stream);
+    leat_pg_add_text(parameters, arguments->shard);
+    leat_pg_add_int8(parameters, arguments->since_us);
+}
+
+static int
+count(struct failures_arguments *arguments)
+{
+    static const struct leat_sheet_column columns[] = {
+        {"application", LEAT_CELL_TEXT, true},
+        {"processor"},
+        {"stream"},
+        {"reason"},
+        {"state"},
+        {"failures", LEAT_CELL_RAW},
+        {"times", LEAT_CELL_RAW, true},
+        {"first_at"},
+        {"last_at"},
+    };
+    static const char sql[] =
+        "SELECT application::text, processor::text, " STREAM ", reason::text, state::text, "
+        "count(*)::text, sum(times)::text, " UTC("min(first_at)") ", " UTC("max(last_at)") FILTERS
+        " GROUP BY 1, 2, 3, 4, 5 ORDER BY count(*) DESC, 1, 2, 3, 4, 5";
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int code;
+
+    add_filters(arguments, &parameters);
+    code =
+        leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
+    return code != LEAT_EXIT_OK
+               ? code
+               : leat_database_show(&arguments->database, columns, LEAT_COUNT_OF(columns), result);
 }
 
 static int
@@ -108,6 +235,7 @@ list(struct failures_arguments *arguments)
         {"application", LEAT_CELL_TEXT, true},
         {"processor"},
         {"tenant", LEAT_CELL_TEXT, true},
+        {"stream"},
         {"stream_id", LEAT_CELL_TEXT, true},
         {"shard"},
         {"sequence", LEAT_CELL_TEXT, true},
@@ -125,32 +253,26 @@ list(struct failures_arguments *arguments)
         {"reason_text"},
     };
     static const char sql[] =
-        "SELECT dead_letter_id::text, application::text, processor::text, tenant::text,"
-        " stream_id::text, shard::text, sequence::text, sub_sequence::text, data_bytes::text,"
-        " state::text, times::text, attempts::text, " UTC("first_at") ", " UTC(
-            "last_at") ","
-                       " archive_url::text, dead_letter_position::text, sqlstate::text, "
-                       "reason::text,"
-                       " reason_text::text FROM leat.failures"
-                       " WHERE ($1::text IS NULL OR application = $1) AND ($2::text IS NULL OR "
-                       "processor = $2)"
-                       " AND ($3::text IS NULL OR state = $3)"
-                       " ORDER BY last_at DESC, dead_letter_id LIMIT $4";
+        "SELECT dead_letter_id::text, application::text, processor::text, tenant::text, " STREAM
+        ", stream_id::text, shard::text, sequence::text, sub_sequence::text, data_bytes::text, "
+        "state::text, times::text, attempts::text, " UTC("first_at") ", " UTC(
+            "last_at") ", archive_url::text, dead_letter_position::text, sqlstate::text, "
+                       "reason::text, reason_text::text" FILTERS
+                       " ORDER BY last_at DESC, dead_letter_id LIMIT $8";
     struct leat_pg_parameters parameters;
     PGresult *result;
     int code;
 
-    leat_pg_parameters_init(&parameters);
-    leat_pg_add_text(&parameters, arguments->database.application);
-    leat_pg_add_text(&parameters, arguments->database.processor);
-    leat_pg_add_text(&parameters, arguments->state);
+    add_filters(arguments, &parameters);
     leat_pg_add_int8(&parameters, arguments->limit);
     code =
         leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
     if (code != LEAT_EXIT_OK)
         return code;
     if (arguments->database.output != LEAT_OUTPUT_JSON && PQntuples(result) == arguments->limit)
-        fprintf(stderr, "leat failures: the latest %lld; --limit N shows more\n",
+        fprintf(stderr,
+                "leat failures: the latest %lld; --limit N shows more, leat failures count counts "
+                "them\n",
                 (long long)arguments->limit);
     return leat_database_show(&arguments->database, columns, LEAT_COUNT_OF(columns), result);
 }
@@ -223,6 +345,29 @@ letter_text(const PGresult *result)
     }
 }
 
+/* The bytes alone: what a pipe wants. */
+static int
+letter_data(const struct failures_arguments *arguments, const PGresult *result)
+{
+    LEAT_AUTO_FREE char *url = NULL;
+    LEAT_AUTO_BUF data = LEAT_BUF_INIT;
+    struct leat_error err;
+    int column = PQfnumber(result, "archive_url");
+
+    if (column < 0 || PQgetisnull(result, 0, column)) {
+        fprintf(stderr, "leat failures: letter \"%s\" is in no archive\n", arguments->id);
+        return LEAT_EXIT_FAILED;
+    }
+    url = leat_slice_strdup(value(result, column));
+    if (leat_failure_data(arguments->database.config, url, &data, &err) != 0)
+        return leat_command_failed("failures", &err);
+    if (fwrite(data.data, 1, data.size, stdout) != data.size || fflush(stdout) != 0) {
+        perror("leat failures: standard output");
+        return LEAT_EXIT_FAILED;
+    }
+    return LEAT_EXIT_OK;
+}
+
 static bool
 is_id(const char *text)
 {
@@ -242,7 +387,7 @@ show(struct failures_arguments *arguments)
                           " reason_text::text, sqlstate::text, attempts::text, times::text, " UTC(
                               "first_at") ","
                                           " " UTC(
-                                              "last_at") ", archive_url::text, "
+                                              "last_at") ", archive_url::text AS archive_url, "
                                                          "dead_letter_position::text"
                                                          " FROM leat.failures WHERE dead_letter_id "
                                                          "LIKE $1 || '%' ORDER BY 1 LIMIT 2";
@@ -267,6 +412,8 @@ show(struct failures_arguments *arguments)
                 PQntuples(result) == 0 ? "there is no letter" : "more than one letter begins with",
                 arguments->id);
         code = LEAT_EXIT_FAILED;
+    } else if (arguments->with_data) {
+        code = letter_data(arguments, result);
     } else if (arguments->database.output == LEAT_OUTPUT_JSON) {
         letter_json(result);
     } else {
@@ -286,7 +433,9 @@ leat_command_failures(int argc, char **argv)
         help();
         status = LEAT_EXIT_OK;
     } else if (status == LEAT_EXIT_OK) {
-        status = strcmp(arguments.action, "ls") == 0 ? list(&arguments) : show(&arguments);
+        status = strcmp(arguments.action, "ls") == 0      ? list(&arguments)
+                 : strcmp(arguments.action, "count") == 0 ? count(&arguments)
+                                                          : show(&arguments);
     }
     leat_database_options_release(&arguments.database);
     return status;

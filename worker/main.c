@@ -1,7 +1,12 @@
 /* `leat`: finds the command and runs it. Everything else is in the commands' own files. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/buf.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "worker/command.h"
@@ -42,13 +47,18 @@ help(FILE *out)
           out);
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the other side is down\n", out);
+    fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 the other side is down,\n128 + n ended "
+          "by signal n before it was done\n",
+          out);
 }
 
 int
 leat_command_failed(const char *command, const struct leat_error *err)
 {
-    fprintf(stderr, "leat %s: %s\n", command, err->text);
+    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+
+    leat_buf_printf(&line, "leat %s: %s", command, err->text);
+    leat_log_say(leat_buf_text(&line));
     return err->is_retryable ? LEAT_EXIT_UNAVAILABLE : LEAT_EXIT_FAILED;
 }
 
@@ -74,9 +84,29 @@ unknown(const char *name)
     return LEAT_EXIT_USAGE;
 }
 
+/*
+ * A descriptor of 0 to 2 that is closed would become the first socket or file that is opened, and log lines would go
+ * there. So it is opened now, such that its use fails as it would have: reading from 0, writing to 1; what goes to 2
+ * is gone.
+ */
+static void
+occupy_standard_descriptors(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        /* The lowest that is free: this one. Without a /dev any place will do that takes no bytes. */
+        if (open("/dev/null", modes[fd]) != fd && open("/", O_RDONLY | O_DIRECTORY) != fd)
+            _exit(LEAT_EXIT_FAILED);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     if (argc < 2) {
         help(stderr);
         return LEAT_EXIT_USAGE;

@@ -94,6 +94,8 @@ int leat_operator_read(struct leat_operator *task, const char *sql, PGresult **r
  */
 int leat_operator_show(struct leat_operator *task,
                        int (*read)(struct leat_operator *task, struct leat_error *err));
+/* Do --stream, --shard, --worker and --processor name something? An exit code; what there is was said. */
+int leat_operator_check_filters(struct leat_operator *task);
 /* sql's rows, as leat_operator_read gives them, as a sheet on task->out. */
 int leat_operator_sheet(struct leat_operator *task, const char *sql,
                         const struct leat_sheet_column *columns, size_t column_count,

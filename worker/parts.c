@@ -16,6 +16,8 @@
 #define LETTER_BUDGET_US (3 * LEAT_SECOND_US)
 #define ROWS_SHARE 5 /* of the budget, what merged rows may hold: a fifth */
 /* What is held beside reads and rows: batches under way, libcurl's and libpq's buffers. */
+/* And what records that are being taken apart may hold before they take from the reads. */
+#define EXPANSION_SHARE 8
 #define OTHER_BYTES ((size_t)4 << 20)
 
 /* A processor with everything that belongs to it. */
@@ -316,15 +318,18 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
-/* The budget as configured: for reads, for the one spare read, for rows, for the rest. */
+/* The budget as configured: for reads, for the one spare read, for rows, for records that expand, for the rest. */
 static struct leat_memory *
 make_memory(const struct leat_config *config)
 {
     size_t budget = (size_t)config->memory_budget_bytes, rows = budget / ROWS_SHARE;
-    struct leat_memory *memory = leat_memory_new(
-        budget - rows - LEAT_MEMORY_SPARE_BYTES - OTHER_BYTES, (unsigned)config->processor_count);
+    size_t expanded = budget / EXPANSION_SHARE;
+    struct leat_memory *memory =
+        leat_memory_new(budget - rows - expanded - LEAT_MEMORY_SPARE_BYTES - OTHER_BYTES,
+                        (unsigned)config->processor_count);
 
     leat_memory_set_rows_share(memory, rows);
+    leat_memory_set_expansion_share(memory, expanded);
     return memory;
 }
 

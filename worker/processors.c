@@ -144,8 +144,8 @@ check(struct leat_operator *task, const struct word *word, const char *seen)
     if (strcmp(seen, "retired") == 0)
         return leat_operator_says(
             task, LEAT_EXIT_FAILED,
-            "processor \"%s\" is retired: shards have ended without it, so it "
-            "cannot go on; give it a new name to begin anew",
+            "processor \"%s\" is retired, for ever: nobody has waited for it since, so a shard may "
+            "have ended without it; give it a new name to begin anew",
             task->operand);
     if (word != &retire_word)
         return -1;

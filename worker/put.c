@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_member.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "producer/producer.h"
@@ -32,7 +33,8 @@ struct put {
     struct leat_lines lines;
     uint64_t refused; /* lines that are no records */
     int64_t began_us;
-    bool has_failed; /* an error was shown already */
+    bool has_failed;  /* an error was shown already */
+    bool is_complete; /* the input was read to its end */
     int code;
 };
 
@@ -53,7 +55,8 @@ help(void)
           "  --rate N/s       a steady pace (default: as fast as the stream takes it)\n"
           "  --raw            lines are bytes: nothing in them is looked at\n"
           "  -q               no summary\n" LEAT_AWS_HELP
-          "\nExit code 1: some lines were not put. A line whose answer was lost may be there "
+          "\nExit code 1: some lines were not put; 130 or 143: stopped by Ctrl-C or SIGTERM before "
+          "the end of the\ninput (what was read is put). A line whose answer was lost may be there "
           "twice if it is put again.\n",
           stdout);
 }
@@ -184,11 +187,12 @@ refuse(struct put *put, const char *why)
         fputs("leat put: more lines were refused; their number is in the summary\n", stderr);
 }
 
-/* The member's text, or what JSON writes for a number or a boolean. */
+/* The member's text, or a number or a boolean as the line has it: a tree would keep 64 bits of an integer. */
 static bool
-key_of(struct json_object *root, const char *field, struct leat_buf *key)
+key_of(struct json_object *root, struct leat_slice line, const char *field, struct leat_buf *key)
 {
     struct json_object *member = leat_json_get(root, field);
+    struct leat_slice written;
 
     switch (json_object_get_type(member)) {
     case json_type_string:
@@ -198,7 +202,8 @@ key_of(struct json_object *root, const char *field, struct leat_buf *key)
     case json_type_int:
     case json_type_double:
     case json_type_boolean:
-        leat_buf_add_text(key, json_object_to_json_string(member));
+        if (leat_json_member(line, field, &written))
+            leat_buf_add_slice(key, written);
         break;
     default:
         break;
@@ -223,7 +228,7 @@ find_key(struct put *put, struct leat_slice line, struct leat_buf *key)
         refuse(put, err.text);
         return false;
     }
-    has_key = key_of(root, arguments->key_field, key);
+    has_key = key_of(root, line, arguments->key_field, key);
     json_object_put(root);
     if (!has_key) {
         leat_error_set(&err, LEAT_E_INVALID,
@@ -308,6 +313,9 @@ put_all(struct put *put)
             goes_on = false;
             break;
         case LEAT_LINE_END:
+            put->is_complete = true;
+            goes_on = false;
+            break;
         case LEAT_LINE_STOP:
             goes_on = false;
             break;
@@ -351,6 +359,10 @@ put_stream(const struct put_arguments *arguments)
         put.code = LEAT_EXIT_FAILED; /* the same again would put the first ones twice */
     if (put.code == LEAT_EXIT_OK && put.refused > 0)
         put.code = LEAT_EXIT_FAILED;
+    if (put.code == LEAT_EXIT_OK && !put.is_complete && leat_stop_code() != 0) {
+        fputs("leat put: stopped before the end of the input\n", stderr);
+        put.code = leat_stop_code();
+    }
     leat_lines_release(&put.lines);
     leat_producer_free(put.producer);
     return put.code;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
@@ -35,7 +36,7 @@ leat_setup_arguments_release(struct leat_setup_arguments *arguments)
 void
 leat_setup_report(void *context, const char *line)
 {
-    fprintf(stderr, "%s\n", line);
+    leat_log_say(line);
 }
 
 int
@@ -45,7 +46,10 @@ leat_setup_load(const struct leat_setup_arguments *arguments, const char *comman
     const char *file = arguments->file != NULL ? arguments->file : getenv("LEAT_CONFIG");
 
     if (file == NULL || *file == '\0') {
-        fprintf(stderr, "leat %s: no configuration given: -c FILE, or LEAT_CONFIG\n", command);
+        LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+
+        leat_buf_printf(&line, "leat %s: no configuration given: -c FILE, or LEAT_CONFIG", command);
+        leat_log_say(leat_buf_text(&line));
         return LEAT_EXIT_USAGE;
     }
     return leat_config_load(file, arguments->overrides, arguments->override_count,

@@ -33,8 +33,9 @@ help(void)
         "not_run (the owner's configuration lacks the processor); ended\n"
         "takes: begun since the last commit; three or more mean that something ends the worker "
         "again and\n"
-        "again, and the shard is probed record by record.\n\n" LEAT_OPERATOR_FILTER_HELP
-            LEAT_OPERATOR_WATCH_HELP LEAT_DATABASE_HELP,
+        "again: the log of the last one says what.\n"
+        "A checkpoint's middle is left out in the table; -o wide and -o json have all of "
+        "it.\n\n" LEAT_OPERATOR_FILTER_HELP LEAT_OPERATOR_WATCH_HELP LEAT_DATABASE_HELP,
         stdout);
 }
 
@@ -217,7 +218,7 @@ static const struct leat_sheet_column columns[] = {
     {"parents", LEAT_CELL_RAW, true},
     {"children", LEAT_CELL_RAW, true},
     /* Of progress. */
-    {"checkpoint"},
+    {"checkpoint", LEAT_CELL_LONG},
     {"takes", LEAT_CELL_RAW},
     {"sub_sequence", LEAT_CELL_RAW, true},
     {"commit_seq", LEAT_CELL_RAW, true},

@@ -51,7 +51,7 @@ help(void)
           "  --at HASH        split: the hash key at which the second child starts (default: the "
           "middle)\n"
           "  --yes            delete: yes, with all its records\n"
-          "  -q               ls: names alone\n"
+          "  -q               ls: names alone; create, split, merge, delete: say nothing\n"
           "  --wait TIME      how long to wait until the stream is as it shall be (default: 2m;\n"
           "                   0: not at all)\n" LEAT_AWS_HELP LEAT_OUTPUT_HELP,
           stdout);
@@ -99,6 +99,85 @@ wait_for(const struct streams_arguments *arguments, const char *stream, const ch
     return 0;
 }
 
+/* ---- saying what was done ------------------------------------------------------------------- */
+
+static int show(struct streams_arguments *arguments, struct leat_error *err);
+static int add_shard(void *context, const struct leat_kinesis_shard *shard);
+
+/* "is split into "…2", "…3"": the children of the shard that was resharded. */
+static int
+say_children(struct streams_arguments *arguments, const char *done, const char *parent,
+             struct leat_error *err)
+{
+    struct leat_shard_list list;
+    const char *before = "";
+    int status;
+
+    leat_shard_list_init(&list);
+    status =
+        leat_kinesis_list_shards(arguments->kinesis, arguments->operands[0], add_shard, &list, err);
+    if (status == 0)
+        printf("stream \"%s\": %s ", arguments->operands[0], done);
+    for (size_t i = 0; status == 0 && i < list.count; i++) {
+        for (size_t j = 0; j < list.shards[i].parent_count; j++) {
+            if (!leat_slice_is(list.shards[i].parents[j], parent))
+                continue;
+            printf("%s%.*s", before, (int)list.shards[i].shard.size, list.shards[i].shard.data);
+            before = ", ";
+        }
+    }
+    if (status == 0)
+        puts("");
+    leat_shard_list_release(&list);
+    return status;
+}
+
+/* The change is done, or (--wait 0) asked for. parent NULL: no reshard. */
+static int
+say_done(struct streams_arguments *arguments, const char *done, const char *parent,
+         struct leat_error *err)
+{
+    struct leat_kinesis_summary summary;
+    int status;
+
+    if (arguments->output == LEAT_OUTPUT_JSON)
+        return show(arguments, err);
+    if (arguments->is_brief)
+        return 0;
+    if (arguments->wait_us == 0) {
+        printf("stream \"%s\": asked for, not waited for; see leat streams show %s\n",
+               arguments->operands[0], arguments->operands[0]);
+        return 0;
+    }
+    if (parent != NULL)
+        return say_children(arguments, done, parent, err);
+    status = leat_kinesis_describe_stream_summary(arguments->kinesis, arguments->operands[0],
+                                                  &summary, err);
+    if (status == 0)
+        printf("stream \"%s\": %s, %s, %d open shard%s\n", arguments->operands[0], done,
+               summary.status, summary.open_shards, summary.open_shards == 1 ? "" : "s");
+    return status;
+}
+
+static void
+say_deleted(const struct streams_arguments *arguments)
+{
+    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+    const char *state = arguments->wait_us == 0 ? "DELETING" : "DELETED";
+    struct leat_json json;
+
+    if (arguments->output == LEAT_OUTPUT_JSON) {
+        leat_json_begin(&json, &line);
+        leat_json_object(&json, NULL);
+        leat_json_text(&json, "name", arguments->operands[0]);
+        leat_json_text(&json, "status", state);
+        leat_json_object_end(&json);
+        puts(leat_buf_text(&line));
+    } else if (!arguments->is_brief) {
+        printf("stream \"%s\": %s\n", arguments->operands[0], state);
+    }
+}
+
 /* ---- actions ------------------------------------------------------------------------------- */
 
 static int
@@ -108,7 +187,9 @@ create(struct streams_arguments *arguments, struct leat_error *err)
     int status =
         leat_kinesis_create_stream(arguments->kinesis, stream, (unsigned)arguments->shards, err);
 
-    return status < 0 ? status : wait_for(arguments, stream, "ACTIVE", err);
+    if (status == 0)
+        status = wait_for(arguments, stream, "ACTIVE", err);
+    return status < 0 ? status : say_done(arguments, "created", NULL, err);
 }
 
 static int
@@ -117,7 +198,11 @@ delete_stream(struct streams_arguments *arguments, struct leat_error *err)
     const char *stream = arguments->operands[0];
     int status = leat_kinesis_delete_stream(arguments->kinesis, stream, err);
 
-    return status < 0 ? status : wait_for(arguments, stream, NULL, err);
+    if (status == 0)
+        status = wait_for(arguments, stream, NULL, err);
+    if (status == 0)
+        say_deleted(arguments);
+    return status;
 }
 
 static int
@@ -191,7 +276,9 @@ split(struct streams_arguments *arguments, struct leat_error *err)
     if (status == 0)
         status =
             leat_kinesis_split_shard(arguments->kinesis, stream, shard, leat_buf_text(&at), err);
-    return status < 0 ? status : wait_for(arguments, stream, "ACTIVE", err);
+    if (status == 0)
+        status = wait_for(arguments, stream, "ACTIVE", err);
+    return status < 0 ? status : say_done(arguments, "split into", shard, err);
 }
 
 static int
@@ -199,11 +286,13 @@ merge(struct streams_arguments *arguments, struct leat_error *err)
 {
     const char *stream = arguments->operands[0];
     char first[LEAT_SHARD_NAME_BYTES], second[LEAT_SHARD_NAME_BYTES];
-    int status = leat_kinesis_merge_shards(arguments->kinesis, stream,
-                                           leat_shard_name(arguments->operands[1], first),
+    const char *parent = leat_shard_name(arguments->operands[1], first);
+    int status = leat_kinesis_merge_shards(arguments->kinesis, stream, parent,
                                            leat_shard_name(arguments->operands[2], second), err);
 
-    return status < 0 ? status : wait_for(arguments, stream, "ACTIVE", err);
+    if (status == 0)
+        status = wait_for(arguments, stream, "ACTIVE", err);
+    return status < 0 ? status : say_done(arguments, "merged into", parent, err);
 }
 
 /* ---- showing ------------------------------------------------------------------------------- */

@@ -9,6 +9,10 @@
 #include "base/memory.h"
 #include "postgres/array.h"
 
+#define LONG_SHOWN 28
+#define LONG_BEGIN 3
+#define LONG_END 20
+
 bool
 leat_output_parse(const char *command, const char *text, enum leat_output *ret_output)
 {
@@ -100,19 +104,35 @@ add_list(struct leat_buf *out, struct leat_slice json)
         leat_buf_add_byte(out, '-');
 }
 
+/* Sequence numbers have 56 digits, of which neighbours share the first half. */
+static struct leat_slice
+shortened(struct leat_slice text, struct leat_buf *out)
+{
+    if (text.size <= LONG_SHOWN)
+        return text;
+    leat_buf_add(out, text.data, LONG_BEGIN);
+    leat_buf_add_text(out, "…");
+    leat_buf_add(out, text.data + text.size - LONG_END, LONG_END);
+    return leat_buf_slice(out);
+}
+
 static void
 table_cell(struct leat_sheet *sheet, size_t column, const struct leat_slice *text)
 {
     LEAT_AUTO_BUF shown = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF cut = LEAT_BUF_INIT;
+    enum leat_cell_kind kind = sheet->columns[column].kind;
+    struct leat_slice cell = text != NULL && text->size > 0 ? *text : leat_slice_from("-");
     size_t width;
 
     if (is_hidden(sheet, column))
         return;
-    if (text != NULL && text->size > 0 && text->data[0] == '[' &&
-        sheet->columns[column].kind == LEAT_CELL_RAW)
-        add_list(&shown, *text);
+    if (kind == LEAT_CELL_LONG && sheet->output == LEAT_OUTPUT_TABLE)
+        cell = shortened(cell, &cut);
+    if (kind == LEAT_CELL_RAW && cell.data[0] == '[')
+        add_list(&shown, cell);
     else
-        leat_printable(&shown, text != NULL && text->size > 0 ? *text : leat_slice_from("-"));
+        leat_printable(&shown, cell);
     width = width_of(leat_buf_slice(&shown));
     if (width > sheet->widths[column])
         sheet->widths[column] = width;
@@ -249,16 +269,22 @@ print_table(const struct leat_sheet *sheet)
     }
 }
 
+void
+leat_sheet_release(struct leat_sheet *sheet)
+{
+    leat_buf_release(&sheet->cells);
+    leat_buf_release(&sheet->line);
+    free(sheet->widths);
+    sheet->widths = NULL;
+}
+
 int
 leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err)
 {
     LEAT_ASSERT(sheet->cell_count % sheet->column_count == 0);
     if (sheet->output != LEAT_OUTPUT_JSON)
         print_table(sheet);
-    leat_buf_release(&sheet->cells);
-    leat_buf_release(&sheet->line);
-    free(sheet->widths);
-    sheet->widths = NULL;
+    leat_sheet_release(sheet);
     if (fflush(sheet->out) != 0 || ferror(sheet->out))
         return leat_error_set(err, LEAT_E_SYSTEM, "could not write the output: %s",
                               strerror(errno));

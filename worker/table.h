@@ -23,7 +23,9 @@ bool leat_output_parse(const char *command, const char *text, enum leat_output *
 
 enum leat_cell_kind {
     LEAT_CELL_TEXT = 0,
-    LEAT_CELL_RAW = 1 /* a JSON value as it is: numbers, booleans, lists of texts */
+    LEAT_CELL_RAW = 1, /* a JSON value as it is: numbers, booleans, lists of texts */
+    LEAT_CELL_LONG =
+        2, /* a text whose end tells it from others: in narrow tables its middle is … */
 };
 struct leat_sheet_column {
     const char *name; /* the JSON key; in tables in capitals */
@@ -53,6 +55,7 @@ void leat_sheet_row(struct leat_sheet *sheet, const PGresult *result, int row);
 void leat_sheet_result(struct leat_sheet *sheet, const PGresult *result);
 /* Prints what is left and releases. LEAT_E_SYSTEM when standard output took not all of it. */
 int leat_sheet_finish(struct leat_sheet *sheet, struct leat_error *err);
+void leat_sheet_release(struct leat_sheet *sheet); /* instead of finish: nothing is printed */
 
 /* Text from elsewhere, safe for a terminal: control characters as \xNN, bytes that are no UTF-8 too. */
 void leat_printable(struct leat_buf *out, struct leat_slice text);

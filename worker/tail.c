@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/units.h"
 #include "worker/aws_options.h"
@@ -36,13 +37,15 @@ help(void)
         "leat tail: prints a stream's records as JSON lines\n\n"
         "  leat tail observations\n"
         "  leat tail observations --from trim_horizon --until-end | jq -r .data\n"
+        "  leat tail observations --from -10m | jq -r .data\n"
         "  leat tail observations --from 2026-01-02T03:04:05Z --shard 0 -n 10\n\n"
         "Each line: shard, sequence, sub_sequence, partition_key, explicit_hash_key, arrival_time, "
         "aggregated,\nand data (text) or data_base64 (other bytes). `problem` names a record that "
         "a "
         "worker would divert.\nChildren of a split or merge come after their parents.\n\n"
-        "  --from WHERE     latest | trim_horizon | a time (default: latest; with --until-end\n"
-        "                   trim_horizon)\n"
+        "  --from WHERE     latest | trim_horizon | a time | -10m: ten minutes ago (default: "
+        "latest;\n"
+        "                   with --until-end trim_horizon)\n"
         "  --shard ID       this one alone; 7 is shardId-000000000007\n"
         "  -n COUNT         ends after so many records\n"
         "  --until-end      ends where all shards are read to their tip or end\n"
@@ -69,12 +72,13 @@ parse_start(const char *text, struct tail_arguments *arguments)
         }
     }
     arguments->tail.start = LEAT_POSITION_AT_TIMESTAMP;
-    if (leat_parse_time(leat_slice_from(text), &arguments->tail.start_us))
+    if (leat_parse_moment(leat_slice_from(text), leat_clock_wall_us(), &arguments->tail.start_us))
         return 0;
-    fprintf(stderr,
-            "leat tail: --from wants latest, trim_horizon or a time as 2026-01-02T03:04:05Z, not "
-            "\"%s\"\n",
-            text);
+    fprintf(
+        stderr,
+        "leat tail: --from wants latest, trim_horizon or a time as 2026-01-02T03:04:05Z or -10m, "
+        "not \"%s\"\n",
+        text);
     return LEAT_EXIT_USAGE;
 }
 

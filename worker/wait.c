@@ -13,12 +13,14 @@
 
 static struct leat_waker waker = {.fd = -1};
 static atomic_bool is_stopped;
+static atomic_int stop_signal;
 
 static void
 on_signal(int number)
 {
     int saved = errno;
 
+    atomic_store(&stop_signal, number);
     atomic_store(&is_stopped, true);
     leat_waker_wake(&waker);
     errno = saved;
@@ -42,6 +44,14 @@ bool
 leat_is_stopped(void)
 {
     return atomic_load(&is_stopped);
+}
+
+int
+leat_stop_code(void)
+{
+    int number = atomic_load(&stop_signal);
+
+    return number != 0 ? 128 + number : 0;
 }
 
 /* Rounded up: a wait must not end before its time and begin again at once. */

@@ -16,6 +16,8 @@ enum leat_waited {
 /* From now on the first SIGINT or SIGTERM only says "stop"; the second one kills. */
 int leat_stop_setup(struct leat_error *err);
 bool leat_is_stopped(void);
+/* The exit code of what a signal ended before it was done, as a shell says it: 130 or 143; 0: there was none. */
+int leat_stop_code(void);
 /* Until deadline_us (monotonic; INT64_MAX: none). fd -1: for no input. */
 enum leat_waited leat_wait(int fd, int64_t deadline_us);
 

@@ -268,16 +268,18 @@ leat_operator_show(struct leat_operator *task,
                    int (*read)(struct leat_operator *task, struct leat_error *err))
 {
     struct leat_error err;
-    int status;
+    int status = leat_operator_connect(task, &err), code;
 
+    if (status != 0)
+        return leat_command_failed(task->command->name, &err);
+    code = leat_operator_check_filters(task);
+    if (code != LEAT_EXIT_OK)
+        return code;
     if (task->watch_us > 0) {
         status = watch(task, read, &err);
     } else {
-        status = leat_operator_connect(task, &err);
-        if (status == 0)
-            leat_operator_ask(task, true);
-        if (status == 0)
-            status = read(task, &err);
+        leat_operator_ask(task, true);
+        status = read(task, &err);
     }
     return status == 0 ? LEAT_EXIT_OK : leat_command_failed(task->command->name, &err);
 }

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_writer.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "worker/command.h"
@@ -25,7 +26,8 @@
 #define ENDED_TICK_US (50 * LEAT_MS_US)
 #define IDLE_MEMORY_US (2 * LEAT_SECOND_US)
 #define STUCK_US (30 * LEAT_SECOND_US)
-#define LEAVE_US (1 * LEAT_SECOND_US) /* for consumers to leave, whatever drain_timeout says */
+#define LOG_PATIENCE_US (250 * LEAT_MS_US) /* for a log that stands still, at the end */
+#define LEAVE_US (1 * LEAT_SECOND_US)      /* for consumers to leave, whatever drain_timeout says */
 #define START_PATIENCE_US (60 * LEAT_SECOND_US)
 
 struct running {
@@ -190,7 +192,6 @@ block_signals(struct running *running)
     sigaddset(&running->signals, SIGTERM);
     sigaddset(&running->signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &running->signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
 }
 
@@ -348,6 +349,7 @@ end_pipeline(struct running *running, int64_t deadline_us, int code)
                    "is lost, since what it did was not committed",
                    NULL);
     leat_log_flush_repeats(INT64_MAX);
+    leat_log_writer_drain(LOG_PATIENCE_US);
     _exit(code);
 }
 
@@ -443,9 +445,15 @@ leat_command_worker(int argc, char **argv)
     struct running running = {0};
     struct leat_config *config;
     int code = parse(argc, argv, &arguments, &running.until_ended);
+    struct leat_error err;
 
+    /* A log whose reader is gone, or that has grown too large, is no reason to end. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (code == -1)
         help();
+    else if (code == 0 && leat_log_writer_start(&err) != 0)
+        code = leat_command_failed("worker", &err);
     if (code == 0)
         code = leat_setup_load(&arguments, "worker", &config);
     if (code == LEAT_EXIT_OK) {
@@ -454,5 +462,6 @@ leat_command_worker(int argc, char **argv)
         leat_config_free(config);
     }
     leat_setup_arguments_release(&arguments);
+    leat_log_writer_end(LOG_PATIENCE_US);
     return code == -1 ? LEAT_EXIT_OK : code;
 }

@@ -1,6 +1,6 @@
 /*
- * Log lines. A line is put together in the caller's own memory and leaves in one write(2), outside of the
- * lock: lines of several threads never mix, and a slow reader of the log holds up only who is writing.
+ * Log lines. A line is put together in the caller's own memory and handed to base/log_writer.h, outside of the lock:
+ * lines of several threads never mix, and where a writer was started a reader that stands still holds up nobody.
  *
  * Repeats are counted per (level, message, scope): the first five of a minute are written, the rest is held
  * back and told as one line with `repeated` when the minute is over. The table of counts is bounded: past
@@ -11,8 +11,6 @@
  */
 #include "base/log.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -20,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log_writer.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -32,12 +31,10 @@
 #define MAXIMUM_FIELDS 24
 #define FIELD_BYTES 2000
 #define FIELDS_BYTES 8000
-#define STUCK_LOG_MS 1000
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 static _Atomic int log_level = LEAT_LOG_INFO;
-static _Atomic int log_fd = STDERR_FILENO;
 static _Atomic bool log_is_text;
 
 struct scope {
@@ -68,14 +65,6 @@ struct repeats {
 
 static struct leat_mutex lock = {PTHREAD_MUTEX_INITIALIZER};
 static struct leat_map table LEAT_GUARDED_BY(lock);
-
-void
-leat_log_setup(enum leat_log_level level, enum leat_log_format format, int fd)
-{
-    log_level = level;
-    log_fd = fd;
-    log_is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd) == 1);
-}
 
 bool
 leat_log_level_parse(struct leat_slice text, enum leat_log_level *ret_level)
@@ -222,27 +211,34 @@ end_line(struct leat_buf *out, bool is_text, int64_t repeated)
     leat_buf_add_text(out, is_text ? "\n" : "}\n");
 }
 
-/* One write; what a full pipe leaves over follows. A reader that is gone for a second loses the line. */
+/* Lines that nobody will see, told in one. Never held back: it would hide itself. */
 static void
-write_out(struct leat_slice text)
+tell_loss(struct leat_buf *out, int64_t lines, const char *reason)
 {
-    int fd = log_fd;
+    char count[24];
+    struct line line = {
+        .level = LEAT_LOG_WARNING,
+        .message = reason != NULL ? "log lines were lost: the log could not be written"
+                                  : "log lines were dropped: nobody read the log",
+    };
 
-    while (text.size > 0) {
-        ssize_t written = write(fd, text.data, text.size);
+    snprintf(count, sizeof count, "%lld", (long long)lines);
+    add_field(&line, "lines", leat_slice_from(count));
+    if (reason != NULL)
+        add_field(&line, "error", leat_slice_from(reason));
+    if (log_is_text)
+        write_text(out, &line);
+    else
+        write_json(out, &line);
+    end_line(out, log_is_text, 0);
+}
 
-        if (written > 0) {
-            text.data += written;
-            text.size -= (size_t)written;
-        } else if (written < 0 && errno == EAGAIN) {
-            struct pollfd wait = {.fd = fd, .events = POLLOUT};
-
-            if (poll(&wait, 1, STUCK_LOG_MS) <= 0)
-                return;
-        } else if (written == 0 || errno != EINTR) {
-            return;
-        }
-    }
+void
+leat_log_setup(enum leat_log_level level, enum leat_log_format format, int fd)
+{
+    log_level = level;
+    leat_log_writer_setup(fd, tell_loss);
+    log_is_text = format == LEAT_LOG_TEXT || (format == LEAT_LOG_AUTO && isatty(fd) == 1);
 }
 
 static void
@@ -316,6 +312,19 @@ admit(const struct line *line, struct leat_slice text, struct leat_buf *out)
     return is_written;
 }
 
+/* Each line by itself: one write(2) each, so that they stay whole beside those of others. */
+static void
+write_lines(struct leat_slice rest, enum leat_log_level level)
+{
+    while (rest.size > 0) {
+        const unsigned char *newline = memchr(rest.data, '\n', rest.size);
+        size_t size = newline != NULL ? (size_t)(newline - rest.data) + 1 : rest.size;
+
+        leat_log_writer_line(leat_slice_make(rest.data, size), level <= LEAT_LOG_WARNING);
+        rest = leat_slice_make(rest.data + size, rest.size - size);
+    }
+}
+
 void
 leat_log_event(enum leat_log_level level, const char *message, ...)
 {
@@ -343,11 +352,20 @@ leat_log_event(enum leat_log_level level, const char *message, ...)
     else
         write_json(&text, &line);
     is_written = admit(&line, leat_buf_slice(&text), &out);
-    write_out(leat_buf_slice(&out));
+    write_lines(leat_buf_slice(&out), level);
     if (is_written) {
         end_line(&text, is_text, 0);
-        write_out(leat_buf_slice(&text));
+        write_lines(leat_buf_slice(&text), level);
     }
+}
+
+void
+leat_log_say(const char *text)
+{
+    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+
+    leat_buf_printf(&line, "%s\n", text);
+    write_lines(leat_buf_slice(&line), LEAT_LOG_ERROR);
 }
 
 void
@@ -355,7 +373,6 @@ leat_log_flush_repeats(int64_t now_us)
 {
     LEAT_AUTO_BUF out = LEAT_BUF_INIT;
     struct leat_map_entry *entry;
-    struct leat_slice rest;
 
     leat_mutex_lock(&lock);
     for (size_t i = 0; (entry = leat_map_next(&table, &i)) != NULL;) {
@@ -368,11 +385,5 @@ leat_log_flush_repeats(int64_t now_us)
         leat_map_remove(&table, entry->key);
     }
     leat_mutex_unlock(&lock);
-    for (rest = leat_buf_slice(&out); rest.size > 0;) {
-        const unsigned char *newline = memchr(rest.data, '\n', rest.size);
-        size_t size = newline != NULL ? (size_t)(newline - rest.data) + 1 : rest.size;
-
-        write_out(leat_slice_make(rest.data, size));
-        rest = leat_slice_make(rest.data + size, rest.size - size);
-    }
+    write_lines(leat_buf_slice(&out), LEAT_LOG_WARNING);
 }

@@ -1,23 +1,37 @@
 /* Allocation that cannot fail, and the one place where the program gives up. */
 #include "base/memory.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log_writer.h"
+
+/* Never waits for who reads standard error: a process that must end ends. */
+static LEAT_PRINTF(1, 2) void last_words(const char *format, ...)
+{
+    char text[1000];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    leat_log_last_words(text, strlen(text));
+}
+
 void
 leat_out_of_memory(size_t size)
 {
-    fprintf(stderr, "out of memory: could not allocate %zu bytes; stopping (nothing is lost)\n",
-            size);
+    last_words("out of memory: could not allocate %zu bytes; stopping (nothing is lost)\n", size);
     abort();
 }
 
 void
 leat_assert_failed(const char *expression, const char *file, int line)
 {
-    fprintf(stderr, "broken assumption at %s:%d: %s\n", file, line, expression);
+    last_words("broken assumption at %s:%d: %s\n", file, line, expression);
     abort();
 }
 

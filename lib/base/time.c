@@ -355,3 +355,31 @@ leat_format_time(struct leat_buf *out, int64_t us)
         leat_buf_printf(out, ".%06d", (int)fraction);
     leat_buf_add_byte(out, 'Z');
 }
+
+static bool
+take_away(struct leat_slice *text, const char *end)
+{
+    size_t size = strlen(end);
+
+    if (text->size <= size || memcmp(text->data + text->size - size, end, size) != 0)
+        return false;
+    text->size -= size;
+    return true;
+}
+
+bool
+leat_parse_moment(struct leat_slice text, int64_t now_us, int64_t *ret_us)
+{
+    int64_t ago_us;
+
+    if (leat_parse_time(text, ret_us))
+        return true;
+    if (text.size > 1 && text.data[0] == '-')
+        text = leat_slice_make(text.data + 1, text.size - 1);
+    else if (!take_away(&text, " ago"))
+        return false;
+    if (leat_parse_duration(text, &ago_us, NULL) != 0 || ago_us < 0 || ago_us > now_us)
+        return false;
+    *ret_us = now_us - ago_us;
+    return true;
+}

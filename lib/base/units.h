@@ -18,6 +18,8 @@ void leat_format_size(struct leat_buf *out, int64_t bytes);  /* 64MiB, 512B */
  * no zone is given. Proleptic Gregorian, years 1 … 9999, leap second 60 becomes the next second.
  */
 bool leat_parse_time(struct leat_slice text, int64_t *ret_us);
+/* The same, or a time before now_us: "-2h", "2h ago". */
+bool leat_parse_moment(struct leat_slice text, int64_t now_us, int64_t *ret_us);
 /* By a strptime-like format of %Y %m %d %H %M %S %f (fraction) %z %b %y %j %s %e %y %T %F %%; UTC default. */
 bool leat_parse_time_as(struct leat_slice text, const char *format, int64_t *ret_us);
 void leat_format_time(struct leat_buf *out,

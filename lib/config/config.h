@@ -135,6 +135,8 @@ void leat_config_free(struct leat_config *config);
  * the rest reads back as the same configuration (but for what was masked).
  */
 void leat_config_show(const struct leat_config *config, bool with_origin, struct leat_buf *out);
+/* For programs: {"property": path, "value": …, "origin": …}, a line each; secrets masked. Items of lists by their number. */
+void leat_config_show_json(const struct leat_config *config, struct leat_buf *out);
 /* From now on show masks this option of the configuration's: which of its options are secrets, only a plugin knows. */
 void leat_config_hide(struct leat_config *config, const struct leat_config_option *option);
 /* schemas/config.schema.json, from the table. */

@@ -135,7 +135,8 @@ static const struct leat_property expand[] = {
      .default_text = "64MiB",
      .minimum = MIB,
      .maximum = 4 * GIB,
-     .text = "a compressed or aggregated record that grows larger is diverted"},
+     .text = "a compressed or aggregated record that grows larger is diverted; never more than an "
+             "eighth of memory.budget and 24MiB"},
     {.name = "ratio",
      .type = LEAT_PROPERTY_INTEGER,
      AT(expand_ratio),

@@ -212,6 +212,71 @@ has_bare_variable(const struct builder *builder, size_t line)
     return memmem(next, (size_t)((stop != NULL ? stop : end) - next), "${", 2) != NULL;
 }
 
+/* A tab that stands where blanks have to, which libyaml calls a character that cannot start any token. */
+static bool
+is_tab(const struct builder *builder, size_t line)
+{
+    struct leat_slice text = builder->input->text;
+    const char *next = (const char *)text.data, *end = next + text.size;
+
+    while (line-- > 0 && next != NULL && next < end) {
+        next = memchr(next, '\n', (size_t)(end - next));
+        next = next != NULL ? next + 1 : NULL;
+    }
+    while (next != NULL && next < end && *next == ' ')
+        next++;
+    return next != NULL && next < end && *next == '\t';
+}
+
+/* Of a byte: lines and characters from 1. */
+static struct leat_place
+place_at(struct leat_slice text, size_t offset)
+{
+    struct leat_place place = {.line = 1, .column = 1};
+
+    for (size_t i = 0; i < offset && i < text.size; i++) {
+        if (text.data[i] == '\n') {
+            place.line++;
+            place.column = 1;
+        } else if ((text.data[i] & 0xc0) != 0x80) {
+            place.column++;
+        }
+    }
+    return place;
+}
+
+/* Where what other editors write is not read: UTF-16, another encoding. false: told. */
+static bool
+is_utf8(const struct leat_tree_input *input, struct leat_problems *problems)
+{
+    struct leat_place place = {.line = 1, .column = 1};
+    struct leat_slice text = input->text;
+    size_t good = 0;
+
+    if (text.size >= 2 && ((text.data[0] == 0xff && text.data[1] == 0xfe) ||
+                           (text.data[0] == 0xfe && text.data[1] == 0xff))) {
+        leat_problem_add(problems, place, "this is UTF-16: save it as UTF-8");
+        return false;
+    }
+    if (leat_utf8_is_valid(text))
+        return true;
+    while (good < text.size && leat_utf8_is_valid(leat_slice_make(text.data + good, 1)))
+        good++;
+    for (size_t size = 1; good + size <= text.size;) {
+        /* The next character: of one to four bytes. */
+        if (leat_utf8_is_valid(leat_slice_make(text.data + good, size))) {
+            good += size;
+            size = 1;
+        } else if (size++ == 4) {
+            break;
+        }
+    }
+    leat_problem_add(problems, place_at(text, good),
+                     "the byte 0x%02x is no UTF-8: save it as UTF-8",
+                     text.data[good < text.size ? good : text.size - 1]);
+    return false;
+}
+
 static void
 tell_syntax(struct builder *builder)
 {
@@ -221,6 +286,13 @@ tell_syntax(struct builder *builder)
 
     if (has_mark)
         place = place_of(parser->problem_mark);
+    else if (parser->error == YAML_READER_ERROR)
+        place = place_at(builder->input->text, parser->problem_offset);
+    if (has_mark && is_tab(builder, parser->problem_mark.line)) {
+        leat_problem_add(builder->problems, place,
+                         "a tab indents this line: YAML takes blanks alone");
+        return;
+    }
     leat_problem_add(builder->problems, place, "%s%s%s%s",
                      parser->problem != NULL ? parser->problem : "this is no YAML",
                      parser->context != NULL ? " " : "",
@@ -416,7 +488,8 @@ struct leat_node *
 leat_tree_parse(const struct leat_tree_input *input, struct leat_arena *arena,
                 struct leat_problems *problems)
 {
-    struct builder builder = {.input = input, .arena = arena, .problems = problems};
+    struct leat_tree_input bare = *input;
+    struct builder builder = {.input = &bare, .arena = arena, .problems = problems};
     struct leat_place top = {.line = 1, .column = 1};
     struct leat_node *root;
 
@@ -424,10 +497,15 @@ leat_tree_parse(const struct leat_tree_input *input, struct leat_arena *arena,
         leat_problem_add(problems, top, "this is too large: at most %zu bytes", LEAT_TREE_BYTES);
         return NULL;
     }
+    /* A byte order mark says what is known, and would count as a column. */
+    if (bare.text.size >= 3 && memcmp(bare.text.data, "\xef\xbb\xbf", 3) == 0)
+        bare.text = leat_slice_make(bare.text.data + 3, bare.text.size - 3);
+    if (!is_utf8(&bare, problems))
+        return NULL;
     if (!yaml_parser_initialize(&builder.parser))
         leat_out_of_memory(sizeof builder.parser);
     yaml_parser_set_encoding(&builder.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&builder.parser, input->text.data, input->text.size);
+    yaml_parser_set_input_string(&builder.parser, bare.text.data, bare.text.size);
     root = build_document(&builder);
     yaml_parser_delete(&builder.parser);
     if (builder.is_broken)

@@ -607,6 +607,8 @@ make_deaggregator(struct leat_consumer *consumer, const struct leat_owned_lease 
 
     consumer->deaggregator =
         leat_deaggregator_new(&limits, has_range ? &start : NULL, has_range ? &end : NULL);
+    leat_deaggregator_charge_to(consumer->deaggregator,
+                                leat_pipeline_options(consumer->runtime->pipeline)->memory);
 }
 
 struct leat_consumer *

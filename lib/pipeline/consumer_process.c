@@ -15,6 +15,7 @@
 
 #define UNAVAILABLE_BASE_US (100 * LEAT_MS_US)
 #define UNAVAILABLE_CAP_US (10 * LEAT_SECOND_US)
+#define NO_ROOM_US (5 * LEAT_MS_US)
 
 /* What a batch was cut to. */
 struct cut {
@@ -24,6 +25,7 @@ struct cut {
     struct leat_cursor after; /* where the next one begins */
     struct leat_position end;
     bool has_end;
+    bool lacks_room; /* the next record expands to more than the budget has now */
 };
 
 static size_t
@@ -90,7 +92,7 @@ set_end(struct cut *cut, struct leat_slice sequence, int64_t sub_sequence)
     cut->has_end = true;
 }
 
-/* The user records of one stream record; false: the batch is full before its end. */
+/* The user records of one stream record; false: the batch is full before its end, or there is no room for what it expands to. */
 static bool
 cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_raw_record *raw,
            size_t limit)
@@ -98,7 +100,9 @@ cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_ra
     struct leat_user_record user;
     int64_t last_sub = -1;
 
-    leat_deaggregator_begin(consumer->deaggregator, raw);
+    cut->lacks_room = !leat_deaggregator_begin(consumer->deaggregator, raw);
+    if (cut->lacks_room)
+        return false;
     while (leat_deaggregator_next(consumer->deaggregator, &user)) {
         int64_t sub = (int64_t)user.record.sub_sequence_number;
 
@@ -132,7 +136,7 @@ cut_batch(struct leat_consumer *consumer)
     struct cut cut = {.after = consumer->cursor, .end = consumer->position};
     size_t limit = batch_limit(consumer);
 
-    leat_deaggregator_reset(consumer->deaggregator);
+    leat_deaggregator_reset_but_open(consumer->deaggregator);
     while (cut.after.raw < chunk->count) {
         const struct leat_raw_record *raw = &chunk->records[cut.after.raw];
 
@@ -399,6 +403,8 @@ process_batch(struct leat_consumer *consumer)
     struct cut cut;
 
     cut = cut_batch(consumer);
+    if (cut.lacks_room && cut.count == 0 && cut.bad == 0)
+        return leat_clock_monotonic_us() + NO_ROOM_US;
     if (cut.count == 0 && cut.bad == 0 && cut.after.raw == consumer->cursor.raw &&
         consumer->cursor.raw < consumer->chunks[0]->count) {
         leat_error_set(&err, LEAT_E_FORMAT, "a record has a sequence number of %zu bytes",
@@ -411,6 +417,19 @@ process_batch(struct leat_consumer *consumer)
     verdict = call(consumer, &cut, &err);
     /* The lease went while it ran: whoever has it now does this batch again. The mail says so. */
     return consumer->is_let_go ? 0 : act_on(consumer, &cut, verdict, &err);
+}
+
+/* What is expanded stays only for a consumer that goes on at once; and it steps back when somebody else waits for the room. */
+static int64_t
+keep_open(struct leat_consumer *consumer, int64_t next_us)
+{
+    struct leat_memory *memory = leat_pipeline_options(consumer->runtime->pipeline)->memory;
+    bool goes_on = next_us == 0 && leat_consumer_has_room(consumer);
+    bool is_wanted = goes_on && leat_memory_is_expansion_wanted(memory);
+
+    if (!goes_on || is_wanted)
+        leat_deaggregator_reset(consumer->deaggregator);
+    return is_wanted ? leat_clock_monotonic_us() + 2 * NO_ROOM_US : next_us;
 }
 
 int64_t
@@ -432,7 +451,8 @@ leat_consumer_process(struct leat_consumer *consumer)
     leat_scratch_lend(scratch, consumer);
     next_us = process_batch(consumer);
     leat_scratch_take_back(scratch, consumer);
-    return next_us;
+    return leat_deaggregator_is_open(consumer->deaggregator) ? keep_open(consumer, next_us)
+                                                             : next_us;
 }
 
 void

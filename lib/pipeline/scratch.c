@@ -123,7 +123,7 @@ leat_scratch_take_back(struct leat_scratch_pool *pool, struct leat_consumer *con
     emission->row_count = emission->failure_count = 0;
     emission->records = NULL;
     leat_arena_reset(&emission->arena);
-    leat_deaggregator_reset(consumer->deaggregator);
+    leat_deaggregator_reset_but_open(consumer->deaggregator);
     leat_mutex_lock(&pool->lock);
     scratch->next = pool->free;
     pool->free = scratch;

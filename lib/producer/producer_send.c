@@ -74,16 +74,16 @@ send_strays(struct leat_producer *producer, const struct leat_kinesis_put *put)
         LEAT_ASSERT(leat_hash_key_parse(put->explicit_hash_key, &range.start));
         range.end = range.start;
     }
-    LEAT_ASSERT(leat_kpl_open(&kpl, put->data, SIZE_MAX) == LEAT_KPL_AGGREGATE); /* our own */
+    LEAT_ASSERT(leat_kpl_open(&kpl, put->data) == LEAT_KPL_AGGREGATE); /* our own */
+    leat_kpl_fill_tables(&kpl);
     while (leat_kpl_next(&kpl, &record)) {
-        struct leat_user_put user = {
-            .partition_key = kpl.partition_keys[record.partition_key_index],
-            .explicit_hash_key = record.has_explicit_hash_key
-                                     ? kpl.explicit_hash_keys[record.explicit_hash_key_index]
-                                     : leat_slice_from(""),
-            .data = record.data,
-        };
+        struct leat_user_put user = {.explicit_hash_key = leat_slice_from(""), .data = record.data};
 
+        LEAT_ASSERT(leat_kpl_key(&kpl, &kpl.partition_keys, record.partition_key_index,
+                                 &user.partition_key));
+        LEAT_ASSERT(!record.has_explicit_hash_key ||
+                    leat_kpl_key(&kpl, &kpl.explicit_hash_keys, record.explicit_hash_key_index,
+                                 &user.explicit_hash_key));
         if (!leat_shard_range_has(&range, leat_user_put_hash(&user))) {
             leat_producer_place_alone(producer, &user);
             strays++;

@@ -22,6 +22,10 @@ enum mode { IDLE, PLAIN, KPL, ARRAY };
 struct expanded {
     struct expanded *next;
     struct leat_buf text;
+    size_t charged_bytes;
+    bool is_open; /* not all of it has been handed out */
+    /* Of the record it came from: two records of one sequence number are one record. */
+    char sequence[LEAT_SEQUENCE_BYTES + 1];
 };
 
 struct leat_deaggregator {
@@ -34,9 +38,10 @@ struct leat_deaggregator {
     uint64_t sub_sequence;
     bool is_index_bad;
     struct leat_kpl kpl;
+    size_t kpl_charged_bytes;
     struct leat_json_array array;
-    struct expanded *expanded; /* until reset */
-    size_t held_bytes;
+    struct expanded *expanded;  /* until reset; the first is the one that is being taken apart */
+    struct leat_memory *memory; /* NULL: nothing is charged */
     struct leat_deaggregator_counts counts;
 };
 
@@ -61,26 +66,84 @@ leat_deaggregator_new(const struct leat_expand_limits *limits,
     return deaggregator;
 }
 
-/* The text that is still being taken apart stays: a batch may end in the middle of an array. */
 void
-leat_deaggregator_reset(struct leat_deaggregator *deaggregator)
+leat_deaggregator_charge_to(struct leat_deaggregator *deaggregator, struct leat_memory *memory)
 {
-    struct expanded *open = deaggregator->mode == ARRAY ? deaggregator->expanded : NULL;
-    struct expanded *next = open != NULL ? open->next : deaggregator->expanded;
+    size_t limit = leat_memory_expansion_limit(memory);
+
+    deaggregator->memory = memory;
+    if (deaggregator->limits.limit_bytes > limit)
+        deaggregator->limits.limit_bytes = limit;
+}
+
+/* ---- room ------------------------------------------------------------------------------------ */
+
+static bool
+take_room(struct leat_deaggregator *deaggregator, size_t bytes, size_t *charged_bytes)
+{
+    if (deaggregator->memory != NULL && !leat_memory_expand(deaggregator->memory, bytes))
+        return false;
+    *charged_bytes = bytes;
+    return true;
+}
+
+/* All that is charged, but for so much. */
+static void
+give_room_back(struct leat_deaggregator *deaggregator, size_t kept_bytes, size_t *charged_bytes)
+{
+    if (kept_bytes >= *charged_bytes)
+        return;
+    if (deaggregator->memory != NULL)
+        leat_memory_expanded_gone(deaggregator->memory, *charged_bytes - kept_bytes);
+    *charged_bytes = kept_bytes;
+}
+
+static void
+expanded_free(struct leat_deaggregator *deaggregator, struct expanded *expanded)
+{
+    leat_buf_release(&expanded->text);
+    give_room_back(deaggregator, 0, &expanded->charged_bytes);
+    free(expanded);
+}
+
+static void
+forget(struct leat_deaggregator *deaggregator, struct expanded *kept)
+{
+    struct expanded *next = deaggregator->expanded;
 
     while (next != NULL) {
         struct expanded *expanded = next;
 
         next = expanded->next;
-        leat_buf_release(&expanded->text);
-        free(expanded);
+        if (expanded != kept)
+            expanded_free(deaggregator, expanded);
     }
-    deaggregator->expanded = open;
-    deaggregator->held_bytes = 0;
-    if (open != NULL) {
-        open->next = NULL;
-        deaggregator->held_bytes = open->text.capacity;
-    }
+    deaggregator->expanded = kept;
+    if (kept != NULL)
+        kept->next = NULL;
+    leat_kpl_release(&deaggregator->kpl);
+    give_room_back(deaggregator, 0, &deaggregator->kpl_charged_bytes);
+    deaggregator->mode = IDLE;
+}
+
+void
+leat_deaggregator_reset(struct leat_deaggregator *deaggregator)
+{
+    forget(deaggregator, NULL);
+}
+
+void
+leat_deaggregator_reset_but_open(struct leat_deaggregator *deaggregator)
+{
+    struct expanded *first = deaggregator->expanded;
+
+    forget(deaggregator, first != NULL && first->is_open ? first : NULL);
+}
+
+bool
+leat_deaggregator_is_open(const struct leat_deaggregator *deaggregator)
+{
+    return deaggregator->expanded != NULL && deaggregator->expanded->is_open;
 }
 
 void
@@ -88,9 +151,7 @@ leat_deaggregator_free(struct leat_deaggregator *deaggregator)
 {
     if (deaggregator == NULL)
         return;
-    deaggregator->mode = IDLE;
     leat_deaggregator_reset(deaggregator);
-    leat_kpl_release(&deaggregator->kpl);
     free(deaggregator);
 }
 
@@ -147,65 +208,113 @@ inflate_all(struct leat_slice data, size_t limit, struct leat_buf *text)
     return outcome;
 }
 
+/* The text of this very record, when it was kept. */
+static struct expanded *
+find_kept(struct leat_deaggregator *deaggregator)
+{
+    struct expanded *first = deaggregator->expanded;
+
+    return first != NULL && first->is_open &&
+                   leat_slice_is(deaggregator->raw->sequence, first->sequence)
+               ? first
+               : NULL;
+}
+
 static void
+keep_sequence(struct expanded *expanded, struct leat_slice sequence)
+{
+    if (sequence.size > LEAT_SEQUENCE_BYTES)
+        return;
+    memcpy(expanded->sequence, sequence.data, sequence.size);
+    expanded->sequence[sequence.size] = '\0';
+}
+
+static bool
+open_array(struct leat_deaggregator *deaggregator, struct expanded *expanded)
+{
+    if (!leat_json_array_open(&deaggregator->array, leat_buf_slice(&expanded->text)))
+        return false;
+    expanded->is_open = true;
+    deaggregator->mode = ARRAY;
+    deaggregator->counts.aggregates++;
+    return true;
+}
+
+static bool
 begin_gzip(struct leat_deaggregator *deaggregator)
 {
     struct leat_slice data = deaggregator->raw->data;
-    struct expanded *expanded = LEAT_NEW(struct expanded);
+    size_t limit = limit_for(deaggregator, data.size), charged_bytes = 0;
+    struct expanded *expanded = find_kept(deaggregator);
     enum inflated outcome;
 
-    leat_buf_init(&expanded->text, SIZE_MAX);
-    outcome = inflate_all(data, limit_for(deaggregator, data.size), &expanded->text);
-    if (outcome == INFLATED &&
-        leat_json_array_open(&deaggregator->array, leat_buf_slice(&expanded->text))) {
-        deaggregator->mode = ARRAY;
-        deaggregator->counts.aggregates++;
-        deaggregator->held_bytes += expanded->text.capacity;
+    if (expanded != NULL)
+        return open_array(deaggregator, expanded);
+    if (!take_room(deaggregator, limit, &charged_bytes))
+        return false;
+    expanded = LEAT_NEW(struct expanded);
+    leat_buf_init(&expanded->text, limit);
+    expanded->charged_bytes = charged_bytes;
+    outcome = inflate_all(data, limit, &expanded->text);
+    if (outcome == INFLATED && open_array(deaggregator, expanded)) {
+        give_room_back(deaggregator, expanded->text.size, &expanded->charged_bytes);
+        keep_sequence(expanded, deaggregator->raw->sequence);
         expanded->next = deaggregator->expanded;
         deaggregator->expanded = expanded;
-        return;
+        return true;
     }
     if (outcome == BOMB) {
         deaggregator->plain_status = LEAT_USER_RECORD_TOO_LARGE;
         deaggregator->counts.too_large++;
     }
-    leat_buf_release(&expanded->text);
-    free(expanded);
+    expanded_free(deaggregator, expanded);
+    return true;
 }
 
-static void
+static bool
 begin_kpl(struct leat_deaggregator *deaggregator)
 {
-    switch (leat_kpl_open(&deaggregator->kpl, deaggregator->raw->data,
-                          deaggregator->limits.limit_bytes)) {
-    case LEAT_KPL_AGGREGATE:
-        deaggregator->mode = KPL;
-        deaggregator->counts.aggregates++;
-        break;
-    case LEAT_KPL_BAD_MD5:
+    struct leat_kpl *kpl = &deaggregator->kpl;
+    enum leat_kpl_outcome outcome = leat_kpl_open(kpl, deaggregator->raw->data);
+    size_t bytes, more_bytes = 0;
+
+    if (outcome == LEAT_KPL_BAD_MD5)
         deaggregator->counts.bad_md5++;
-        break;
-    case LEAT_KPL_TOO_LARGE:
+    if (outcome != LEAT_KPL_AGGREGATE)
+        return true;
+    bytes = leat_kpl_table_bytes(kpl);
+    if (bytes > deaggregator->limits.limit_bytes) {
         deaggregator->plain_status = LEAT_USER_RECORD_TOO_LARGE;
         deaggregator->counts.too_large++;
-        break;
-    case LEAT_KPL_PLAIN:
-        break;
+        return true;
     }
+    if (bytes > deaggregator->kpl_charged_bytes &&
+        !take_room(deaggregator, bytes - deaggregator->kpl_charged_bytes, &more_bytes))
+        return false;
+    deaggregator->kpl_charged_bytes += more_bytes;
+    leat_kpl_fill_tables(kpl);
+    deaggregator->mode = KPL;
+    deaggregator->counts.aggregates++;
+    return true;
 }
 
-void
+bool
 leat_deaggregator_begin(struct leat_deaggregator *deaggregator, const struct leat_raw_record *raw)
 {
+    bool has_room = true;
+
     deaggregator->raw = raw;
     deaggregator->mode = PLAIN;
     deaggregator->plain_status = LEAT_USER_RECORD_GOOD;
     deaggregator->sub_sequence = 0;
     deaggregator->is_index_bad = false;
     if (raw->data.size > 2 && raw->data.data[0] == 0x1F && raw->data.data[1] == 0x8B)
-        begin_gzip(deaggregator);
+        has_room = begin_gzip(deaggregator);
     else if (raw->data.size > 4 && raw->data.data[0] == 0xF3)
-        begin_kpl(deaggregator);
+        has_room = begin_kpl(deaggregator);
+    if (!has_room)
+        deaggregator->mode = IDLE;
+    return has_room;
 }
 
 static void
@@ -237,17 +346,16 @@ resolve_keys(struct leat_deaggregator *deaggregator, const struct leat_kpl_recor
 {
     const struct leat_kpl *kpl = &deaggregator->kpl;
 
-    if (user->partition_key_index >= kpl->partition_key_count)
+    if (!leat_kpl_key(kpl, &kpl->partition_keys, user->partition_key_index, &record->partition_key))
         return false;
-    record->partition_key = kpl->partition_keys[user->partition_key_index];
     if (!user->has_explicit_hash_key) {
         if (deaggregator->has_range)
             leat_hash_key_of(record->partition_key, ret_hash);
         return true;
     }
-    if (user->explicit_hash_key_index >= kpl->explicit_hash_key_count)
+    if (!leat_kpl_key(kpl, &kpl->explicit_hash_keys, user->explicit_hash_key_index,
+                      &record->explicit_hash_key))
         return false;
-    record->explicit_hash_key = kpl->explicit_hash_keys[user->explicit_hash_key_index];
     return leat_hash_key_parse(record->explicit_hash_key, ret_hash);
 }
 
@@ -290,9 +398,11 @@ next_element(struct leat_deaggregator *deaggregator, struct leat_user_record *re
             record);
         record->status = LEAT_USER_RECORD_BAD_ARRAY;
         deaggregator->counts.bad_array++;
+        deaggregator->expanded->is_open = false;
         deaggregator->mode = IDLE;
         return true;
     case LEAT_JSON_ARRAY_END:
+        deaggregator->expanded->is_open = false;
         deaggregator->mode = IDLE;
         break;
     }
@@ -321,7 +431,12 @@ leat_deaggregator_next(struct leat_deaggregator *deaggregator, struct leat_user_
 size_t
 leat_deaggregator_held_bytes(const struct leat_deaggregator *deaggregator)
 {
-    return deaggregator->held_bytes;
+    size_t bytes = leat_kpl_table_bytes(&deaggregator->kpl);
+
+    for (const struct expanded *expanded = deaggregator->expanded; expanded != NULL;
+         expanded = expanded->next)
+        bytes += expanded->text.size;
+    return bytes;
 }
 
 struct leat_deaggregator_counts

@@ -34,16 +34,24 @@ struct leat_deaggregator *leat_deaggregator_new(const struct leat_expand_limits 
                                                 const struct leat_hash_key *range_start,
                                                 const struct leat_hash_key *range_end);
 void leat_deaggregator_free(struct leat_deaggregator *deaggregator);
-/* Begins a stream record. */
-void leat_deaggregator_begin(struct leat_deaggregator *deaggregator,
+/* From now on what records expand to is asked for from this budget, which also bounds it. */
+void leat_deaggregator_charge_to(struct leat_deaggregator *deaggregator,
+                                 struct leat_memory *memory);
+/* Begins a stream record. false: what it expands to has no room in the budget now; nothing is begun, try later. A record that
+   was left in the middle and kept is not expanded again. */
+bool leat_deaggregator_begin(struct leat_deaggregator *deaggregator,
                              const struct leat_raw_record *raw);
 /* The next user record of it; false: that was all. Sub-sequence numbers 0, 1, 2 … in order. */
 bool leat_deaggregator_next(struct leat_deaggregator *deaggregator,
                             struct leat_user_record *ret_record);
-/* Bytes held for expanded records since the last reset (charged to the budget by the consumer). */
+/* Bytes held for expanded records and tables of keys. */
 size_t leat_deaggregator_held_bytes(const struct leat_deaggregator *deaggregator);
 /* Forgets what was handed out: after the batch that borrowed it is processed. */
 void leat_deaggregator_reset(struct leat_deaggregator *deaggregator);
+/* The same, but an expanded record that is still being taken apart stays, for the next batch. */
+void leat_deaggregator_reset_but_open(struct leat_deaggregator *deaggregator);
+/* An expanded record is being taken apart, or is kept for that. */
+bool leat_deaggregator_is_open(const struct leat_deaggregator *deaggregator);
 /* Counters since the start: aggregates, bad MD5 (delivered as plain records), outside, bad index, too large. */
 struct leat_deaggregator_counts {
     uint64_t aggregates, bad_md5, outside_hash_range, bad_index, bad_array, too_large;

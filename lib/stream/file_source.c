@@ -17,7 +17,9 @@
 #include "base/memory.h"
 #include "base/units.h"
 
-#define PIECE_BYTES ((size_t)1 << 20)
+#define PIECE_BYTES ((size_t)512 << 10)
+#define MAXIMUM_LINES 10000
+#define MINIMUM_LINES 16 /* also where a long line takes all that was reserved */
 #define RETRY_US (1 * LEAT_SECOND_US)
 
 struct file_source {
@@ -75,18 +77,30 @@ chunk_new(size_t bytes)
     return owner;
 }
 
+#define NUMBER_BYTES 20
+#define LINE_BYTES (sizeof(struct leat_raw_record) + NUMBER_BYTES)
+
+/* How many records may be made of a piece: a line of one letter costs 84 bytes beside it. */
 static size_t
-count_lines(const unsigned char *bytes, size_t size)
+lines_for(size_t reservation_bytes, size_t piece_bytes)
 {
-    size_t count = 1; /* the last one may have no end */
+    size_t lines = reservation_bytes > piece_bytes ? (reservation_bytes - piece_bytes) / LINE_BYTES
+                                                   : 0;
+
+    return lines < MINIMUM_LINES ? MINIMUM_LINES : lines > MAXIMUM_LINES ? MAXIMUM_LINES : lines;
+}
+
+/* Lines at most, counted to the limit: the last one may have no end. */
+static size_t
+count_lines(const unsigned char *bytes, size_t size, size_t limit)
+{
+    size_t count = 1;
 
     for (const unsigned char *end = bytes + size;
-         (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes++)
+         count < limit && (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes++)
         count++;
     return count;
 }
-
-#define NUMBER_BYTES 20
 
 static void
 add_record(struct file_chunk *owner, int64_t offset, struct leat_slice line)
@@ -106,15 +120,15 @@ add_record(struct file_chunk *owner, int64_t offset, struct leat_slice line)
     };
 }
 
-/* Whole lines become records; returns how many bytes were used. is_last: the rest is a line, too. */
+/* Whole lines become records, at most so many; returns how many bytes were used. is_last: the rest is a line, too. */
 static size_t
-split(struct leat_reader *reader, struct file_chunk *owner, size_t size, bool is_last)
+split(struct leat_reader *reader, struct file_chunk *owner, size_t size, size_t limit, bool is_last)
 {
-    size_t lines = count_lines(owner->bytes, size), used = 0;
+    size_t lines = count_lines(owner->bytes, size, limit), used = 0;
 
     owner->chunk.records = LEAT_NEW_ARRAY(struct leat_raw_record, lines);
     owner->numbers = leat_alloc(lines * NUMBER_BYTES);
-    while (used < size) {
+    while (used < size && owner->chunk.count < lines) {
         const unsigned char *start = owner->bytes + used;
         const unsigned char *end = memchr(start, '\n', size - used);
         size_t length = end != NULL ? (size_t)(end - start) : size - used;
@@ -180,8 +194,7 @@ static void
 set_chunk(struct leat_reader *reader, struct file_chunk *owner, bool is_end)
 {
     owner->chunk.is_shard_end = is_end;
-    owner->chunk.held_bytes = owner->mapped_bytes +
-                              owner->chunk.count * (sizeof(struct leat_raw_record) + NUMBER_BYTES);
+    owner->chunk.held_bytes = owner->mapped_bytes + owner->chunk.count * LINE_BYTES;
     reader->result.outcome = LEAT_READ_OK;
     reader->result.chunk = &owner->chunk;
 }
@@ -209,7 +222,8 @@ read_piece(struct leat_reader *reader, size_t reservation_bytes, const struct st
         return;
     }
     is_end = (size_t)got == left && !reader->source->follow;
-    used = split(reader, owner, (size_t)got, is_end);
+    used = split(reader, owner, (size_t)got, lines_for(reservation_bytes, asked), is_end);
+    is_end = is_end && used == (size_t)got;
     if (used == 0 && (size_t)got == asked && left > asked) {
         set_too_long(reader, asked);
         chunk_release(&owner->chunk);

@@ -15,6 +15,7 @@ struct leat_kinesis_clients {
     const struct leat_aws *aws;
     enum leat_kinesis_encoding encoding;
     struct leat_kinesis *reading;
+    struct leat_kinesis_records scratch; /* the fetch thread's */
     struct leat_mutex lock;
     struct blocking *blocking LEAT_FIELD_GUARDED_BY(lock);
     size_t count LEAT_FIELD_GUARDED_BY(lock), capacity LEAT_FIELD_GUARDED_BY(lock);
@@ -49,6 +50,7 @@ leat_kinesis_clients_free(struct leat_kinesis_clients *clients)
     }
     free(clients->blocking);
     leat_kinesis_free(clients->reading);
+    leat_kinesis_records_release(&clients->scratch);
     leat_mutex_release(&clients->lock);
     free(clients);
 }
@@ -67,6 +69,12 @@ struct leat_kinesis *
 leat_kinesis_clients_reading(struct leat_kinesis_clients *clients)
 {
     return clients->reading;
+}
+
+struct leat_kinesis_records *
+leat_kinesis_clients_scratch(struct leat_kinesis_clients *clients)
+{
+    return &clients->scratch;
 }
 
 static struct leat_kinesis *

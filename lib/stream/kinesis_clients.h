@@ -17,6 +17,8 @@ void leat_kinesis_clients_free(struct leat_kinesis_clients *clients); /* all wer
 void leat_kinesis_clients_interrupt(struct leat_kinesis_clients *clients);
 
 struct leat_kinesis *leat_kinesis_clients_reading(struct leat_kinesis_clients *clients);
+/* The fetch thread's: an answer's records, until they are copied. */
+struct leat_kinesis_records *leat_kinesis_clients_scratch(struct leat_kinesis_clients *clients);
 /* For the calling thread until it is given back. NULL: err. */
 struct leat_kinesis *leat_kinesis_clients_take(struct leat_kinesis_clients *clients,
                                                struct leat_error *err);

@@ -42,7 +42,7 @@ struct leat_reader {
     struct leat_loop_timer *timer; /* of the end that needs no call */
     struct leat_region region;
     struct leat_kinesis_region answer;
-    struct leat_kinesis_records records; /* its array is reused */
+    struct leat_kinesis_records records; /* its array is lent by the clients while it is filled */
     unsigned limit, failures;
     unsigned asked_limit; /* of the call under way: what the reservation holds of it */
     size_t payload_bytes; /* of the last answer, with what it repeated */
@@ -348,11 +348,36 @@ move_on(struct leat_reader *reader)
     adapt_limit(reader, answered);
 }
 
+/* One array for all shards: a parsed answer is copied before the next one is parsed. */
+static void
+swap_scratch(struct leat_reader *reader)
+{
+    struct leat_kinesis_records *scratch = leat_kinesis_clients_scratch(reader->source->clients);
+    struct leat_kinesis_record *records = scratch->records;
+    size_t capacity = scratch->capacity;
+
+    scratch->records = reader->records.records;
+    scratch->capacity = reader->records.capacity;
+    reader->records.records = records;
+    reader->records.capacity = capacity;
+}
+
+/* With the array of its records, which is memory, too: 24 bytes of answer can be a record. */
+static bool
+fits(const struct leat_reader *reader, struct leat_kinesis_answer *ret_overrun)
+{
+    size_t bytes = reader->answer.size + reader->records.count * sizeof *reader->records.records;
+
+    *ret_overrun = (struct leat_kinesis_answer){.is_overrun = true, .needed_bytes = bytes};
+    return bytes <= reader->reservation_bytes;
+}
+
 static void
 read_answered(void *context, const struct leat_kinesis_answer *answer)
 {
     struct leat_reader *reader = context;
     struct leat_read_result result = {.outcome = LEAT_READ_OK};
+    struct leat_kinesis_answer overrun;
 
     reader->call = NULL;
     if (answer->result != 0) {
@@ -360,8 +385,10 @@ read_answered(void *context, const struct leat_kinesis_answer *answer)
         tell_refusal(reader, answer);
         return;
     }
+    swap_scratch(reader);
     if (leat_kinesis_records_parse(reader->answer.data, reader->answer.size, answer->encoding,
                                    &reader->records, &result.err) != 0) {
+        swap_scratch(reader);
         give_region_back(reader);
         result.outcome = LEAT_READ_AGAIN;
         result.retry_at_us = leat_clock_monotonic_us();
@@ -372,10 +399,17 @@ read_answered(void *context, const struct leat_kinesis_answer *answer)
         tell(reader, &result);
         return;
     }
+    if (!fits(reader, &overrun)) {
+        swap_scratch(reader);
+        give_region_back(reader);
+        tell_refusal(reader, &overrun);
+        return;
+    }
     reader->failures = 0;
     count_payload(reader);
     move_on(reader);
     result.chunk = chunk_new(reader);
+    swap_scratch(reader);
     tell(reader, &result);
 }
 

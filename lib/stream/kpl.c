@@ -111,9 +111,16 @@ md5_is_right(struct leat_slice message, const unsigned char *wanted)
     return memcmp(digest, wanted, MD5_BYTES) == 0;
 }
 
-/* Fills the tables and looks at every record once. */
+static void
+want(struct leat_kpl_keys *table, uint64_t index)
+{
+    if (index >= table->wanted && index < SIZE_MAX)
+        table->wanted = (size_t)index + 1;
+}
+
+/* Looks at every field once: counts the keys, and notes which of them any record names. */
 static enum leat_kpl_outcome
-check_message(struct leat_kpl *kpl, size_t limit_bytes)
+check_message(struct leat_kpl *kpl)
 {
     size_t position = 0;
 
@@ -125,36 +132,95 @@ check_message(struct leat_kpl *kpl, size_t limit_bytes)
             return LEAT_KPL_BAD_MD5;
         if (field.wire != BYTES || field.number > 3)
             continue;
-        if (field.number == 3 && !read_record(field.bytes, &record))
-            return LEAT_KPL_BAD_MD5;
-        if (field.number == 3)
-            continue;
-        if ((kpl->partition_key_count + kpl->explicit_hash_key_count + 1) * sizeof field.bytes >
-            limit_bytes)
-            return LEAT_KPL_TOO_LARGE;
         if (field.number == 1) {
-            LEAT_GROW(kpl->partition_keys, kpl->partition_key_count, kpl->partition_key_capacity);
-            kpl->partition_keys[kpl->partition_key_count++] = field.bytes;
+            kpl->partition_keys.count++;
+        } else if (field.number == 2) {
+            kpl->explicit_hash_keys.count++;
         } else {
-            LEAT_GROW(kpl->explicit_hash_keys, kpl->explicit_hash_key_count,
-                      kpl->explicit_hash_key_capacity);
-            kpl->explicit_hash_keys[kpl->explicit_hash_key_count++] = field.bytes;
+            if (!read_record(field.bytes, &record))
+                return LEAT_KPL_BAD_MD5;
+            want(&kpl->partition_keys, record.partition_key_index);
+            if (record.has_explicit_hash_key)
+                want(&kpl->explicit_hash_keys, record.explicit_hash_key_index);
         }
     }
     return LEAT_KPL_AGGREGATE;
 }
 
 enum leat_kpl_outcome
-leat_kpl_open(struct leat_kpl *kpl, struct leat_slice data, size_t limit_bytes)
+leat_kpl_open(struct leat_kpl *kpl, struct leat_slice data)
 {
-    if (data.size <= sizeof magic + MD5_BYTES || memcmp(data.data, magic, sizeof magic) != 0)
+    if (data.size <= sizeof magic + MD5_BYTES || memcmp(data.data, magic, sizeof magic) != 0 ||
+        data.size > UINT32_MAX)
         return LEAT_KPL_PLAIN;
     kpl->message = leat_slice_make(data.data + sizeof magic, data.size - sizeof magic - MD5_BYTES);
     kpl->position = 0;
-    kpl->partition_key_count = kpl->explicit_hash_key_count = 0;
+    kpl->partition_keys.count = kpl->partition_keys.wanted = 0;
+    kpl->explicit_hash_keys.count = kpl->explicit_hash_keys.wanted = 0;
     if (!md5_is_right(kpl->message, data.data + data.size - MD5_BYTES))
         return LEAT_KPL_BAD_MD5;
-    return check_message(kpl, limit_bytes);
+    return check_message(kpl);
+}
+
+/* ---- tables of keys -------------------------------------------------------------------------- */
+
+static size_t
+table_size(const struct leat_kpl_keys *table)
+{
+    return table->wanted < table->count ? table->wanted : table->count;
+}
+
+size_t
+leat_kpl_table_bytes(const struct leat_kpl *kpl)
+{
+    return (table_size(&kpl->partition_keys) + table_size(&kpl->explicit_hash_keys)) *
+           sizeof(uint32_t);
+}
+
+static void
+make_room(struct leat_kpl_keys *table)
+{
+    if (table_size(table) > table->capacity) {
+        free(table->places);
+        table->capacity = table_size(table);
+        table->places = LEAT_NEW_ARRAY(uint32_t, table->capacity);
+    }
+}
+
+void
+leat_kpl_fill_tables(struct leat_kpl *kpl)
+{
+    size_t position = 0, partition_keys = 0, explicit_hash_keys = 0;
+
+    make_room(&kpl->partition_keys);
+    make_room(&kpl->explicit_hash_keys);
+    while (position < kpl->message.size) {
+        uint32_t place = (uint32_t)position;
+        struct field field;
+
+        LEAT_ASSERT(read_field(kpl->message, &position, &field)); /* checked by open */
+        if (field.wire != BYTES)
+            continue;
+        if (field.number == 1 && partition_keys < table_size(&kpl->partition_keys))
+            kpl->partition_keys.places[partition_keys++] = place;
+        else if (field.number == 2 && explicit_hash_keys < table_size(&kpl->explicit_hash_keys))
+            kpl->explicit_hash_keys.places[explicit_hash_keys++] = place;
+    }
+}
+
+bool
+leat_kpl_key(const struct leat_kpl *kpl, const struct leat_kpl_keys *table, uint64_t index,
+             struct leat_slice *ret_key)
+{
+    struct field field;
+    size_t position;
+
+    if (index >= table_size(table))
+        return false;
+    position = table->places[index];
+    LEAT_ASSERT(read_field(kpl->message, &position, &field));
+    *ret_key = field.bytes;
+    return true;
 }
 
 bool
@@ -173,7 +239,7 @@ leat_kpl_next(struct leat_kpl *kpl, struct leat_kpl_record *ret_record)
 void
 leat_kpl_release(struct leat_kpl *kpl)
 {
-    free(kpl->partition_keys);
-    free(kpl->explicit_hash_keys);
+    free(kpl->partition_keys.places);
+    free(kpl->explicit_hash_keys.places);
     *kpl = (struct leat_kpl){0};
 }

@@ -1,7 +1,7 @@
 /*
- * The byte budget. Reservations are for reads; what is there already (rows, expanded records, letters) is charged and never
- * refused, but makes reservations wait. So the total stays below budget + the spare slot + what one batch per worker thread
- * makes beyond its chunk, which the consumers bound by their own limits.
+ * The byte budget. Reservations are for reads; what is there already (rows, letters) is charged and never refused, but makes
+ * reservations wait. What a record expands to is asked for before: it may fill a share of its own, then what reads leave, and one
+ * record of all may go up to LEAT_MEMORY_EXPANSION_BYTES beyond. So the total stays below budget + the spare slot + that.
  *
  * A processor may reserve when the free budget has room and either it is below its guaranteed share (budget / processors)
  * or the others' unused shares stay untouched. When nothing else has room, one read of the whole process may hold the
@@ -16,7 +16,7 @@
 
 struct leat_memory {
     struct leat_mutex lock;
-    size_t budget, rows_share;
+    size_t budget, rows_share, expansion_share;
     unsigned processor_count;
     size_t uses[LEAT_MEMORY_USES] LEAT_FIELD_GUARDED_BY(lock);
     size_t *held LEAT_FIELD_GUARDED_BY(lock); /* by processor, all uses; without the spare slot */
@@ -24,6 +24,7 @@ struct leat_memory {
     size_t total LEAT_FIELD_GUARDED_BY(lock); /* without the spare slot */
     bool is_spare_taken LEAT_FIELD_GUARDED_BY(lock);
     bool was_refused LEAT_FIELD_GUARDED_BY(lock);
+    bool is_expansion_wanted LEAT_FIELD_GUARDED_BY(lock);
     void (*wake)(void *) LEAT_FIELD_GUARDED_BY(lock);
     void *wake_context LEAT_FIELD_GUARDED_BY(lock);
 };
@@ -59,6 +60,18 @@ leat_memory_set_rows_share(struct leat_memory *memory, size_t bytes)
     memory->rows_share = bytes;
 }
 
+void
+leat_memory_set_expansion_share(struct leat_memory *memory, size_t bytes)
+{
+    memory->expansion_share = bytes;
+}
+
+size_t
+leat_memory_expansion_limit(const struct leat_memory *memory)
+{
+    return memory->expansion_share + LEAT_MEMORY_EXPANSION_BYTES;
+}
+
 static size_t
 smaller(size_t a, size_t b)
 {
@@ -71,6 +84,15 @@ held_by(const struct leat_memory *memory, unsigned processor) LEAT_REQUIRES(memo
 {
     return memory->held[processor] -
            smaller(memory->rows[processor], memory->rows_share / memory->processor_count);
+}
+
+/* What expanded records would take from the reads, with so many bytes more. */
+static size_t
+beyond_share(const struct leat_memory *memory, size_t more_bytes) LEAT_REQUIRES(memory->lock)
+{
+    size_t expanded = memory->uses[LEAT_MEMORY_EXPANDED] + more_bytes;
+
+    return expanded - smaller(expanded, memory->expansion_share);
 }
 
 /* What the other processors have not used of their shares: not to be borrowed. */
@@ -90,7 +112,8 @@ static bool
 has_room(const struct leat_memory *memory, unsigned processor, size_t bytes)
     LEAT_REQUIRES(memory->lock)
 {
-    size_t share = memory->budget / memory->processor_count, total = 0;
+    size_t share = memory->budget / memory->processor_count;
+    size_t total = beyond_share(memory, 0);
 
     for (unsigned i = 0; i < memory->processor_count; i++)
         total += held_by(memory, i);
@@ -216,6 +239,55 @@ leat_memory_discharge(struct leat_memory *memory, unsigned processor, enum leat_
         memory->rows[processor] -= bytes;
     take_off(memory, processor, bytes);
     unlock_and_wake(memory);
+}
+
+static bool
+may_expand(const struct leat_memory *memory, size_t bytes) LEAT_REQUIRES(memory->lock)
+{
+    size_t total = beyond_share(memory, bytes);
+
+    if (memory->uses[LEAT_MEMORY_EXPANDED] == 0 || total == 0)
+        return true;
+    for (unsigned i = 0; i < memory->processor_count; i++)
+        total += held_by(memory, i);
+    return total <= memory->budget;
+}
+
+bool
+leat_memory_expand(struct leat_memory *memory, size_t bytes)
+{
+    bool is_granted;
+
+    LEAT_ASSERT(bytes <= leat_memory_expansion_limit(memory));
+    leat_mutex_lock(&memory->lock);
+    is_granted = may_expand(memory, bytes);
+    if (is_granted)
+        memory->uses[LEAT_MEMORY_EXPANDED] += bytes;
+    else
+        memory->is_expansion_wanted = true;
+    leat_mutex_unlock(&memory->lock);
+    return is_granted;
+}
+
+void
+leat_memory_expanded_gone(struct leat_memory *memory, size_t bytes)
+{
+    leat_mutex_lock(&memory->lock);
+    LEAT_ASSERT(memory->uses[LEAT_MEMORY_EXPANDED] >= bytes);
+    memory->uses[LEAT_MEMORY_EXPANDED] -= bytes;
+    unlock_and_wake(memory);
+}
+
+bool
+leat_memory_is_expansion_wanted(struct leat_memory *memory)
+{
+    bool is_wanted;
+
+    leat_mutex_lock(&memory->lock);
+    is_wanted = memory->is_expansion_wanted;
+    memory->is_expansion_wanted = false;
+    leat_mutex_unlock(&memory->lock);
+    return is_wanted;
 }
 
 size_t

@@ -18,7 +18,7 @@
 struct leat_memory;
 enum leat_memory_use {
     LEAT_MEMORY_CHUNKS = 0,   /* answers, from reservation to processed */
-    LEAT_MEMORY_EXPANDED = 1, /* de-aggregated copies */
+    LEAT_MEMORY_EXPANDED = 1, /* what records expand to, while they are taken apart */
     LEAT_MEMORY_ROWS = 2,     /* merge buffers */
     LEAT_MEMORY_LETTERS = 3,  /* failed records on their way */
     LEAT_MEMORY_USES = 4
@@ -28,6 +28,8 @@ enum leat_memory_use {
 struct leat_memory *leat_memory_new(size_t budget_bytes, unsigned processor_count);
 /* Rows up to this (evenly among the processors) do not take from the reads. Before any use. */
 void leat_memory_set_rows_share(struct leat_memory *memory, size_t bytes);
+/* Expanded records up to this do not take from the reads; 0 at first. Before any use. */
+void leat_memory_set_expansion_share(struct leat_memory *memory, size_t bytes);
 void leat_memory_free(struct leat_memory *memory);
 
 /* A reservation for a read: false when neither the processor's share, the free budget nor the spare slot has room. */
@@ -51,6 +53,16 @@ void leat_memory_charge(struct leat_memory *memory, unsigned processor, enum lea
                         size_t bytes);
 void leat_memory_discharge(struct leat_memory *memory, unsigned processor, enum leat_memory_use use,
                            size_t bytes);
+/*
+ * Room for what a record expands to, asked for before it does: at most leat_memory_expansion_limit. false: the others that
+ * expand now leave none; later. Somebody always may: whoever asks while nobody expands.
+ */
+#define LEAT_MEMORY_EXPANSION_BYTES ((size_t)24 << 20)
+size_t leat_memory_expansion_limit(const struct leat_memory *memory);
+bool leat_memory_expand(struct leat_memory *memory, size_t bytes);
+void leat_memory_expanded_gone(struct leat_memory *memory, size_t bytes);
+/* Somebody was refused since this was last asked: who keeps an expanded record for its next batch lets it go. */
+bool leat_memory_is_expansion_wanted(struct leat_memory *memory);
 size_t leat_memory_used(struct leat_memory *memory, enum leat_memory_use use);
 size_t leat_memory_total(struct leat_memory *memory);
 /* Charged as rows by this processor. */

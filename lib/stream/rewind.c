@@ -9,13 +9,13 @@
 const char *const leat_rewind_direction_names[] = {"same", "back", "forward", "back or forward"};
 
 static int
-parse_time(const char *text, struct leat_position *position, struct leat_error *err)
+parse_time(const char *text, int64_t now_us, struct leat_position *position, struct leat_error *err)
 {
-    if (!leat_parse_time(leat_slice_from(text), &position->timestamp_us))
+    if (!leat_parse_moment(leat_slice_from(text), now_us, &position->timestamp_us))
         return leat_error_set(
             err, LEAT_E_INVALID,
             "\"%s\" is no time: write it as time=2026-11-26T03:00:00Z (UTC where no "
-            "zone is said)",
+            "zone is said), or as time=-2h, which is two hours ago",
             text);
     position->kind = LEAT_POSITION_AT_TIMESTAMP;
     return 0;
@@ -39,7 +39,8 @@ parse_sequence(const char *text, struct leat_position *position, struct leat_err
 }
 
 int
-leat_rewind_parse(const char *text, struct leat_position *ret_position, struct leat_error *err)
+leat_rewind_parse(const char *text, int64_t now_us, struct leat_position *ret_position,
+                  struct leat_error *err)
 {
     static const char *const words[] = {"trim-horizon", "latest", NULL};
     struct leat_position position = {.kind = LEAT_POSITION_TRIM_HORIZON, .sub_sequence = -1};
@@ -49,14 +50,14 @@ leat_rewind_parse(const char *text, struct leat_position *ret_position, struct l
     if (strcmp(text, "latest") == 0) {
         position.kind = LEAT_POSITION_LATEST;
     } else if (strncmp(text, "time=", 5) == 0) {
-        status = parse_time(text + 5, &position, err);
+        status = parse_time(text + 5, now_us, &position, err);
     } else if (strncmp(text, "seq=", 4) == 0) {
         status = parse_sequence(text + 4, &position, err);
     } else if (strcmp(text, "trim-horizon") != 0) {
         nearest = leat_did_you_mean(text, words);
         status = leat_error_set(err, LEAT_E_INVALID,
                                 "--to cannot be \"%s\"%s%s%s; it may be trim-horizon, latest, "
-                                "time=2026-11-26T03:00:00Z or seq=NUMBER",
+                                "time=2026-11-26T03:00:00Z, time=-2h or seq=NUMBER",
                                 text, nearest != NULL ? ", did you mean \"" : "",
                                 nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
     }

@@ -8,7 +8,8 @@
  * "trim-horizon", "latest", "time=2026-11-26T03:00:00Z", "seq=49…": everything up to and including that sequence number counts as
  * done. INVALID: err says what may be said.
  */
-int leat_rewind_parse(const char *text, struct leat_position *ret_position, struct leat_error *err);
+int leat_rewind_parse(const char *text, int64_t now_us, struct leat_position *ret_position,
+                      struct leat_error *err);
 
 enum leat_rewind_direction {
     LEAT_REWIND_SAME = 0,    /* it is there already */

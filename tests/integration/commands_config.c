@@ -356,6 +356,19 @@ START_TEST(values_are_shown_and_secrets_are_not)
     ck_assert_ptr_nonnull(strstr(out(), "  level: debug  # environment LEAT_LOG__LEVEL\n"));
     ck_assert_ptr_nonnull(strstr(said(), "processor \"b\": a plugin could not be loaded"));
     ck_assert_ptr_null(strstr(said(), "hidden"));
+    LEAT("config", "show", "-o", "json", "-c", file, "--set", "memory.budget=64MiB");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_ptr_null(strstr(out(), "hidden"));
+    ck_assert_ptr_nonnull(strstr(
+        out(), "{\"property\":\"memory.budget\",\"value\":\"64MiB\",\"origin\":\"--set\"}\n"));
+    ck_assert_ptr_nonnull(
+        strstr(out(), "{\"property\":\"processors.0.target.options.schema\",\"value\":\"shown\","));
+    ck_assert_ptr_nonnull(
+        strstr(out(), "{\"property\":\"leases.notify\",\"value\":true,\"origin\":\"default\"}\n"));
+    for (size_t line = 0; line < program_run_lines(&run); line++)
+        json_object_put(program_run_json(&run, line));
+    LEAT("config", "show", "-o", "xml", "-c", file);
+    ck_assert_int_eq(run.code, 2);
 }
 END_TEST
 
@@ -486,7 +499,21 @@ START_TEST(every_database_is_migrated_once)
     ck_assert_ptr_nonnull(strstr(out(), "lease: 0 migrations applied"));
     /* One database for both is gone to once. */
     LEAT("db", "status", "-c", file, "--set", "processors.rollup.target.url=");
-    ck_assert_uint_eq(program_run_lines(&run), 2);
+    ck_assert_uint_eq(program_run_lines(&run), 3);
+    LEAT("db", "status", "-c", file, "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 3); /* lease and target here, target there */
+    ck_assert_ptr_nonnull(strstr(out(), "\"role\":\"lease\",\"version\":"));
+    ck_assert_ptr_nonnull(strstr(out(), "\"state\":\"ok\"}"));
+    /* The configuration may come from the environment, too: then its targets are meant as well. */
+    setenv("LEAT_CONFIG", file, 1);
+    LEAT("db", "status", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 3);
+    LEAT("db", "migrate");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_ptr_nonnull(strstr(out(), "target: 0 migrations applied"));
+    unsetenv("LEAT_CONFIG");
+    LEAT("db", "status");
+    ck_assert_int_eq(run.code, 2);
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "local/s3.h"
 #include "postgres/migrate.h"
 #include "support/postgres.h"
 #include "support/program.h"
@@ -156,6 +157,35 @@ START_TEST(leases_are_told)
 }
 END_TEST
 
+/* An empty table would read as "nothing is wrong". */
+START_TEST(what_names_nothing_is_an_error)
+{
+    static const struct {
+        const char *command, *option, *word, *says;
+    } cases[] = {
+        {"leases", "--stream", "observation",
+         "there is no stream \"observation\", did you mean \"observations\"?; there are: "},
+        {"leases", "--shard", "7",
+         "there is no shard \"shardId-000000000007\"; there are: shard-0"},
+        {"leases", "--worker", "w9", "there is no worker \"w9\""},
+        {"shards", "--processor", "rolup", "there is no processor \"rolup\""},
+        {"processors", "--processor", "rolup", "there is no processor \"rolup\""},
+        {"shards", "--stream", "x", "there is no stream \"x\""},
+    };
+
+    add_fleet();
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        LEAT(cases[i].command, "--application", "weather", cases[i].option, cases[i].word);
+        ck_assert_int_eq(run.code, 1);
+        ck_assert_msg(strstr(leat_buf_text(&run.err), cases[i].says) != NULL, "%s",
+                      leat_buf_text(&run.err));
+        ck_assert_uint_eq(run.out.size, 0);
+    }
+    LEAT("leases", "--application", "weather", "--stream", "arn:s@1");
+    ck_assert_int_eq(run.code, 0);
+}
+END_TEST
+
 START_TEST(tables_are_aligned)
 {
     add_fleet();
@@ -251,6 +281,109 @@ START_TEST(failures_are_listed)
     LEAT("failures", "ls", "--processor", "rollup");
     ck_assert_ptr_null(strchr(leat_buf_text(&run.out), '\033')); /* no escape reaches a terminal */
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.out), "bad\\x1b[2Jvalue"));
+}
+END_TEST
+
+START_TEST(failures_are_filtered_and_counted)
+{
+    struct json_object *row;
+
+    add_letters();
+    sql("INSERT INTO leat.failures (dead_letter_id, application, processor, stream_id, shard, "
+        "sequence, "
+        "sub_sequence, partition_key, data_bytes, attempts, reason, reason_text, archive_url, "
+        "state, times) SELECT "
+        "lpad(i::text, 64, '0'), 'weather', 'rollup', "
+        "'arn:aws:kinesis:eu-west-1:1:stream/orders@1700000000', 'shardId-000000000007', "
+        "i::text, 0, 'k', 1, 1, 'rejected', '', 's3://b/k', 'open', 1 FROM generate_series(1, 150) "
+        "i");
+    LEAT("failures", "count", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 3);
+    row = program_run_json(&run, 0); /* the most first */
+    ck_text(row, "stream", "orders");
+    ck_text(row, "reason", "rejected");
+    ck_text(row, "state", "open");
+    ck_integer(row, "failures", 150);
+    json_object_put(row);
+    LEAT("failures", "ls", "--stream", "orders", "--shard", "7", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 100);
+    row = program_run_json(&run, 0);
+    ck_text(row, "stream", "orders");
+    json_object_put(row);
+    LEAT("failures", "ls", "--since", "1h", "--limit", "1000", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 150); /* the others are of January */
+    LEAT("failures", "count", "--reason", "rejected", "--since", "1h");
+    ck_assert_uint_eq(program_run_lines(&run), 2);
+    LEAT("failures", "ls", "--state", "opn");
+    ck_assert_int_eq(run.code, 2);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "did you mean \"open\"?"));
+    LEAT("failures", "ls", "--reason", "rejectd");
+    ck_assert_int_eq(run.code, 2);
+    LEAT("failures", "ls", "--since", "yesterday");
+    ck_assert_int_eq(run.code, 2);
+    LEAT("failures", "count", "--data");
+    ck_assert_int_eq(run.code, 2);
+}
+END_TEST
+
+static void
+add_letter_at(const char *archive_url)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+    leat_buf_printf(&text,
+                    "INSERT INTO leat.failures (dead_letter_id, application, processor, stream_id, "
+                    "shard, sequence, sub_sequence, partition_key, data_bytes, attempts, reason, "
+                    "reason_text, archive_url) "
+                    "VALUES (repeat('7', 64), 'weather', 'rollup', 's', 's', '1', 0, 'k', 3, 1, "
+                    "'failed', '', '%s')",
+                    archive_url);
+    sql("DELETE FROM leat.failures");
+    sql(leat_buf_text(&text));
+}
+
+/* The bytes as they were, wherever the letter lies. */
+START_TEST(the_data_of_a_letter_is_shown)
+{
+    static const char text_letter[] = "{\"data\":\"{\\\"a\\\":\\u00e4}\\n\"}";
+    static const char bytes_letter[] = "{\"data_base64\":\"/wAB\"}";
+    struct leat_local_s3_options options = {
+        .region = "eu-west-1", .access_key_id = "id", .secret_access_key = "secret"};
+    struct leat_local_s3 *server = leat_local_s3_new(&options, &err);
+    char path[] = "/tmp/leat-letter-XXXXXX";
+    LEAT_AUTO_BUF place = LEAT_BUF_INIT;
+    int fd = mkstemp(path);
+
+    ck_assert_msg(server != NULL, "%s", err.text);
+    ck_assert_int_eq(write(fd, text_letter, sizeof text_letter - 1), sizeof text_letter - 1);
+    close(fd);
+    leat_buf_printf(&place, "file://%s", path);
+    add_letter_at(leat_buf_text(&place));
+    LEAT("failures", "show", "777777", "--data");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_str_eq(leat_buf_text(&run.out), "{\"a\":\u00e4}\n");
+    unlink(path);
+    LEAT("failures", "show", "777777", "--data");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "could not read the letter"));
+
+    ck_assert_int_eq(leat_local_s3_create_bucket(server, "box", &err), 0);
+    ck_assert_int_eq(leat_local_s3_put(server, "box", leat_slice_from("a/b c.json"),
+                                       leat_slice_from(bytes_letter), &err),
+                     0);
+    add_letter_at("s3://box/a/b c.json");
+    setenv("AWS_ENDPOINT_URL_S3", leat_local_s3_endpoint(server), 1);
+    setenv("AWS_ACCESS_KEY_ID", "id", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    setenv("AWS_REGION", "eu-west-1", 1);
+    LEAT("failures", "show", "777777", "--data");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert(leat_slice_equals(leat_buf_slice(&run.out), leat_slice_make("\xff\0\1", 3)));
+    add_letter_at("s3://box/nowhere");
+    LEAT("failures", "show", "777777", "--data");
+    ck_assert_int_eq(run.code, 1);
+    leat_local_s3_free(server);
 }
 END_TEST
 
@@ -367,9 +500,12 @@ main(void)
     test_postgres_url(); /* before the tests are forked */
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, leases_are_told);
+    tcase_add_test(tests, what_names_nothing_is_an_error);
     tcase_add_test(tests, tables_are_aligned);
     tcase_add_test(tests, workers_are_told);
     tcase_add_test(tests, failures_are_listed);
+    tcase_add_test(tests, failures_are_filtered_and_counted);
+    tcase_add_test(tests, the_data_of_a_letter_is_shown);
     tcase_add_test(tests, one_letter_is_shown);
     tcase_add_test(tests, configuration_says_where);
     tcase_add_test(tests, what_is_wrong_is_said);

@@ -2,8 +2,10 @@
 #include <json-c/json.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -398,6 +400,77 @@ START_TEST(streams_are_made_and_deleted)
 END_TEST
 
 /* The service takes its time: the command waits, and says so where it waited in vain. */
+/* What a command did is said, or told as JSON; -q is silent. */
+START_TEST(changes_are_said)
+{
+    LEAT("streams", "create", "t", "--shards", "2");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert(showed("stream \"t\": created, ACTIVE, 2 open shards\n"));
+    LEAT("streams", "split", "t", "0");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert(showed("stream \"t\": split into shardId-000000000002, shardId-000000000003\n"));
+    LEAT("streams", "merge", "t", "2", "3", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_str_eq(member(0, "open_shards"), "2");
+    LEAT("streams", "split", "t", "1", "-q");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_uint_eq(run.out.size, 0);
+    LEAT("streams", "delete", "t", "--yes", "-o", "json");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_str_eq(member(0, "status"), "DELETED");
+}
+END_TEST
+
+/* A key is the number as it was written: a tree of 64 bits would make one key of many. */
+START_TEST(long_numbers_are_keys)
+{
+    LEAT_WITH("{\"k\":123456789012345678901234567890}\n{\"k\": -123456789012345678901234567891 "
+              "}\n{\"k\":1.50}\n{\"k\":true}\n{\"\\u006b\":18446744073709551616}\n",
+              "put", "s", "--key-field", "k");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    LEAT("tail", "s", "--from", "-1h", "--until-end");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_uint_eq(program_run_lines(&run), 5);
+    ck_assert(showed("\"partition_key\":\"123456789012345678901234567890\""));
+    ck_assert(showed("\"partition_key\":\"-123456789012345678901234567891\""));
+    ck_assert(showed("\"partition_key\":\"1.50\""));
+    ck_assert(showed("\"partition_key\":\"true\""));
+    ck_assert(showed("\"partition_key\":\"18446744073709551616\""));
+    LEAT("tail", "s", "--from", "1 hour", "--until-end");
+    ck_assert_int_eq(run.code, 2);
+}
+END_TEST
+
+/* Ctrl-C before the end of the input: what was read is put, and a script learns that it was not all. */
+START_TEST(put_that_is_interrupted_says_so)
+{
+    int input[2], status;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(input), 0);
+    pid = fork();
+    if (pid == 0) {
+        LEAT_AUTO_BUF program = LEAT_BUF_INIT;
+
+        leat_buf_printf(&program, "%s/leat", getenv("LEAT_BUILD"));
+        dup2(input[0], STDIN_FILENO);
+        close(input[0]);
+        close(input[1]);
+        execl(leat_buf_text(&program), "leat", "put", "s", "-q", "--linger", "10ms", NULL);
+        _exit(127);
+    }
+    close(input[0]);
+    ck_assert_int_eq(write(input[1], "one\n", 4), 4);
+    do
+        LEAT("tail", "s", "--until-end");
+    while (program_run_lines(&run) == 0);
+    kill(pid, SIGINT);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 130);
+    close(input[1]);
+}
+END_TEST
+
 START_TEST(changes_are_waited_for)
 {
     struct leat_local_kinesis_options slow = {.change_us = 700 * LEAT_MS_US};
@@ -503,6 +576,9 @@ main(void)
     tcase_add_test(tests, tail_survives_faults);
     tcase_add_test(tests, put_tells_what_failed);
     tcase_add_test(tests, streams_are_made_and_deleted);
+    tcase_add_test(tests, changes_are_said);
+    tcase_add_test(tests, long_numbers_are_keys);
+    tcase_add_test(tests, put_that_is_interrupted_says_so);
     tcase_add_test(tests, changes_are_waited_for);
     tcase_add_test(tests, where_options_come_from);
     tcase_add_test(tests, wrong_usage);

@@ -23,7 +23,8 @@ static const struct {
     {"--- \nx: y\n", "6:1: there is a second document here"},
     {"log: { level: [ }\n", "6:17: did not find expected node content while parsing a flow node"},
     {"aws: { region: ${NAME} }\n", "inside { } and [ ] a ${NAME} has to be quoted"},
-    {"log:\n\tlevel: info\n", "7:1: found character that cannot start any token"},
+    {"log:\n\tlevel: info\n", "7:1: a tab indents this line: YAML takes blanks alone"},
+    {"log:\n  \tlevel: info\n", "7:3: a tab indents this line"},
     {"<<: { level: info }\n", "6:1: there is no key \"<<\""},
 };
 
@@ -50,8 +51,19 @@ END_TEST
 
 START_TEST(test_bytes_that_are_no_text)
 {
-    ck_assert_ptr_nonnull(strstr(suite_parse("a: \xff\xfe"), "c.yaml:1:1: "));
-    ck_assert_ptr_nonnull(strstr(suite_parse("a: \x01"), "c.yaml:1:1: "));
+    ck_assert_str_eq(suite_parse("a: \xff\xfe"),
+                     "c.yaml:1:4: the byte 0xff is no UTF-8: save it as UTF-8\n");
+    ck_assert_str_eq(suite_parse("\xff\xfe"
+                                 "a"),
+                     "c.yaml:1:1: this is UTF-16: save it as UTF-8\n");
+    ck_assert_str_eq(suite_parse("x: \xc3\xa4\nb: caf\xe9\nc: d"),
+                     "c.yaml:2:7: the byte 0xe9 is no UTF-8: save it as UTF-8\n");
+    ck_assert_str_eq(suite_parse("x: \xc3"),
+                     "c.yaml:1:4: the byte 0xc3 is no UTF-8: save it as UTF-8\n");
+    ck_assert_ptr_nonnull(strstr(suite_parse("x: y\na: \x01"), "c.yaml:2:4: control characters"));
+    /* A byte order mark is no character of the first key. */
+    ck_assert_ptr_nonnull(
+        strstr(suite_parse("\xef\xbb\xbf*a"), "c.yaml:1:1: there are no aliases"));
 }
 END_TEST
 

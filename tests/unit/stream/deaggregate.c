@@ -226,6 +226,7 @@ START_TEST(test_a_gzipped_array_is_taken_apart)
 {
     static const char text[] = " [ {\"a\": [1, \"]\"]} , -1.5e3,\"x\\\"]\" ,null, [] ] \n";
     struct leat_deaggregator *deaggregator;
+    size_t held;
 
     compress_text(text, sizeof text - 1);
     deaggregator = begin();
@@ -233,15 +234,101 @@ START_TEST(test_a_gzipped_array_is_taken_apart)
     expect(deaggregator, "-1.5e3", LEAT_USER_RECORD_GOOD);
     expect(deaggregator, "\"x\\\"]\"", LEAT_USER_RECORD_GOOD);
     expect(deaggregator, "null", LEAT_USER_RECORD_GOOD);
-    /* A batch ends here, in the middle of the array: what is still needed stays. */
-    leat_deaggregator_reset(deaggregator);
-    ck_assert_uint_gt(leat_deaggregator_held_bytes(deaggregator), 0);
+    /* A batch ends here, in the middle of the array: what is still needed stays, and is not expanded again. */
+    leat_deaggregator_reset_but_open(deaggregator);
+    held = leat_deaggregator_held_bytes(deaggregator);
+    ck_assert(held > 0 && leat_deaggregator_is_open(deaggregator));
+    ck_assert(leat_deaggregator_begin(deaggregator, &raw));
+    ck_assert_uint_eq(leat_deaggregator_held_bytes(deaggregator), held);
+    for (int i = 0; i < 4; i++)
+        ck_assert(leat_deaggregator_next(deaggregator, &(struct leat_user_record){0}));
     ck_assert_uint_eq(expect(deaggregator, "[]", LEAT_USER_RECORD_GOOD).record.sub_sequence_number,
                       4);
     ck_assert(!leat_deaggregator_next(deaggregator, &(struct leat_user_record){0}));
-    leat_deaggregator_reset(deaggregator);
+    ck_assert(!leat_deaggregator_is_open(deaggregator));
+    leat_deaggregator_reset_but_open(deaggregator);
     ck_assert_uint_eq(leat_deaggregator_held_bytes(deaggregator), 0);
     expect_end(deaggregator);
+}
+END_TEST
+
+/* A record of `size` blanks in brackets, with its own sequence number. */
+static void
+compress_array(size_t size, const char *sequence)
+{
+    char *text = leat_alloc(size);
+
+    memset(text, ' ', size);
+    text[0] = '[';
+    text[size - 2] = '1';
+    text[size - 1] = ']';
+    compress_text(text, size);
+    free(text);
+    raw.sequence = leat_slice_from(sequence);
+}
+
+START_TEST(test_what_expands_asks_the_budget_first)
+{
+    struct leat_memory *memory = leat_memory_new((size_t)8 << 20, 1);
+    struct leat_expand_limits limits = {.limit_bytes = (size_t)64 << 20, .ratio = 100000};
+    struct leat_deaggregator *first = leat_deaggregator_new(&limits, NULL, NULL);
+    struct leat_deaggregator *second = leat_deaggregator_new(&limits, NULL, NULL);
+    struct leat_user_record record;
+
+    leat_memory_set_expansion_share(memory, (size_t)4 << 20);
+    leat_deaggregator_charge_to(first, memory);
+    leat_deaggregator_charge_to(second, memory);
+    compress_array((size_t)20 << 20, "1");
+    ck_assert(leat_deaggregator_begin(first, &raw));
+    ck_assert_uint_eq(leat_memory_used(memory, LEAT_MEMORY_EXPANDED), (size_t)20 << 20);
+    /* Two at once would be too much: the second waits, and is begun when the first is done. */
+    ck_assert(!leat_memory_is_expansion_wanted(memory));
+    ck_assert(!leat_deaggregator_begin(second, &raw));
+    ck_assert(!leat_deaggregator_next(second, &record));
+    ck_assert(leat_memory_is_expansion_wanted(memory));
+    leat_deaggregator_reset(first);
+    ck_assert(leat_deaggregator_begin(second, &raw));
+    ck_assert(leat_deaggregator_next(second, &record));
+    ck_assert(record.status == LEAT_USER_RECORD_GOOD && leat_slice_is(record.record.data, "1"));
+    leat_deaggregator_reset(second);
+    ck_assert_uint_eq(leat_memory_used(memory, LEAT_MEMORY_EXPANDED), 0);
+    /* More than the budget allows for one is told, whatever the configured limit. */
+    compress_array((size_t)29 << 20, "2");
+    ck_assert(leat_deaggregator_begin(first, &raw));
+    ck_assert(leat_deaggregator_next(first, &record));
+    ck_assert_int_eq(record.status, LEAT_USER_RECORD_TOO_LARGE);
+    leat_deaggregator_free(first);
+    leat_deaggregator_free(second);
+    ck_assert_uint_eq(leat_memory_total(memory), 0);
+    leat_memory_free(memory);
+}
+END_TEST
+
+/* `keys` empty keys of two bytes each, and one record that names the last of them. */
+START_TEST(test_empty_keys_cost_four_bytes_as_far_as_they_are_named)
+{
+    static const struct {
+        uint64_t index;
+        size_t bytes;
+    } cases[] = {{0, 4}, {519999, 520000 * 4}, {520000, 520000 * 4}, {UINT64_MAX, 0}};
+    struct leat_deaggregator *deaggregator;
+    struct leat_user_record record;
+    LEAT_AUTO_BUF inner = LEAT_BUF_INIT;
+
+    for (int i = 0; i < 520000; i++)
+        add_field(&message, 1, leat_slice_from(""));
+    leat_buf_add_byte(&inner, 1 << 3);
+    add_varint(&inner, cases[_i].index);
+    add_field(&inner, 3, leat_slice_from("d"));
+    add_field(&message, 3, leat_buf_slice(&inner));
+    seal();
+    deaggregator = begin();
+    ck_assert_uint_eq(leat_deaggregator_held_bytes(deaggregator), cases[_i].bytes);
+    ck_assert(leat_deaggregator_next(deaggregator, &record));
+    ck_assert_int_eq(record.status, _i < 2 ? LEAT_USER_RECORD_GOOD : LEAT_USER_RECORD_BAD_INDEX);
+    leat_deaggregator_reset(deaggregator);
+    ck_assert_uint_eq(leat_deaggregator_held_bytes(deaggregator), 0);
+    leat_deaggregator_free(deaggregator);
 }
 END_TEST
 
@@ -348,6 +435,8 @@ main(void)
     tcase_add_test(tests, test_keys_of_a_neighbour_shard_are_told_one_by_one);
     tcase_add_test(tests, test_an_empty_aggregate_gives_nothing);
     tcase_add_test(tests, test_a_gzipped_array_is_taken_apart);
+    tcase_add_test(tests, test_what_expands_asks_the_budget_first);
+    tcase_add_loop_test(tests, test_empty_keys_cost_four_bytes_as_far_as_they_are_named, 0, 4);
     tcase_add_loop_test(tests, test_the_rest_of_a_bad_array_is_told, 0,
                         (int)LEAT_COUNT_OF(bad_arrays));
     tcase_add_test(tests, test_a_bomb_is_held_below_its_limit);

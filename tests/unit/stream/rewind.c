@@ -1,4 +1,5 @@
 /* What an operator may say of a checkpoint, and which way it goes. */
+#include "base/clock.h"
 #include "stream/rewind.h"
 
 #include <stdio.h>
@@ -12,18 +13,24 @@
 
 static struct leat_error err;
 
+#define NOW_US (INT64_C(1750000000) * LEAT_SECOND_US)
+
 START_TEST(test_words_are_understood)
 {
     struct leat_position position;
 
-    ck_assert_int_eq(leat_rewind_parse("trim-horizon", &position, &err), 0);
+    ck_assert_int_eq(leat_rewind_parse("trim-horizon", NOW_US, &position, &err), 0);
     ck_assert_int_eq(position.kind, LEAT_POSITION_TRIM_HORIZON);
-    ck_assert_int_eq(leat_rewind_parse("latest", &position, &err), 0);
+    ck_assert_int_eq(leat_rewind_parse("latest", NOW_US, &position, &err), 0);
     ck_assert_int_eq(position.kind, LEAT_POSITION_LATEST);
-    ck_assert_int_eq(leat_rewind_parse("time=1970-01-01T00:00:02.5Z", &position, &err), 0);
+    ck_assert_int_eq(leat_rewind_parse("time=1970-01-01T00:00:02.5Z", NOW_US, &position, &err), 0);
     ck_assert_int_eq(position.kind, LEAT_POSITION_AT_TIMESTAMP);
     ck_assert_int_eq(position.timestamp_us, 2500000);
-    ck_assert_int_eq(leat_rewind_parse("seq=49000", &position, &err), 0);
+    ck_assert_int_eq(leat_rewind_parse("time=-2h", NOW_US, &position, &err), 0);
+    ck_assert_int_eq(position.timestamp_us, NOW_US - 7200 * LEAT_SECOND_US);
+    ck_assert_int_eq(leat_rewind_parse("time=1m30s ago", NOW_US, &position, &err), 0);
+    ck_assert_int_eq(position.timestamp_us, NOW_US - 90 * LEAT_SECOND_US);
+    ck_assert_int_eq(leat_rewind_parse("seq=49000", NOW_US, &position, &err), 0);
     ck_assert_int_eq(position.kind, LEAT_POSITION_SEQUENCE);
     ck_assert_str_eq(position.sequence, "49000");
     ck_assert_int_eq(position.sub_sequence, -1);
@@ -49,7 +56,7 @@ START_TEST(test_nonsense_is_refused_by_name)
     struct leat_position position = {.timestamp_us = 7};
 
     for (size_t i = 0; i < LEAT_COUNT_OF(bad); i++) {
-        ck_assert_int_eq(leat_rewind_parse(bad[i].text, &position, &err), LEAT_E_INVALID);
+        ck_assert_int_eq(leat_rewind_parse(bad[i].text, NOW_US, &position, &err), LEAT_E_INVALID);
         ck_assert_msg(strstr(err.text, bad[i].says) != NULL, "%s: %s", bad[i].text, err.text);
         ck_assert_int_eq(position.timestamp_us, 7);
     }
