@@ -17,7 +17,7 @@
 struct receiver {
     struct leat_mutex lock;
     struct leat_condition condition;
-    struct leat_chunk *chunks[4];
+    struct leat_chunk *chunks[64]; /* how far the fetch thread gets ahead depends on the machine */
     size_t count;
     uint64_t generation;
 };
