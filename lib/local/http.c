@@ -293,7 +293,9 @@ add_headers(struct exchange *exchange, struct MHD_Response *response)
     char date[LEAT_LOCAL_HTTP_DATE_BYTES];
 
     leat_local_http_date(
-        options->now_us != NULL ? options->now_us(options->context) : leat_clock_wall_us(), date);
+        (options->now_us != NULL ? options->now_us(options->context) : leat_clock_wall_us()) +
+            exchange->answer.fault.date_ahead_us,
+        date);
     MHD_add_response_header(response, MHD_HTTP_HEADER_DATE, date);
     for (const char *name = (const char *)headers->data, *end = name + headers->size;
          headers->size > 0 && name < end;) {

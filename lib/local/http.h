@@ -40,6 +40,7 @@ struct leat_local_http_fault {
     size_t cut_bytes;  /* CUT: bytes of the body that are sent; SIZE_MAX or more than half: half */
     size_t step_bytes; /* SLOW; 0: 1 */
     int64_t step_us;   /* SLOW: between the steps; 0: 1 ms */
+    int64_t date_ahead_us; /* the Date header */
 };
 
 /* Zeroed before the handler is called. */

@@ -105,7 +105,10 @@ enum leat_local_fault_kind {
         13, /* PutRecords: each `share`th record (2) is refused: `type` (throttled) */
     LEAT_LOCAL_FAULT_NULL = 14,       /* absent members are there, as null */
     LEAT_LOCAL_FAULT_INDEFINITE = 15, /* CBOR containers of GetRecords without their lengths */
-    LEAT_LOCAL_FAULT_NO_CBOR = 16     /* CBOR is refused with 415 */
+    LEAT_LOCAL_FAULT_NO_CBOR = 16,    /* CBOR is refused with 415 */
+    LEAT_LOCAL_FAULT_BARE_END = 17,   /* GetRecords: neither NextShardIterator nor ChildShards */
+    LEAT_LOCAL_FAULT_ENDLESS = 18,    /* GetRecords: a closed shard is read on and on */
+    LEAT_LOCAL_FAULT_DATE = 19        /* the Date header is `delay_us` ahead; nothing else is */
 };
 
 /* Which calls: those that `action`, `stream` and `shard` (NULL: any) name; of these, after the first `skip`, each `every`th

@@ -26,6 +26,9 @@ static const char *const kind_names[] = {
     [LEAT_LOCAL_FAULT_NULL] = "null",
     [LEAT_LOCAL_FAULT_INDEFINITE] = "indefinite",
     [LEAT_LOCAL_FAULT_NO_CBOR] = "no_cbor",
+    [LEAT_LOCAL_FAULT_BARE_END] = "bare_end",
+    [LEAT_LOCAL_FAULT_ENDLESS] = "endless",
+    [LEAT_LOCAL_FAULT_DATE] = "date",
 };
 
 static char *
@@ -154,7 +157,8 @@ add_damage(struct leat_local_plan *plan, const struct leat_local_fault *fault)
 static void
 add_to_plan(struct leat_local_plan *plan, const struct leat_local_fault *fault, const char *action)
 {
-    if (fault->delay_us > plan->http.delay_us && fault->kind != LEAT_LOCAL_FAULT_SLOW)
+    if (fault->delay_us > plan->http.delay_us && fault->kind != LEAT_LOCAL_FAULT_SLOW &&
+        fault->kind != LEAT_LOCAL_FAULT_DATE)
         plan->http.delay_us = fault->delay_us;
     switch (fault->kind) {
     case LEAT_LOCAL_FAULT_THROTTLE:
@@ -191,6 +195,15 @@ add_to_plan(struct leat_local_plan *plan, const struct leat_local_fault *fault, 
         break;
     case LEAT_LOCAL_FAULT_NO_CBOR:
         plan->has_no_cbor = true;
+        break;
+    case LEAT_LOCAL_FAULT_BARE_END:
+        plan->is_bare_end = true;
+        break;
+    case LEAT_LOCAL_FAULT_ENDLESS:
+        plan->is_endless = true;
+        break;
+    case LEAT_LOCAL_FAULT_DATE:
+        plan->http.date_ahead_us = fault->delay_us;
         break;
     }
 }

@@ -189,6 +189,13 @@ read_locked(struct leat_local_call *call, const struct leat_local_token *token, 
         ret_read->child_count = 0;
         ret_read->behind_ms = ret_read->behind_ms > 0 ? ret_read->behind_ms : 1000;
     }
+    if (call->plan.is_bare_end) {
+        ret_read->is_end = true;
+        ret_read->child_count = 0;
+    } else if (call->plan.is_endless) {
+        ret_read->is_end = false;
+        ret_read->child_count = 0;
+    }
     if (call->plan.is_repeat) {
         ret_read->next = token->number;
         ret_read->is_end = false;
