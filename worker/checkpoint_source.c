@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/units.h"
+#include "lease/latest.h"
+#include "lease/rows.h"
 #include "stream/file_source.h"
 #include "stream/kinesis_source.h"
 #include "worker/checkpoint.h"
@@ -51,6 +53,29 @@ note(struct leat_checkpoint *checkpoint, const char *text)
 
 /* ---- a time ---------------------------------------------------------------------------------- */
 
+/* As a worker resolves LATEST: a header that says 2099 is not believed alone. */
+static int
+ask_for_time(struct asking *asking, struct leat_error *err)
+{
+    struct leat_operator *task = asking->checkpoint->task;
+    struct leat_clocks clocks = {.own_us = leat_clock_wall_us()};
+    LEAT_AUTO_BUF all = LEAT_BUF_INIT;
+    int status = asking->source->ops->now(asking->source, &clocks.service_us, err);
+
+    if (status == 0)
+        status = leat_operator_connect(task, err);
+    if (status == 0)
+        status = leat_rows_now(task->connection, &clocks.database_us, err);
+    if (status == 0)
+        status = leat_clocks_latest(&clocks, &asking->now_us, err);
+    if (status != 0 || asking->now_us == clocks.service_us)
+        return status;
+    leat_clocks_describe(&clocks, &all);
+    leat_operator_says(task, 0, "the service's clock is not believed: the other two agree: %s",
+                       leat_buf_text(&all));
+    return 0;
+}
+
 static int
 check_time(struct asking *asking, struct leat_checkpoint_item *item, struct leat_error *err)
 {
@@ -61,7 +86,7 @@ check_time(struct asking *asking, struct leat_checkpoint_item *item, struct leat
     if (strcmp(asking->source->ops->kind, "file") == 0)
         return leat_error_set(err, LEAT_E_INVALID, "stream \"%s\" is a file and knows no times",
                               item->stream);
-    if (asking->now_us == 0 && asking->source->ops->now(asking->source, &asking->now_us, err) != 0)
+    if (asking->now_us == 0 && ask_for_time(asking, err) != 0)
         return err->code;
     if (item->to.kind == LEAT_POSITION_LATEST) {
         item->to.kind = LEAT_POSITION_AT_TIMESTAMP;

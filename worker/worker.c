@@ -104,8 +104,10 @@ static void
 stream_news(void *context, enum leat_log_level level, const char *what, const char *stream,
             const char *detail)
 {
+    bool is_id = strncmp(detail, "arn:", 4) == 0 || strncmp(detail, "file:", 5) == 0;
+
     if (detail[0] != '\0')
-        leat_log_event(level, what, "stream", stream, "stream_id", detail, NULL);
+        leat_log_event(level, what, "stream", stream, is_id ? "stream_id" : "detail", detail, NULL);
     else
         leat_log_event(level, what, "stream", stream, NULL);
 }

@@ -115,16 +115,18 @@ beginning_of(const struct leat_lease_manager *manager, size_t processor,
                                 leat_slice_from(source->facts.stream_id));
 }
 
-/* All of this worker's processors that read the stream have met it; the sync thread sees to that. */
-static bool
-is_met(const struct leat_lease_manager *manager, const struct leat_source *source)
+/* How many of this worker's processors that read the stream have yet to meet it; the sync thread sees to that. */
+static size_t
+count_unmet(const struct leat_lease_manager *manager, const struct leat_source *source,
+            bool with_unasked)
 {
-    for (size_t i = 0; i < manager->options.processor_count; i++) {
-        if (leat_manager_takes(&manager->options.processors[i], source) &&
-            beginning_of(manager, i, source) == NULL)
-            return false;
-    }
-    return true;
+    size_t count = 0;
+
+    for (size_t i = 0; i < manager->options.processor_count; i++)
+        count += leat_manager_takes(&manager->options.processors[i], source) &&
+                 beginning_of(manager, i, source) == NULL &&
+                 (with_unasked || !manager->is_unasked[i]);
+    return count;
 }
 
 static int
@@ -135,7 +137,7 @@ read_beginnings(struct leat_lease_manager *manager, struct leat_error *err)
 
     leat_streams_snapshot(manager->options.streams, &set);
     for (size_t i = 0; i < set.count; i++)
-        has_all = has_all && is_met(manager, set.items[i].source);
+        has_all = has_all && count_unmet(manager, set.items[i].source, true) == 0;
     leat_stream_set_release(&set);
     if (has_all)
         return 0;
@@ -208,8 +210,9 @@ begin_held(struct leat_lease_manager *manager, const struct leat_lease *lease)
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
     struct leat_held_lease *held;
 
-    /* A stream that this worker does not read (now), or that a new processor has yet to meet: the version moves when it has. */
-    if (source == NULL || !is_met(manager, source)) {
+    /* A stream that this worker does not read (now), or that a new processor has yet to meet: the version moves when it has. One
+       whose target does not answer is not waited for. */
+    if (source == NULL || count_unmet(manager, source, false) > 0) {
         leat_source_unref(source);
         return NULL;
     }
@@ -218,6 +221,7 @@ begin_held(struct leat_lease_manager *manager, const struct leat_lease *lease)
     held->shard = leat_slice_strdup(lease->key.shard);
     held->lease_counter = lease->lease_counter;
     held->source = source;
+    held->is_partial = count_unmet(manager, source, true) > 0;
     held_key(lease->key, &text);
     leat_map_put(&manager->held, leat_buf_slice(&text), held);
     return held;
@@ -229,6 +233,11 @@ meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
 {
     struct leat_held_lease *held = leat_manager_find(manager, lease->key);
 
+    /* A processor has met its stream that could not before: all begin again, with it. */
+    if (held != NULL && held->is_partial && count_unmet(manager, held->source, true) == 0) {
+        leat_manager_lose(manager, lease->key, LEAT_LOSS_FENCED);
+        held = NULL;
+    }
     if (held == NULL) {
         held = begin_held(manager, lease);
         if (held == NULL)

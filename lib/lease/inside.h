@@ -53,7 +53,8 @@ struct leat_held_lease {
     char *stream_id, *shard;
     int64_t lease_counter;
     bool is_draining, has_let_go, is_seen;
-    bool is_finishing;                     /* its stream is gone: draining without a deadline */
+    bool is_finishing; /* its stream is gone: draining without a deadline */
+    bool is_partial;   /* begun without a processor that has yet to meet the stream */
     int64_t call_deadline_us, deadline_us; /* while it is draining */
     struct leat_source *source;
 };
@@ -125,6 +126,11 @@ struct leat_lease_manager {
     bool has_looked;       /* once: then what is missing is waited for */
 
     int64_t audit_at_us; /* the sync thread's */
+    struct leat_map
+        latest;         /* the same: processor, stream -> when it came, if its target was away */
+    bool is_clock_told; /* the same: that the service's clock is not believed */
+    /* By options.processors: its target does not answer, so nobody waits for it to meet a stream. Set by the sync thread. */
+    _Atomic bool *is_unasked;
 
     /* The manager thread's. */
     struct leat_pg_connection *connection;
@@ -265,6 +271,20 @@ int leat_manager_clean_up(struct leat_lease_manager *manager, struct leat_pg_con
                           struct leat_error *err);
 int leat_manager_purge(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                        struct leat_error *err);
+
+/* meet.c: a stream, just listed, and who has met it. The sync thread. */
+struct leat_meeting_stream {
+    struct leat_lease_manager *manager;
+    struct leat_pg_connection *connection;
+    const struct leat_stream *stream;
+    const struct leat_lease_rows *leases; /* of the application, as they were before the listing */
+    const struct leat_shard_list *shards;
+    const struct leat_beginnings *known;
+};
+/* Those of this worker's processors that it is new to, but for one whose target cannot be asked now: it is said, and left to the
+   next round. Before the transaction: it may take long. */
+int leat_meet_all(const struct leat_meeting_stream *meeting, struct leat_beginnings *ret_met,
+                  struct leat_error *err);
 
 /* sync.c */
 void leat_sync_main(void *manager);

@@ -85,6 +85,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     manager->requests_end = &manager->requests;
     leat_map_init(&manager->held);
     leat_map_init(&manager->covered);
+    leat_map_init(&manager->latest);
     leat_worker_rows_init(&manager->workers);
     leat_worker_rows_init(&manager->neighbours);
     leat_watch_init(&manager->watch);
@@ -96,6 +97,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     manager->is_missing_told =
         LEAT_NEW_ARRAY(bool, leat_streams_options(options->streams)->spec_count);
     manager->states = LEAT_NEW_ARRAY(enum leat_processor_state, options->processor_count);
+    manager->is_unasked = LEAT_NEW_ARRAY(_Atomic bool, options->processor_count);
     manager->is_stuck_said = true;
     leat_random_seed(&manager->random, (uint64_t)leat_random_identity());
     manager->heartbeat_waker.fd = -1;
@@ -442,6 +444,8 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_notify_release(&manager->notify);
     leat_processor_rows_release(&manager->processors);
     free(manager->states);
+    free(manager->is_unasked);
+    leat_map_release(&manager->latest, free);
     free(manager->stuck);
     if (manager->heartbeat_waker.fd >= 0)
         leat_waker_release(&manager->heartbeat_waker);

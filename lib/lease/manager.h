@@ -11,6 +11,7 @@
 #include <leat/target.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "lease/lease.h"
 #include "lease/streams.h"
 
@@ -53,6 +54,18 @@ struct leat_known_shards {
     size_t count;
     const struct leat_slice *parents, *children; /* pairs */
     size_t pair_count;
+};
+
+/* Has this processor progress in the stream, in its target? */
+struct leat_progress_question {
+    const char *processor;
+    struct leat_slice stream_id;
+    const struct leat_shard_list *listed;
+    int64_t until_us; /* monotonic: how long the answer may be waited for */
+};
+/* Shards that have a progress row, listed or not. */
+struct leat_known_progress {
+    struct leat_map shards; /* shard -> not NULL */
 };
 
 struct leat_lease_events {
@@ -100,6 +113,10 @@ struct leat_lease_events {
     void (*log_taken)(void *log, struct leat_lease_key key);
     void (*log_lost)(void *log, struct leat_lease_key key, enum leat_lease_loss loss);
     void *log;
+    /* What the target knows of a processor that this database has not seen with the stream: with progress there it is no first
+       meeting. 0, or why nobody knows now. On the sync thread, which waits. NULL: nobody is asked, each meeting is the first. */
+    int (*progress)(void *context, const struct leat_progress_question *question,
+                    struct leat_known_progress *ret_known, struct leat_error *err);
     /* Somebody looks: appends what is known of each shard, as JSON (schemas/lease/0006-operator.sql). May be NULL. */
     void (*report)(void *context, struct leat_buf *out);
 };

@@ -83,6 +83,9 @@ int leat_rows_neighbours(struct leat_pg_connection *connection,
 int leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     const struct leat_sighting *silent, bool *ret_died, struct leat_error *err);
 
+/* The database's clock: µs since 1970 UTC. */
+int leat_rows_now(struct leat_pg_connection *connection, int64_t *ret_us, struct leat_error *err);
+
 /* ---- leases ---------------------------------------------------------------------------------- */
 struct leat_lease_rows {
     struct leat_arena arena;

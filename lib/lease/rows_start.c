@@ -80,6 +80,21 @@ leat_rows_met(struct leat_pg_connection *connection, const struct leat_rows_cont
 }
 
 int
+leat_rows_now(struct leat_pg_connection *connection, int64_t *ret_us, struct leat_error *err)
+{
+    PGresult *result;
+    int status = leat_pg_execute(connection,
+                                 "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8",
+                                 NULL, &result, err);
+
+    if (status != 0)
+        return status;
+    *ret_us = leat_pg_int8(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return 0;
+}
+
+int
 leat_rows_sync_begin(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      const char *stream_id, struct leat_error *err)
 {

@@ -209,18 +209,16 @@ leat_shard_roles(const struct leat_shard_list *shards, enum leat_sync_position p
     free(none);
 }
 
-/* ---- leases that are missing --------------------------------------------------------------------- */
-
-/* Everything above a shard that has a lease, parents of parents too. */
+/* Everything above a shard that is marked, parents of parents too. */
 static void
-mark_above(const struct leat_shard_list *shards, const struct leat_map *index,
-           const struct leat_shard_mark *marks, bool *above)
+spread_up(const struct leat_shard_list *shards, const struct leat_map *index, const bool *is_marked,
+          bool *above)
 {
-    size_t *stack = LEAT_NEW_ARRAY(size_t, shards->count);
+    size_t *stack = LEAT_NEW_ARRAY(size_t, shards->count + 1);
     size_t depth = 0;
 
     for (size_t i = 0; i < shards->count; i++) {
-        if (marks[i].has_lease)
+        if (is_marked[i])
             stack[depth++] = i;
         while (depth > 0) {
             const struct leat_shard_facts *shard = &shards->shards[stack[--depth]];
@@ -237,6 +235,25 @@ mark_above(const struct leat_shard_list *shards, const struct leat_map *index,
     }
     free(stack);
 }
+
+void
+leat_shard_roles_again(const struct leat_shard_list *shards, const bool *has_progress,
+                       enum leat_shard_role *ret_roles)
+{
+    bool *above = LEAT_NEW_ARRAY(bool, shards->count);
+    struct leat_map index;
+
+    make_index(&index, shards);
+    spread_up(shards, &index, has_progress, above);
+    for (size_t i = 0; i < shards->count; i++)
+        ret_roles[i] = above[i] && !has_progress[i]                    ? LEAT_SHARD_PASSED
+                       : has_listed_parent(&index, &shards->shards[i]) ? LEAT_SHARD_LATER
+                                                                       : LEAT_SHARD_START;
+    leat_map_release(&index, NULL);
+    free(above);
+}
+
+/* ---- leases that are missing --------------------------------------------------------------------- */
 
 /* With a parent that has no lease yet it would not know whom to wait for. */
 static bool
@@ -263,17 +280,21 @@ leat_shard_missing(const struct leat_shard_list *shards, const struct leat_shard
                    size_t *ret_missing)
 {
     bool *above = LEAT_NEW_ARRAY(bool, shards->count);
+    bool *has_lease = LEAT_NEW_ARRAY(bool, shards->count);
     struct leat_map index;
     size_t count = 0;
 
     make_index(&index, shards);
-    mark_above(shards, &index, marks, above);
+    for (size_t i = 0; i < shards->count; i++)
+        has_lease[i] = marks[i].has_lease;
+    spread_up(shards, &index, has_lease, above);
     for (size_t i = 0; i < shards->count; i++) {
         if (!marks[i].has_lease && marks[i].is_needed &&
             (above[i] || !is_left_to_a_parent(&index, &shards->shards[i], marks)))
             ret_missing[count++] = i;
     }
     leat_map_release(&index, NULL);
+    free(has_lease);
     free(above);
     return count;
 }

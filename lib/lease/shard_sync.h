@@ -40,6 +40,14 @@ enum leat_shard_role {
 void leat_shard_roles(const struct leat_shard_list *shards, enum leat_sync_position position,
                       enum leat_shard_role *ret_roles);
 
+/*
+ * The roles when it meets the stream again: its progress is known, what this database stored of the first meeting is not. Nobody
+ * knows its start any more, so what has no progress begins at TRIM_HORIZON. Passed is only a shard that must have been passed: it
+ * has no progress and a descendant has some. Without it being passed the descendant would have waited for its end.
+ */
+void leat_shard_roles_again(const struct leat_shard_list *shards, const bool *has_progress,
+                            enum leat_shard_role *ret_roles);
+
 struct leat_shard_mark {
     bool has_lease, has_ended; /* ended: by all who need it, so its children must have leases */
     bool is_needed;            /* by some processor */

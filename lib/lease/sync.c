@@ -32,102 +32,6 @@ struct syncing {
     struct leat_beginnings met;   /* by this worker's processors, now */
 };
 
-static const struct leat_position *
-start_of(const struct syncing *s, const struct leat_lease_processor *processor)
-{
-    return processor->start != NULL ? processor->start : &s->stream->start;
-}
-
-static bool
-is_unknown(const struct syncing *s, const struct leat_lease_processor *processor)
-{
-    return leat_manager_takes(processor, s->stream->source) &&
-           leat_beginnings_find(&s->known, leat_slice_from(processor->name),
-                                leat_slice_from(s->stream_id)) == NULL;
-}
-
-/* LATEST becomes a time by the service's clock, once, and for all processors that come now. */
-static int
-resolve(const struct syncing *s, struct leat_position *position, int64_t *now_us,
-        struct leat_error *err)
-{
-    struct leat_source *source = s->stream->source;
-    int status = 0;
-
-    if (position->kind != LEAT_POSITION_LATEST)
-        return 0;
-    if (*now_us == 0)
-        status = source->ops->now(source, now_us, err);
-    position->kind = LEAT_POSITION_AT_TIMESTAMP;
-    position->timestamp_us = *now_us;
-    return status;
-}
-
-static enum leat_sync_position
-position_of(const struct leat_position *start)
-{
-    return start->kind == LEAT_POSITION_LATEST         ? LEAT_SYNC_LATEST
-           : start->kind == LEAT_POSITION_AT_TIMESTAMP ? LEAT_SYNC_AT_TIMESTAMP
-                                                       : LEAT_SYNC_TRIM_HORIZON;
-}
-
-/* Shards that have left the stream and that everybody else has ended are nothing that a new processor could wait for. */
-static void
-pass_gone(const struct syncing *s, struct leat_beginning *beginning)
-{
-    struct leat_map listed;
-
-    leat_map_init(&listed);
-    for (size_t i = 0; i < s->shards.count; i++)
-        leat_map_put(&listed, s->shards.shards[i].shard, &s->shards.shards[i]);
-    for (size_t i = 0; i < s->leases->count; i++) {
-        const struct leat_lease *lease = &s->leases->leases[i];
-
-        if (lease->state == LEAT_LEASE_ENDED && leat_slice_is(lease->key.stream_id, s->stream_id) &&
-            leat_map_get(&listed, lease->key.shard) == NULL)
-            leat_beginning_set(beginning, lease->key.shard, LEAT_SHARD_PASSED);
-    }
-    leat_map_release(&listed, NULL);
-}
-
-static int
-meet(struct syncing *s, const struct leat_lease_processor *processor, int64_t *now_us,
-     struct leat_error *err)
-{
-    struct leat_position position = *start_of(s, processor);
-    enum leat_shard_role *roles = LEAT_NEW_ARRAY(enum leat_shard_role, s->shards.count);
-    struct leat_beginning *beginning;
-    LEAT_AUTO_BUF start = LEAT_BUF_INIT;
-    int status = resolve(s, &position, now_us, err);
-
-    if (status == 0) {
-        leat_position_format(&position, &start);
-        beginning = leat_beginnings_add(&s->met, leat_slice_from(processor->name),
-                                        leat_slice_from(s->stream_id), leat_buf_slice(&start));
-        leat_shard_roles(&s->shards, position_of(start_of(s, processor)), roles);
-        for (size_t i = 0; i < s->shards.count; i++)
-            leat_beginning_set(beginning, s->shards.shards[i].shard, roles[i]);
-        pass_gone(s, beginning);
-    }
-    free(roles);
-    return status;
-}
-
-/* Before the transaction: asking for the time may take long. */
-static int
-meet_all(struct syncing *s, struct leat_error *err)
-{
-    const struct leat_lease_options *options = &s->manager->options;
-    int64_t now_us = 0;
-    int status = 0;
-
-    for (size_t i = 0; i < options->processor_count && status == 0; i++) {
-        if (is_unknown(s, &options->processors[i]))
-            status = meet(s, &options->processors[i], &now_us, err);
-    }
-    return status;
-}
-
 static void
 mark_leases(const struct syncing *s, struct leat_shard_mark *marks)
 {
@@ -255,7 +159,9 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     if (status == 0)
         status = check_identity(&s, err);
     if (status == 0)
-        status = meet_all(&s, err);
+        status = leat_meet_all(
+            &(struct leat_meeting_stream){manager, connection, stream, leases, &s.shards, &s.known},
+            &s.met, err);
     if (status == 0)
         status = store(&s, err);
     if (status == 0)
@@ -445,8 +351,8 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
     struct leat_pg_options options = leat_manager_pg_options(
         manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s");
     struct leat_pg_connection *connection;
-    struct leat_error look_err = {0};
-    int status, look_status;
+    struct leat_error look_err = {0}, sync_err = {0};
+    int status, look_status, sync_status = 0;
 
     options.answer_timeout_us = ANSWER_US;
     status = leat_pg_connect(&options, &connection, err);
@@ -461,15 +367,17 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
     if (status == 0)
         status = leat_manager_publish(manager, connection, err);
     if (status == 0)
-        status = sync_streams(manager, connection, ret_wait_us, err);
+        sync_status = sync_streams(manager, connection, ret_wait_us, &sync_err);
+    if (sync_status != 0 && !leat_pg_is_broken(connection))
+        leat_pg_script(connection, "ROLLBACK", NULL);
     if (status == 0)
         status = leat_manager_purge(manager, connection, err);
-    if (status == 0 && look_status != 0) {
-        *err = look_err;
-        status = look_status;
-    }
     if (status == 0)
         status = leat_manager_audit(manager, connection, err);
+    if (status == 0 && (look_status != 0 || sync_status != 0)) {
+        *err = look_status != 0 ? look_err : sync_err;
+        status = err->code;
+    }
     leat_pg_close(connection);
     return status;
 }

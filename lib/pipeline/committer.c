@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "pipeline/audit.h"
 #include "pipeline/flight.h"
+#include "pipeline/meeting.h"
 
 #define LIGHT_LINGER_US (1 * LEAT_SECOND_US)
 #define LEAST_LINGER_US (20 * LEAT_MS_US)
@@ -424,6 +425,7 @@ leat_committer_main(void *context)
         int64_t now_us = leat_clock_monotonic_us(), next_us;
 
         forget_all(committer);
+        leat_committer_answer_meetings(committer);
         next_us = take_all(committer, now_us);
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));

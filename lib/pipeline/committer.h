@@ -26,13 +26,14 @@ struct leat_committer {
     struct leat_runtime *runtime;
     struct leat_thread thread;
     struct leat_mutex lock;
-    struct leat_condition condition, forgotten;
+    struct leat_condition condition, forgotten, answered;
     struct leat_consumer_list takes LEAT_FIELD_GUARDED_BY(lock), dirty LEAT_FIELD_GUARDED_BY(lock),
         waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock);
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
         is_woken LEAT_FIELD_GUARDED_BY(lock);
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
     struct leat_known *known LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_meeting *meetings LEAT_FIELD_GUARDED_BY(lock); /* meeting.c */
 
     /* What has been told of its target, for all its shards: LEAT_TARGET_AWAY, or nothing. */
     _Atomic int told;

@@ -10,6 +10,7 @@
 #include "base/point.h"
 #include "pipeline/audit.h"
 #include "pipeline/flight.h"
+#include "pipeline/meeting.h"
 
 #define AGAIN_BASE_US (100 * LEAT_MS_US)
 #define AGAIN_CAP_US (5 * LEAT_SECOND_US)
@@ -187,12 +188,14 @@ release(struct leat_committer *committer)
     leat_is_unshared();
     leat_committer_audit_release(committer);
     leat_committer_known_release(committer);
+    leat_committer_meetings_release(committer);
     free(committer->takes.items);
     free(committer->dirty.items);
     free(committer->waiting.items);
     free(committer->forgets.items);
     leat_condition_release(&committer->condition);
     leat_condition_release(&committer->forgotten);
+    leat_condition_release(&committer->answered);
     leat_mutex_release(&committer->lock);
 }
 
@@ -208,6 +211,7 @@ open_committer(struct leat_committer *committer, struct leat_runtime *runtime, u
     leat_mutex_init(&committer->lock);
     leat_condition_init(&committer->condition);
     leat_condition_init(&committer->forgotten);
+    leat_condition_init(&committer->answered);
     leat_random_seed(&committer->random, (uint64_t)leat_random_identity());
     status = runtime->config.target->committer_open(runtime->target, runtime->tables, index,
                                                     &committer->rows, err);

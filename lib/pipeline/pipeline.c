@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "pipeline/audit.h"
+#include "pipeline/meeting.h"
 #include "pipeline/registry.h"
 #include "pipeline/scratch.h"
 #include "plugin/loader.h"
@@ -381,6 +382,18 @@ on_known(void *context, const char *processor, const struct leat_known_shards *k
     }
 }
 
+static int
+progress(void *context, const struct leat_progress_question *question,
+         struct leat_known_progress *ret_known, struct leat_error *err)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leat_runtime *runtime = pipeline->runtimes;
+
+    while (strcmp(runtime->config.name, question->processor) != 0)
+        runtime++;
+    return leat_committer_progress(&runtime->committers[0], question, ret_known, err);
+}
+
 struct leat_lease_events
 leat_pipeline_lease_events(struct leat_pipeline *pipeline)
 {
@@ -396,7 +409,8 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .incarnation = on_incarnation,
                                       .processor = on_processor,
                                       .ended = on_ended,
-                                      .known = on_known};
+                                      .known = on_known,
+                                      .progress = progress};
 }
 
 /* ---- what consumers say ---------------------------------------------------------------------- */

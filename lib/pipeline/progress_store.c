@@ -24,6 +24,13 @@ progress_forget(void *committer, const struct leat_progress_forget *forget, size
 }
 
 static int
+progress_list(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
+              void *context, struct leat_error *err)
+{
+    return leat_pg_progress_list(committer, of, each, context, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -53,6 +60,7 @@ static const struct leat_target store_ops = {
     .resolve = resolve,
     .commit = commit,
     .progress_forget = progress_forget,
+    .progress_list = progress_list,
 };
 
 int

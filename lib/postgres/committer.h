@@ -32,6 +32,9 @@ int leat_pg_progress_read(struct leat_pg_committer *committer, const struct leat
 int leat_pg_progress_forget(struct leat_pg_committer *committer,
                             const struct leat_progress_forget *forget, size_t *ret_removed,
                             struct leat_error *err);
+/* progress_list.c */
+int leat_pg_progress_list(struct leat_pg_committer *committer, const struct leat_progress_key *of,
+                          leat_shard_fn each, void *context, struct leat_error *err);
 int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
                    struct leat_commit_result *results, struct leat_error *err);
 /* See try_rows in leat/target.h. */

@@ -184,6 +184,7 @@ struct leat_progress_forget {
 
 typedef void (*leat_mismatch_fn)(void *context, const char *text);
 typedef void (*leat_write_fn)(void *context, const char *text, size_t size);
+typedef void (*leat_shard_fn)(void *context, struct leat_slice shard);
 
 struct leat_target {
     size_t size;
@@ -230,6 +231,11 @@ struct leat_target {
        what came of it. NULL, or an older target: LEAT_COMMIT_REFUSED is then LEAT_COMMIT_CONFIGURATION. */
     int (*try_rows)(void *committer, const struct leat_trial *trial,
                     enum leat_trial_outcome *ret_outcome, struct leat_error *err);
+    /* Shards of this processor and stream that have a progress row, whatever it says (of.shard is not looked at); one call of
+       each for every one. Whoever has progress does not meet the stream for the first time. May be NULL, and is not there in
+       targets older than it (size): then leat asks by the shards that are listed. */
+    int (*progress_list)(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
+                         void *context, struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

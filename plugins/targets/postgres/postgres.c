@@ -143,6 +143,13 @@ progress_forget(void *committer, const struct leat_progress_forget *forget, size
 }
 
 static int
+progress_list(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
+              void *context, struct leat_error *err)
+{
+    return leat_pg_progress_list(committer, of, each, context, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -169,4 +176,5 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .close = target_close, .describe = target_describe, .ddl = target_ddl,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
-            .progress_forget = progress_forget, .try_rows = try_rows);
+            .progress_forget = progress_forget, .try_rows = try_rows,
+            .progress_list = progress_list);

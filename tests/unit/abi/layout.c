@@ -229,7 +229,7 @@ FIELD(leat_commit_result, outcome, 0, 4);
 FIELD(leat_commit_result, sqlstate, 4, 8);
 FIELD(leat_commit_result, text, 12, 480);
 
-SIZE(leat_target, 160);
+SIZE(leat_target, 168);
 FIELD(leat_target, size, 0, 8);
 FIELD(leat_target, abi_major, 8, 4);
 FIELD(leat_target, abi_minor, 12, 4);
@@ -251,6 +251,7 @@ FIELD(leat_target, commit, 128, 8);
 FIELD(leat_target, probe, 136, 8);
 FIELD(leat_target, progress_forget, 144, 8);
 FIELD(leat_target, try_rows, 152, 8);
+FIELD(leat_target, progress_list, 160, 8);
 
 /* What the words are worth. */
 VALUE(LEAT_E_NONE, 0);

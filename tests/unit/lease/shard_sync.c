@@ -401,6 +401,47 @@ START_TEST(test_processors_that_come_later)
 }
 END_TEST
 
+/* has: what has progress. passed, start: what comes of it; all others come later. */
+static const struct {
+    int graph;
+    const char *has, *passed, *start;
+} again[] = {
+    {1, "", "", "0,1"},
+    {1, "0,1", "", "0,1"},
+    {1, "0,1,2", "", "0,1"},
+    /* It began at 3 and 4, behind 0, 1 and 2, and 5 came since. */
+    {1, "3,4", "0,1,2", ""},
+    {1, "9,10", "0,1,2,3,4,5,6,7,8", ""},
+    {1, "7,8", "0,1,2,3,4,5,6", ""},
+    {0, "4,6", "0,1", "2,3,4,5"},
+    /* Rows of shards that are not listed any more prove nothing of those that are. */
+    {0, "99", "", "0,1,2,3,4,5"},
+};
+
+START_TEST(test_roles_when_it_is_met_again)
+{
+    enum leat_shard_role found[16];
+    struct leat_shard_list list;
+    bool has_progress[16] = {false};
+
+    leat_shard_list_init(&list);
+    for (const char *const *shard = graphs[again[_i].graph]; *shard != NULL; shard++)
+        add(&list, *shard);
+    for (size_t i = 0; i < list.count; i++)
+        has_progress[i] = is_in(again[_i].has, (const char *)list.shards[i].shard.data);
+    leat_shard_roles_again(&list, has_progress, found);
+    for (size_t i = 0; i < list.count; i++) {
+        const char *shard = (const char *)list.shards[i].shard.data;
+        enum leat_shard_role wanted = is_in(again[_i].passed, shard)  ? LEAT_SHARD_PASSED
+                                      : is_in(again[_i].start, shard) ? LEAT_SHARD_START
+                                                                      : LEAT_SHARD_LATER;
+
+        ck_assert_msg(found[i] == wanted, "case %d, shard %s: %d", _i, shard, (int)found[i]);
+    }
+    leat_shard_list_release(&list);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -412,6 +453,7 @@ main(void)
     tcase_add_loop_test(tests, test_the_worked_cases, 0, (int)LEAT_COUNT_OF(cases));
     tcase_add_test(tests, test_a_long_lineage_and_a_cycle_end);
     tcase_add_loop_test(tests, test_roles, 0, (int)LEAT_COUNT_OF(roles));
+    tcase_add_loop_test(tests, test_roles_when_it_is_met_again, 0, (int)LEAT_COUNT_OF(again));
     tcase_add_test(tests, test_a_beginning_knows_its_shards);
     tcase_add_loop_test(tests, test_missing_leases, 0, (int)LEAT_COUNT_OF(gaps));
     tcase_add_test(tests, test_processors_that_come_later);
