@@ -16,7 +16,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CXX ?= g++
-TEST_GOALS := test unit integration kill-loop chaos fuzz bench tests valgrind
+TEST_GOALS := test unit integration hostile kill-loop chaos fuzz bench tests valgrind
 MODE ?= $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,release)
 SAN ?=
 ifneq ($(filter-out release test,$(MODE)),)
@@ -124,6 +124,7 @@ INTEGRATION_SCRIPTS := $(wildcard tests/integration/*.sh)
 CHAOS := $(B)/tests/chaos/chaos
 CHAOS_PLUGINS := $(patsubst tests/chaos/plugin/%.c,$(B)/chaos/%.so,$(wildcard tests/chaos/plugin/*.c))
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+HOSTILE := $(B)/tests/hostile/hostile
 SIMULATE := $(if $(wildcard tests/simulate/*.c),$(B)/tests/simulate/simulate)
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*.c))
 BAD_PLUGINS := $(patsubst tests/badplugins/%.c,$(B)/badplugins/%.so,$(wildcard tests/badplugins/*.c))
@@ -136,6 +137,10 @@ $(B)/libsupport.a: $(SUPPORT_OBJECTS)
 $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS): $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(LIBLEAT)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $< $(B)/libsupport.a $(LIBLEAT) $(TEST_LIBS)
+
+$(HOSTILE): $(patsubst %.c,$(B)/%.o,$(wildcard tests/hostile/*.c)) $(B)/libsupport.a $(LIBLEAT)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -Wl,--gc-sections -o $@ $^ $(TEST_LIBS)
 
 $(SIMULATE): $(patsubst %.c,$(B)/%.o,$(wildcard tests/simulate/*.c)) $(B)/libsupport.a $(LIBLEAT)
 	$(call say,LINK,$@)
@@ -183,7 +188,7 @@ SAN_ENV_thread = LEAT_TEST_REPORTS=$(CURDIR)/$(B)/reports \
 SAN_ENV = $(if $(SAN),CK_TIMEOUT_MULTIPLIER=$${CK_TIMEOUT_MULTIPLIER:-5} $(SAN_ENV_$(SAN)))
 
 .PHONY: tests unit integration test test-built valgrind
-tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(SIMULATE) $(CHAOS) $(BAD_PLUGINS) $(PRELOADS) $(CHAOS_PLUGINS) ## build every test, run none
+tests: all $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(SIMULATE) $(HOSTILE) $(CHAOS) $(BAD_PLUGINS) $(PRELOADS) $(CHAOS_PLUGINS) ## build every test, run none
 
 unit: all $(UNIT_TESTS) $(BAD_PLUGINS) ## the unit tests alone
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
@@ -204,6 +209,11 @@ test: ## every test; closes with `N passed, N failed`
 
 test-built: tests
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(INTEGRATION_SCRIPTS)
+
+# Answers and records that mean harm: KIND="NAME..." for some of them, KIND=--short for those of CI.
+.PHONY: hostile
+hostile: all $(HOSTILE) $(BAD_PLUGINS) ## … each against a real worker on a small budget
+	$(Q)env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) $(HOSTILE) $(KIND)
 
 .PHONY: clean
 clean: ## remove everything that was built
