@@ -322,6 +322,18 @@ send_again(struct leat_aws_call *call, const struct leat_http_answer *answer)
     return true;
 }
 
+/*
+ * Kinesis names the type of each refusal. A 404 or 302 without one is somebody's between (a proxy, a page to sign in): it must not
+ * mean that the stream is gone or that the position is another stream's.
+ */
+static bool
+is_nobodys(const struct leat_aws_client *client, const struct leat_fault *fault)
+{
+    return client->service == LEAT_SERVICE_KINESIS && fault->type[0] == '\0' &&
+           (fault->kind == LEAT_FAULT_NOT_FOUND || fault->kind == LEAT_FAULT_INVALID ||
+            fault->kind == LEAT_FAULT_CONFLICT);
+}
+
 static void
 read_refusal(struct leat_aws_call *call, const struct leat_http_answer *answer)
 {
@@ -332,6 +344,8 @@ read_refusal(struct leat_aws_call *call, const struct leat_http_answer *answer)
         snprintf(refusal.type, sizeof refusal.type, "%.*s", (int)answer->error_type.size,
                  (const char *)answer->error_type.data);
     leat_fault_classify(answer->status, leat_slice_from(refusal.type), &call->outcome.fault);
+    if (is_nobodys(call->client, &call->outcome.fault))
+        call->outcome.fault.kind = LEAT_FAULT_FORMAT;
     call->outcome.result = leat_fault_error(&call->outcome.fault, &call->request.subject,
                                             leat_slice_from(refusal.message), &call->outcome.err);
 }

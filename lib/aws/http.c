@@ -15,6 +15,11 @@
 #define DEFAULT_TIMEOUT_US (30 * LEAT_SECOND_US)
 /* curl_getdate takes any year that there may be. */
 #define YEAR_10000_S INT64_C(253402300800)
+#define MAXIMUM_HEADER_BYTES ((size_t)128 << 10)
+#define MAXIMUM_RETRY_AFTER_S 60 /* nobody is put off for an hour by one answer */
+/* Fewer bytes a second than this, for so long, are no answer on its way but a connection that hangs. */
+#define SLOWEST_BYTES 1000L
+#define SLOWEST_S 8L
 #define DEFAULT_CONNECT_TIMEOUT_US (5 * LEAT_SECOND_US)
 
 int64_t
@@ -88,7 +93,10 @@ read_header(struct leat_http_call *call, struct leat_slice name, struct leat_sli
     } else if (header_is(name, "retry-after")) {
         int64_t seconds = parse_count(value);
 
-        call->retry_after_us = seconds > 0 && seconds <= 3600 ? seconds * LEAT_SECOND_US : 0;
+        call->retry_after_us = seconds <= 0 ? 0
+                               : seconds > MAXIMUM_RETRY_AFTER_S
+                                   ? MAXIMUM_RETRY_AFTER_S * LEAT_SECOND_US
+                                   : seconds * LEAT_SECOND_US;
     } else if (header_is(name, "x-amzn-requestid") || header_is(name, "x-amz-request-id")) {
         keep(call->request_id, value);
     } else if (header_is(name, "x-amzn-errortype")) {
@@ -115,6 +123,10 @@ on_header(char *bytes, size_t one, size_t size, void *context)
     struct leat_slice value;
 
     (void)one;
+    /* libcurl keeps every line: of heads, of answers before the answer (1xx), and behind the body. */
+    call->header_bytes += size;
+    if (call->header_bytes > MAXIMUM_HEADER_BYTES)
+        return 0;
     if (size >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         const char *space = memchr(bytes, ' ', size);
 
@@ -219,6 +231,8 @@ set_options(struct leat_http_call *call, const struct leat_http_request *request
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, in_ms(request->timeout_us, DEFAULT_TIMEOUT_US));
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, SLOWEST_S);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      in_ms(request->connect_timeout_us, DEFAULT_CONNECT_TIMEOUT_US));
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_error);
@@ -325,6 +339,11 @@ transport_error(const struct leat_http_call *call, CURLcode code, struct leat_er
     char peer[128];
 
     name_of_peer(call->url, peer);
+    if (call->header_bytes > MAXIMUM_HEADER_BYTES)
+        return leat_error_set(err, LEAT_E_UNAVAILABLE,
+                              "lost the connection to %s: its headers do not end: more than %zu "
+                              "bytes",
+                              peer, MAXIMUM_HEADER_BYTES);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return leat_error_set(err, LEAT_E_TIMEOUT, "no answer from %s in time: %s", peer, reason);
@@ -341,8 +360,13 @@ transport_error(const struct leat_http_call *call, CURLcode code, struct leat_er
         return leat_error_set(err, LEAT_E_DENIED,
                               "cannot trust %s: %s: set AWS_CA_BUNDLE to its authority's PEM file",
                               peer, reason);
-    case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        /* Somebody between, maybe: nothing that the service says of the request. */
+        return leat_error_set(err, LEAT_E_UNAVAILABLE,
+                              "lost the connection to %s: it does not speak HTTP/1.1: %s", peer,
+                              reason);
+    case CURLE_URL_MALFORMAT:
         return leat_error_set(err, LEAT_E_INVALID, "cannot use endpoint %s: %s", peer, reason);
     default:
         return leat_error_set(err, LEAT_E_UNAVAILABLE, "lost the connection to %s: %s", peer,

@@ -53,6 +53,7 @@ struct leat_http_call {
     int status;
     int64_t content_length, date_us, retry_after_us;
     uint64_t body_bytes;
+    size_t header_bytes; /* of all heads and trailers together */
     char content_type[LEAT_HTTP_HEADER_BYTES], request_id[LEAT_HTTP_HEADER_BYTES],
         error_type[LEAT_HTTP_HEADER_BYTES], etag[LEAT_HTTP_HEADER_BYTES];
 };

@@ -251,7 +251,7 @@ on_outcome(void *context, const struct leat_aws_outcome *outcome)
         .fault = outcome->fault,
         .err = outcome->err,
         .encoding = call->encoding,
-        .is_overrun = outcome->is_aborted,
+        .is_overrun = outcome->is_aborted && call->region != NULL,
         .date_us = outcome->date_us,
         .retry_after_us = outcome->retry_after_us,
     };

@@ -47,6 +47,13 @@ is_sequence(struct leat_slice text)
     return true;
 }
 
+/* As numbers without leading zeros: a checkpoint stands for all that is at or before it. */
+static bool
+is_before(struct leat_slice a, struct leat_slice b)
+{
+    return a.size != b.size ? a.size < b.size : memcmp(a.data, b.data, a.size) < 0;
+}
+
 static bool
 is_text(struct leat_slice text, size_t maximum)
 {
@@ -70,6 +77,11 @@ static int
 check(const struct leat_kinesis_records *records, struct leat_error *err)
 {
     for (size_t i = 0; i < records->count; i++) {
+        if (i > 0 && !is_before(records->records[i - 1].sequence, records->records[i].sequence))
+            return leat_error_set(err, LEAT_E_FORMAT,
+                                  "a GetRecords answer is out of order: record %zu of %zu has a "
+                                  "SequenceNumber that is not greater than that of the one before",
+                                  i + 1, records->count);
         if (!is_sequence(records->records[i].sequence))
             return leat_error_set(err, LEAT_E_FORMAT,
                                   "record %zu of a GetRecords answer has a SequenceNumber of %zu "

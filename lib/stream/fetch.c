@@ -194,9 +194,12 @@ failed(struct leat_feed *feed, const struct leat_read_result *result)
         feed->is_told = !feed->is_stopped;
         return;
     }
+    /* Since it was asked: a silence is as long as it was, not as its end. */
     if (feed->failing_since_us == 0)
-        feed->failing_since_us = now_us;
-    if (!feed->is_told && now_us - feed->failing_since_us >= lasting_us) {
+        feed->failing_since_us = feed->asked_at_us;
+    /* Long already, or long from now on (the service says when to come again). */
+    if (!feed->is_told && (now_us - feed->failing_since_us >= lasting_us ||
+                           result->retry_at_us - now_us >= lasting_us)) {
         feed->is_told = true;
         tell_trouble(feed, result);
     }

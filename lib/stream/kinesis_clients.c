@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
+
+#define RETRY_BUDGET_US (5 * LEAT_SECOND_US)
 
 struct blocking {
     struct leat_kinesis *kinesis;
@@ -12,7 +15,7 @@ struct blocking {
 };
 
 struct leat_kinesis_clients {
-    const struct leat_aws *aws;
+    struct leat_aws aws; /* as given, but for the patience */
     enum leat_kinesis_encoding encoding;
     struct leat_kinesis *reading;
     struct leat_kinesis_records scratch; /* the fetch thread's */
@@ -28,10 +31,13 @@ leat_kinesis_clients_new(const struct leat_aws *aws, enum leat_kinesis_encoding 
 {
     struct leat_kinesis_clients *clients = LEAT_NEW(struct leat_kinesis_clients);
 
-    clients->aws = aws;
+    clients->aws = *aws;
+    /* Who asks tries again itself, and says what is wrong: within seconds, not after half a minute. */
+    if (clients->aws.retry.budget_us == 0)
+        clients->aws.retry.budget_us = RETRY_BUDGET_US;
     clients->encoding = encoding;
     leat_mutex_init(&clients->lock);
-    clients->reading = leat_kinesis_new(aws, encoding, err);
+    clients->reading = leat_kinesis_new(&clients->aws, encoding, err);
     if (clients->reading != NULL)
         return clients;
     leat_kinesis_clients_free(clients);
@@ -99,7 +105,7 @@ leat_kinesis_clients_take(struct leat_kinesis_clients *clients, struct leat_erro
     leat_mutex_unlock(&clients->lock);
     if (kinesis != NULL)
         return kinesis;
-    kinesis = leat_kinesis_new(clients->aws, clients->encoding, err);
+    kinesis = leat_kinesis_new(&clients->aws, clients->encoding, err);
     if (kinesis == NULL)
         return NULL;
     leat_mutex_lock(&clients->lock);
