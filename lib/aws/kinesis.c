@@ -15,7 +15,7 @@
 /* A page of a thousand shards has 500 kB, and a NextToken of 1 MiB is allowed. */
 #define ANSWER_MAXIMUM_BYTES ((size_t)4 << 20)
 #define PAGE_SHARDS 1000
-#define MAXIMUM_SHARDS 200000
+#define MAXIMUM_SHARDS 100000
 #define NAME_MAXIMUM_BYTES 128
 
 static const struct leat_page_limits page_limits = {
@@ -130,27 +130,36 @@ buf_restart(void *context)
     leat_buf_clear(context);
 }
 
+/* In front of what is wrong with an answer. */
+static int
+of_action(const struct leat_kinesis_action *action, int result, struct leat_error *err)
+{
+    if (action->kind == NULL)
+        leat_error_prefix(err, "kinesis %s", action->name);
+    else
+        leat_error_prefix(err, "kinesis %s of %s \"%.*s\"", action->name, action->kind,
+                          (int)action->subject.size, (const char *)action->subject.data);
+    return result;
+}
+
 static int
 parse_answer(struct leat_kinesis *kinesis, const struct leat_kinesis_action *action,
              struct leat_buf *body, enum leat_wire_encoding encoding, struct json_object **ret_root,
              struct leat_error *err)
 {
     bool has_time_tag = false;
-    struct leat_error why = {0};
     struct json_object *root = NULL;
-    struct leat_fault fault = {.kind = LEAT_FAULT_FORMAT};
-    struct leat_fault_subject subject = {"kinesis", action->name, action->kind, action->subject};
+    int result = leat_wire_parse(body->data, body->size, encoding, &root, &has_time_tag, err);
 
-    if (leat_wire_parse(body->data, body->size, encoding, &root, &has_time_tag, &why) < 0) {
-        if (why.code == LEAT_E_LIMIT)
-            fault.kind = LEAT_FAULT_LIMIT;
-        leat_error_prefix(&why, "an answer that does not parse");
-        return leat_fault_error(&fault, &subject, leat_slice_from(why.text), err);
+    if (result < 0) {
+        leat_error_prefix(err, "an answer that does not parse");
+        return of_action(action, result, err);
     }
     if (!json_object_is_type(root, json_type_object)) {
         json_object_put(root);
-        return leat_fault_error(&fault, &subject, leat_slice_from("an answer that is no object"),
-                                err);
+        result = leat_error_set(err, LEAT_E_FORMAT,
+                                "an answer that is no object: is the endpoint Kinesis?");
+        return of_action(action, result, err);
     }
     kinesis->is_proved = kinesis->is_proved || has_time_tag;
     *ret_root = root;
@@ -279,16 +288,6 @@ keep_text(char *kept, size_t size, struct leat_slice text)
              (const char *)text.data);
 }
 
-/* In front of what is wrong with an answer. */
-static int
-of_action(const struct leat_kinesis_action *action, struct leat_error *err)
-{
-    if (action->kind == NULL)
-        return leat_error_prefix(err, "kinesis %s", action->name);
-    return leat_error_prefix(err, "kinesis %s of %s \"%.*s\"", action->name, action->kind,
-                             (int)action->subject.size, (const char *)action->subject.data);
-}
-
 /* What does not fit where it is kept is no answer to go on with, and it is not cut. */
 static int
 too_long(const char *what, struct leat_slice text, size_t maximum, struct leat_error *err)
@@ -371,7 +370,7 @@ leat_kinesis_describe_stream_summary(struct leat_kinesis *kinesis, const char *s
     json_object_put(root);
     if (result == 0)
         *ret_summary = summary;
-    return result == 0 ? 0 : of_action(&action, err);
+    return result == 0 ? 0 : of_action(&action, result, err);
 }
 
 /* ---- lists --------------------------------------------------------------------------------- */
@@ -531,7 +530,7 @@ leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
         result = read_shards_page(root, &page, &listing, &is_last, err);
         json_object_put(root);
         if (result < 0)
-            of_action(&action, err);
+            of_action(&action, result, err);
     }
     leat_pages_release(&page.pages);
     return result < 0 ? result : listing.stopped;
@@ -638,7 +637,7 @@ leat_kinesis_list_summaries(struct leat_kinesis *kinesis, leat_kinesis_summary_f
         result = read_streams_page(root, &page, &streams, &is_last, err);
         json_object_put(root);
         if (result < 0)
-            of_action(&action, err);
+            of_action(&action, result, err);
     }
     leat_pages_release(&page.pages);
     return result < 0 ? result : streams.stopped;

@@ -28,7 +28,7 @@ struct hostile_front {
     int listener;
     char url[64];
     struct leat_thread thread;
-    _Atomic bool is_stopping;
+    _Atomic bool is_stopping, is_armed;
     _Atomic unsigned calls;
     struct connection *connections[MAXIMUM_CONNECTIONS]; /* the accepting thread's */
     size_t count;
@@ -189,7 +189,8 @@ action_of(const struct hostile_front *front, const char *head, char action[64])
 static bool
 is_hostile(const struct hostile_front *front, const char *action, struct leat_slice body)
 {
-    return front->options.action != NULL && strcmp(front->options.action, action) == 0 &&
+    return front->options.action != NULL && front->is_armed &&
+           strcmp(front->options.action, action) == 0 &&
            (front->options.upstream == 0 || strcmp(action, "ListStreams") == 0 ||
             memmem(body.data, body.size, EVIL, strlen(EVIL)) != NULL);
 }
@@ -267,6 +268,7 @@ hostile_front_new(const struct hostile_front_options *options)
     struct leat_error err;
 
     front->options = *options;
+    front->is_armed = !options->is_late;
     front->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     LEAT_ASSERT(bind(front->listener, (struct sockaddr *)&address, size) == 0);
     LEAT_ASSERT(listen(front->listener, 256) == 0);
@@ -298,6 +300,12 @@ const char *
 hostile_front_url(const struct hostile_front *front)
 {
     return front->url;
+}
+
+void
+hostile_front_arm(struct hostile_front *front)
+{
+    front->is_armed = true;
 }
 
 unsigned

@@ -32,11 +32,13 @@ struct hostile_front_options {
     /* The calls that are answered here: of this action, and (but for S3 and ListStreams) about the stream EVIL. */
     const char *action; /* NULL: none */
     hostile_answer_fn answer;
+    bool is_late; /* only once it is armed */
 };
 
 struct hostile_front *hostile_front_new(const struct hostile_front_options *options);
 void hostile_front_free(struct hostile_front *front);
 const char *hostile_front_url(const struct hostile_front *front);
+void hostile_front_arm(struct hostile_front *front);
 /* How many calls the kind answered. */
 unsigned hostile_front_calls(struct hostile_front *front);
 

@@ -143,6 +143,7 @@ start_fronts(struct trial *trial)
     if (!kind->is_s3) {
         front.action = kind->action;
         front.answer = answer;
+        front.is_late = kind->is_late;
     } else {
         trial->store = hostile_front_new(&store);
         setenv("AWS_ENDPOINT_URL_S3", hostile_front_url(trial->store), 1);
@@ -231,6 +232,8 @@ look(struct trial *trial)
         &trial->fleet, "SELECT count(*) FROM records WHERE stream = '" TEST_FLEET_STREAM "'");
     trial->evil_rows =
         test_fleet_number(&trial->fleet, "SELECT count(*) FROM records WHERE stream = '" EVIL "'");
+    if (kind->is_late && trial->good_rows > 0)
+        hostile_front_arm(front);
     if (trial->began_us == 0 && (kind->action == NULL || hostile_front_calls(front) > 0)) {
         trial->began_us = now_us;
         trial->good_at_start = trial->good_rows;

@@ -23,7 +23,8 @@ struct hostile_kind {
     const char *rest;     /* YAML; NULL: print, on a budget of 32 MiB */
     const char *streams;  /* NULL: both by name */
     int64_t budget_bytes; /* of `rest`; 0: 32 MiB */
-    bool is_s3;           /* the archive is what is hostile */
+    bool is_late; /* the start goes well: a worker that cannot look its streams up there ends */
+    bool is_s3;   /* the archive is what is hostile */
 };
 
 struct hostile_kinds {

@@ -95,7 +95,12 @@ endless_large(struct hostile_call *call)
     return false;
 }
 
-#define PATTERN .streams = "events, \"ev*l\""
+/* Streams are looked up again twice a second. */
+#define LATE                                                                                       \
+    .is_late = true, .rest = "memory: { budget: 32MiB }\nleases: { sync_interval: 500ms }\n"       \
+                             "processors: [{ name: print, plugin: print, target: { plugin: "       \
+                             "postgres } }]\n"
+#define PATTERN .streams = "events, \"ev*l\"", LATE
 #define SHARDS(name, body, ...)                                                                    \
     {                                                                                              \
         name, "ListShards", NULL, 0, NULL, body, __VA_ARGS__                                       \
@@ -156,9 +161,9 @@ static const struct hostile_kind kinds[] = {
     {"streams-of-brackets", "ListStreams", NULL, 0, NULL, "{\"StreamNames\":[$[]]}", "[],", 1000000,
      PATTERN, .says = "values would take"},
     {"streams-silent", "ListStreams", silent, PATTERN, .says = "no answer from"},
-    {"describe-silent", "DescribeStreamSummary", silent, .says = "no answer from"},
-    DESCRIBE("describe-long-arn", SUMMARY("\"$\"", "1"), "a", 5000,
-             .says = "a StreamARN of 5000 bytes"),
+    {"describe-silent", "DescribeStreamSummary", silent, LATE, .says = "no answer from"},
+    {"describe-long-arn", "DescribeStreamSummary", NULL, 0, NULL, SUMMARY("\"$\"", "1"), "a", 5000,
+     LATE, .says = "a StreamARN of 5000 bytes"},
     DESCRIBE("describe-arn-with-zero", SUMMARY("\"arn\\u0000x\"", "1"), .says = "lacks StreamARN"),
     DESCRIBE("describe-created-1e300", SUMMARY("\"arn:x\"", "1e300"),
              .says = "StreamCreationTimestamp"),
