@@ -279,21 +279,102 @@ align_texts(struct leat_slice a, struct leat_slice b, struct plain *left, struct
     *right = plain_from(&second, whole + 1, fraction);
 }
 
+/* The digits from the first to the last that is no zero, wherever the point is. */
+struct significant {
+    const struct parts *parts;
+    size_t first, count; /* of the parts' digits */
+    int64_t place;       /* of the first: 0 is the one before the point */
+};
+
+static char
+digit_at(const struct parts *parts, size_t i)
+{
+    return (char)(i < parts->whole.size ? parts->whole.data[i]
+                                        : parts->fraction.data[i - parts->whole.size]);
+}
+
+static struct significant
+significant_of(const struct parts *parts)
+{
+    size_t count = parts->whole.size + parts->fraction.size, first = 0;
+
+    while (count > 0 && digit_at(parts, count - 1) == '0')
+        count--;
+    while (first < count && digit_at(parts, first) == '0')
+        first++;
+    return (struct significant){parts, first, count - first,
+                                (int64_t)parts->whole.size + parts->exponent - 1 - (int64_t)first};
+}
+
+/* Without their signs. No number is written out: 1e150000 and 2 differ in the place of their first digit. */
+static int
+compare_significant(const struct significant *a, const struct significant *b)
+{
+    size_t count = a->count > b->count ? a->count : b->count;
+
+    if (a->count == 0 || b->count == 0)
+        return (a->count > 0) - (b->count > 0);
+    if (a->place != b->place)
+        return a->place < b->place ? -1 : 1;
+    for (size_t i = 0; i < count; i++) {
+        char left = i < a->count ? digit_at(a->parts, a->first + i) : '0';
+        char right = i < b->count ? digit_at(b->parts, b->first + i) : '0';
+
+        if (left != right)
+            return left < right ? -1 : 1;
+    }
+    return 0;
+}
+
 int
 leat_decimal_text_compare(struct leat_slice a, struct leat_slice b)
 {
-    struct plain left, right;
-    int order;
+    struct parts left_parts, right_parts;
+    struct significant left, right;
+    bool is_left_negative, is_right_negative;
 
-    align_texts(a, b, &left, &right);
-    order = memcmp(left.digits, right.digits, left.whole + left.fraction);
-    if (left.is_negative != right.is_negative)
-        order = left.is_negative ? -1 : 1;
-    else if (left.is_negative)
-        order = -order;
-    free(left.digits);
-    free(right.digits);
-    return order < 0 ? -1 : order > 0;
+    LEAT_ASSERT(parse_parts(a, &left_parts) && parse_parts(b, &right_parts));
+    left = significant_of(&left_parts);
+    right = significant_of(&right_parts);
+    is_left_negative = left_parts.is_negative && left.count > 0;
+    is_right_negative = right_parts.is_negative && right.count > 0;
+    if (is_left_negative != is_right_negative)
+        return is_left_negative ? -1 : 1;
+    return is_left_negative ? compare_significant(&right, &left)
+                            : compare_significant(&left, &right);
+}
+
+void
+leat_decimal_text_canonical(struct leat_buf *out, struct leat_slice text)
+{
+    struct significant number;
+    struct parts parts;
+
+    LEAT_ASSERT(parse_parts(text, &parts));
+    number = significant_of(&parts);
+    if (number.count == 0) {
+        leat_buf_add_byte(out, '0');
+        return;
+    }
+    if (parts.is_negative)
+        leat_buf_add_byte(out, '-');
+    for (size_t i = 0; i < number.count; i++)
+        leat_buf_add_byte(out, (unsigned char)digit_at(&parts, number.first + i));
+    leat_buf_printf(out, "e%lld", (long long)(number.place - (int64_t)number.count + 1));
+}
+
+size_t
+leat_decimal_text_sum_bytes(struct leat_slice a, struct leat_slice b)
+{
+    struct parts first, second;
+    int64_t whole, fraction;
+
+    LEAT_ASSERT(parse_parts(a, &first) && parse_parts(b, &second));
+    whole = whole_places(&first) > whole_places(&second) ? whole_places(&first)
+                                                         : whole_places(&second);
+    fraction = fraction_places(&first) > fraction_places(&second) ? fraction_places(&first)
+                                                                  : fraction_places(&second);
+    return (size_t)(whole + fraction) + 3; /* a sign, a carry, the point */
 }
 
 /* into := into ± from, of one length, into >= from when subtracting. */

@@ -35,6 +35,10 @@ void leat_decimal_format(struct leat_buf *out,
  * text that parse did not call malformed, or a sum from below): otherwise it asserts.
  */
 int leat_decimal_text_compare(struct leat_slice a, struct leat_slice b);
+/* One text for one value, never longer than its digits: 1.50, 15e-1 and +01.5 are 15e-1; zero is 0. */
+void leat_decimal_text_canonical(struct leat_buf *out, struct leat_slice text);
+/* What the sum of the two takes at most, written out: known before. 1e130000 and 1 take 130,004 bytes. */
+size_t leat_decimal_text_sum_bytes(struct leat_slice a, struct leat_slice b);
 /* Sum of two well-formed decimal texts of any length, exactly, into out. */
 void leat_decimal_text_add(struct leat_buf *out, struct leat_slice a, struct leat_slice b);
 

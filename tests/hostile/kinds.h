@@ -20,6 +20,7 @@ struct hostile_kind {
     const char *
         says; /* in the log, by alternatives a|b; NULL: there is nothing wrong that could be named */
     int64_t evil_rows;    /* of EVIL that must come all the same */
+    const char *counts;   /* the SQL of those rows; NULL: what print wrote of EVIL */
     const char *rest;     /* YAML; NULL: print, on a budget of 32 MiB */
     const char *streams;  /* NULL: both by name */
     int64_t budget_bytes; /* of `rest`; 0: 32 MiB */

@@ -111,7 +111,7 @@ endless_large(struct hostile_call *call)
     }
 #define DESCRIBE(name, body, ...)                                                                  \
     {                                                                                              \
-        name, "DescribeStreamSummary", NULL, 0, NULL, body, __VA_ARGS__                            \
+        name, "DescribeStreamSummary", NULL, 0, NULL, body, LATE, __VA_ARGS__                      \
     }
 #define SUMMARY(arn, created)                                                                      \
     "{\"StreamDescriptionSummary\":{\"StreamName\":\"evil\",\"StreamARN\":" arn                    \

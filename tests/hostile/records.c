@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "stream/shard.h"
 #include "tests/hostile/kinds.h"
 
@@ -149,11 +150,28 @@ gzip_bomb(struct test_fleet *fleet)
     put_gzip(fleet, 1, 400 * MIB, "                                ", "1]");
 }
 
-/* Each within the limit that the budget sets; ten at once. */
+/* Each within the limit that the budget sets, and no bomb by its ratio: numbers far apart. Ten at once. */
 static void
 gzip_ten_large(struct test_fleet *fleet)
 {
-    put_gzip(fleet, 10, 27 * MIB, "                                ", "1]");
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF data = LEAT_BUF_INIT;
+    struct leat_random random;
+
+    leat_random_seed(&random, 1);
+    leat_buf_add_byte(&text, '[');
+    while (text.size < 27 * MIB) {
+        for (int i = 0; i < 10; i++)
+            leat_buf_printf(&text, "%llu",
+                            1 + (unsigned long long)leat_random_below(&random, UINT64_MAX));
+        for (int i = 0; i < 15000; i++)
+            leat_buf_add_byte(&text, ' ');
+        leat_buf_add_byte(&text, ',');
+    }
+    leat_buf_add_text(&text, "1]");
+    compress_into(&data, (const char *)text.data, text.size);
+    for (unsigned i = 0; i < 10; i++)
+        put_into(fleet, i, 10, leat_buf_slice(&data));
 }
 
 static void
@@ -193,23 +211,19 @@ gzip_garbage(struct test_fleet *fleet)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-#define EVENT(key, value)                                                                          \
-    "{\"device_id\":" key                                                                          \
-    ",\"measurement\":\"m\",\"time\":\"2022-01-01T00:00:00Z\",\"value\":" value "}"
-
 /* 10,000 records of one key: one number of 130,000 digits, and ones. */
 static void
 long_decimals(struct test_fleet *fleet)
 {
     for (int i = 0; i < 10000; i++)
-        put_into(fleet, 0, 1, leat_slice_from(i == 0 ? EVENT("1", "1e130000") : EVENT("1", "1")));
+        put_into(fleet, 0, 1, leat_slice_from(i == 0 ? "1 1e130000" : "1 1"));
 }
 
 static void
 small_decimals(struct test_fleet *fleet)
 {
     for (int i = 0; i < 10000; i++)
-        put_into(fleet, 0, 1, leat_slice_from(i == 0 ? EVENT("1", "1e-16000") : EVENT("1", "1")));
+        put_into(fleet, 0, 1, leat_slice_from(i == 0 ? "1 1e-16000" : "1 1"));
 }
 
 static void
@@ -218,35 +232,40 @@ many_long_decimals(struct test_fleet *fleet)
     for (int i = 0; i < 2000; i++) {
         LEAT_AUTO_BUF text = LEAT_BUF_INIT;
 
-        leat_buf_printf(&text, EVENT("%d", "1e%d"), i, 130000 + i % 1000);
+        leat_buf_printf(&text, "%d 1e%d", i, 130000 + i % 1000);
         put_into(fleet, 0, 1, leat_buf_slice(&text));
         put_into(fleet, 0, 1, leat_buf_slice(&text));
     }
 }
 
 #define BUDGET "memory: { budget: 32MiB }\n"
-#define ROLLUP                                                                                     \
+#define SUMS                                                                                       \
     BUDGET "processors:\n"                                                                         \
            "  - { name: print, plugin: print, streams: [events], target: { plugin: postgres } }\n" \
-           "  - { name: sums, plugin: rollup, streams: [evil], target: { plugin: postgres } }\n"
+           "  - { name: sums, plugin: \"${LEAT_BUILD}/badplugins/decimals.so\", streams: [evil], " \
+           "target: { "                                                                            \
+           "plugin: postgres } }\n"
 static const struct hostile_kind kinds[] = {
     {"kpl-empty-keys", .put = kpl_empty_keys, .shards = 100,
      .rest = "memory: { budget: 64MiB }\nprocessors: [{ name: print, plugin: print, target: { "
              "plugin: postgres } }]\n",
-     .budget_bytes = 64 << 20, .evil_rows = 100},
+     .budget_bytes = 64 << 20, .evil_rows = 1, .says = "outside_hash_range"},
     {"kpl-bad-index", .put = kpl_bad_index, .says = "bad_aggregate_index"},
     {"kpl-huge-index", .put = kpl_huge_index, .says = "bad_aggregate_index"},
     {"kpl-bad-md5", .put = kpl_bad_md5, .evil_rows = 1},
     {"kpl-many-records", .put = kpl_many_records, .evil_rows = 1},
     {"kpl-lying-length", .put = kpl_lying_length, .evil_rows = 1},
     {"gzip-bomb", .put = gzip_bomb, .says = "expansion_limit"},
-    {"gzip-ten-large", .put = gzip_ten_large, .shards = 10, .evil_rows = 1},
+    {"gzip-ten-large", .put = gzip_ten_large, .shards = 10, .evil_rows = 10000},
     {"gzip-deep", .put = gzip_deep, .says = "bad_json_array"},
     {"gzip-cut-array", .put = gzip_cut_array, .says = "bad_json_array"},
     {"gzip-many-members", .put = gzip_many_members, .evil_rows = 1},
     {"gzip-garbage", .put = gzip_garbage, .evil_rows = 1},
-    {"long-decimals", .put = long_decimals, .rest = ROLLUP},
-    {"small-decimals", .put = small_decimals, .rest = ROLLUP},
-    {"many-long-decimals", .put = many_long_decimals, .rest = ROLLUP},
+    {"long-decimals", .put = long_decimals, .rest = SUMS, .evil_rows = 1,
+     .counts = "SELECT count(*) FROM sums WHERE value = '1e130000'::numeric + 9999"},
+    {"small-decimals", .put = small_decimals, .rest = SUMS, .evil_rows = 1,
+     .counts = "SELECT count(*) FROM sums WHERE value = '1e-16000'::numeric + 9999"},
+    {"many-long-decimals", .put = many_long_decimals, .rest = SUMS, .evil_rows = 2000,
+     .counts = "SELECT count(*) FROM sums WHERE value > '1e130000'::numeric"},
 };
 const struct hostile_kinds hostile_records = {kinds, LEAT_COUNT_OF(kinds)};

@@ -1,6 +1,7 @@
 /* Decimals: known ones, and generated ones, the short way against the long way and against itself. */
 #include "tests/unit/base/suite.h"
 
+#include "base/clock.h"
 #include "base/decimal.h"
 
 static enum leat_decimal_status
@@ -146,6 +147,57 @@ START_TEST(short_way_is_the_long_way)
 }
 END_TEST
 
+START_TEST(one_text_for_one_value)
+{
+    static const char *const same[][2] = {{"1.50", "15e-1"},   {"-0.0", "0"},  {"+007", "7"},
+                                          {"1e400", "10e399"}, {".5", "0.500"}, {"-12e3", "-12000"}};
+    struct leat_random random = suite_random();
+    LEAT_AUTO_BUF a = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF b = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF one = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF other = LEAT_BUF_INIT;
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(same); i++) {
+        leat_buf_clear(&one);
+        leat_buf_clear(&other);
+        leat_decimal_text_canonical(&one, TEXT(same[i][0]));
+        leat_decimal_text_canonical(&other, TEXT(same[i][1]));
+        ck_assert_str_eq(leat_buf_text(&one), leat_buf_text(&other));
+    }
+    for (int i = 0; i < CASES; i++) {
+        generate(&random, &a, 3);
+        generate(&random, &b, 3);
+        leat_buf_clear(&one);
+        leat_buf_clear(&other);
+        leat_decimal_text_canonical(&one, leat_buf_slice(&a));
+        leat_decimal_text_canonical(&other, leat_buf_slice(&b));
+        ck_assert_int_eq(leat_decimal_text_compare(leat_buf_slice(&a), leat_buf_slice(&one)), 0);
+        ck_assert_int_eq(leat_decimal_text_compare(leat_buf_slice(&a), leat_buf_slice(&b)) == 0,
+                         leat_slice_equals(leat_buf_slice(&one), leat_buf_slice(&other)));
+        ck_assert_uint_le(one.size, a.size + 8);
+        leat_buf_clear(&one);
+        leat_decimal_text_add(&one, leat_buf_slice(&a), leat_buf_slice(&b));
+        ck_assert_uint_le(one.size,
+                          leat_decimal_text_sum_bytes(leat_buf_slice(&a), leat_buf_slice(&b)));
+    }
+}
+END_TEST
+
+START_TEST(long_numbers_are_compared_without_being_written_out)
+{
+    int64_t began_us = leat_clock_monotonic_us();
+
+    for (int i = 0; i < 200000; i++) {
+        ck_assert_int_gt(leat_decimal_text_compare(TEXT("1e130000"), TEXT("2e129999")), 0);
+        ck_assert_int_lt(leat_decimal_text_compare(TEXT("-1e130000"), TEXT("1e-130000")), 0);
+        ck_assert_int_eq(leat_decimal_text_compare(TEXT("1e130000"), TEXT("10e129999")), 0);
+    }
+    /* Written out they would be 150 GB of zeros. */
+    ck_assert_int_lt(leat_clock_monotonic_us() - began_us, 20 * LEAT_SECOND_US);
+    ck_assert_uint_eq(leat_decimal_text_sum_bytes(TEXT("1e130000"), TEXT("1.5")), 130001 + 1 + 3);
+}
+END_TEST
+
 START_TEST(sums_take_apart_again)
 {
     struct leat_random random = suite_random();
@@ -183,4 +235,5 @@ START_TEST(overflow_is_told)
 END_TEST
 
 SUITE_MAIN("decimal", parses, texts, texts_of_any_length, short_way_is_the_long_way,
-           sums_take_apart_again, overflow_is_told)
+           one_text_for_one_value,
+           long_numbers_are_compared_without_being_written_out, sums_take_apart_again, overflow_is_told)
