@@ -149,8 +149,9 @@ END_TEST
 
 START_TEST(one_text_for_one_value)
 {
-    static const char *const same[][2] = {{"1.50", "15e-1"},   {"-0.0", "0"},  {"+007", "7"},
-                                          {"1e400", "10e399"}, {".5", "0.500"}, {"-12e3", "-12000"}};
+    static const char *const same[][2] = {{"1.50", "15e-1"}, {"-0.0", "0"},
+                                          {"+007", "7"},     {"1e400", "10e399"},
+                                          {".5", "0.500"},   {"-12e3", "-12000"}};
     struct leat_random random = suite_random();
     LEAT_AUTO_BUF a = LEAT_BUF_INIT;
     LEAT_AUTO_BUF b = LEAT_BUF_INIT;
@@ -235,5 +236,5 @@ START_TEST(overflow_is_told)
 END_TEST
 
 SUITE_MAIN("decimal", parses, texts, texts_of_any_length, short_way_is_the_long_way,
-           one_text_for_one_value,
-           long_numbers_are_compared_without_being_written_out, sums_take_apart_again, overflow_is_told)
+           one_text_for_one_value, long_numbers_are_compared_without_being_written_out,
+           sums_take_apart_again, overflow_is_told)
