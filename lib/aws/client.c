@@ -377,6 +377,8 @@ on_done(void *context, const struct leat_http_answer *answer)
     call->http = NULL;
     memset(outcome, 0, sizeof *outcome);
     outcome->is_aborted = answer->is_aborted;
+    outcome->has_etag = answer->etag.size > 0;
+    outcome->status = answer->status;
     outcome->content_length = answer->content_length;
     outcome->date_us = answer->date_us;
     outcome->retry_after_us = answer->retry_after_us;

@@ -37,6 +37,8 @@ struct leat_aws_outcome {
     struct leat_fault fault;
     struct leat_error err;
     bool is_aborted; /* head or sink said so */
+    bool has_etag;
+    int status; /* HTTP; 0: no answer came */
     char content_type[256];
     int64_t content_length;          /* -1: not told */
     int64_t date_us, retry_after_us; /* 0: not told */

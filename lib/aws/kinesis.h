@@ -214,4 +214,11 @@ int leat_kinesis_put_records(struct leat_kinesis *kinesis, const char *stream,
                              struct leat_kinesis_put *records, size_t count,
                              struct leat_error *err);
 
+/*
+ * One call of ≤ 500 records and ≤ 5 MiB, for who tries again himself. 0: each record has its own `result`. Else nothing is known
+ * to be stored (LEAT_E_UNKNOWN: it may be).
+ */
+int leat_kinesis_put_once(struct leat_kinesis *kinesis, const char *stream,
+                          struct leat_kinesis_put *records, size_t count, struct leat_error *err);
+
 #endif

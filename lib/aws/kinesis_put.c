@@ -60,10 +60,11 @@ read_result(struct json_object *object, struct leat_kinesis_put *record)
 
         leat_fault_classify(400, text, &fault);
         keep(record->error_type, sizeof record->error_type, text);
-        record->result = fault.kind == LEAT_FAULT_THROTTLED ? LEAT_E_THROTTLED
-                         : fault.kind == LEAT_FAULT_SERVER  ? LEAT_E_UNAVAILABLE
-                         : fault.kind == LEAT_FAULT_DENIED  ? LEAT_E_DENIED
-                                                            : LEAT_E_INVALID;
+        record->result = fault.kind == LEAT_FAULT_THROTTLED   ? LEAT_E_THROTTLED
+                         : fault.kind == LEAT_FAULT_SERVER    ? LEAT_E_UNAVAILABLE
+                         : fault.kind == LEAT_FAULT_DENIED    ? LEAT_E_DENIED
+                         : fault.kind == LEAT_FAULT_NOT_FOUND ? LEAT_E_NOT_FOUND
+                                                              : LEAT_E_INVALID;
         return;
     }
     /* It says that it is stored. Where is another matter: what cannot be kept whole is not kept. */
@@ -190,6 +191,28 @@ sum_up(const char *stream, const struct leat_kinesis_put *records, size_t count,
                           records[first].attempts);
 }
 
+static void
+begin_record(struct leat_kinesis_put *record)
+{
+    record->result = LEAT_E_UNAVAILABLE;
+    record->attempts = 0;
+    record->sequence[0] = record->shard[0] = record->error_type[0] = '\0';
+}
+
+int
+leat_kinesis_put_once(struct leat_kinesis *kinesis, const char *stream,
+                      struct leat_kinesis_put *records, size_t count, struct leat_error *err)
+{
+    LEAT_AUTO_FREE size_t *places = LEAT_NEW_ARRAY(size_t, count + 1);
+    struct batch batch = {stream, records, places, count};
+
+    for (size_t i = 0; i < count; i++) {
+        places[i] = i;
+        begin_record(&records[i]);
+    }
+    return put_batch(kinesis, &batch, err);
+}
+
 int
 leat_kinesis_put_records(struct leat_kinesis *kinesis, const char *stream,
                          struct leat_kinesis_put *records, size_t count, struct leat_error *err)
@@ -205,9 +228,7 @@ leat_kinesis_put_records(struct leat_kinesis *kinesis, const char *stream,
         err = &local;
     for (size_t i = 0; i < count; i++) {
         places[i] = i;
-        records[i].result = LEAT_E_UNAVAILABLE;
-        records[i].attempts = 0;
-        records[i].sequence[0] = records[i].shard[0] = records[i].error_type[0] = '\0';
+        begin_record(&records[i]);
     }
     leat_retry_begin(&state, leat_clock_monotonic_us());
     while (pending > 0) {

@@ -110,6 +110,7 @@ struct s3_call {
     struct leat_slice key, query, body;
     const char *content_type; /* NULL: none */
     struct leat_buf *answer;  /* NULL: thrown away */
+    bool needs_etag;          /* to count as done */
 };
 
 static int
@@ -123,6 +124,19 @@ on_restart(void *context)
 {
     if (context != NULL)
         leat_buf_clear(context);
+}
+
+/* What is stored is answered by a 200 with an ETag, and by nothing else. */
+static int
+check_stored(const char *bucket, const struct leat_aws_outcome *outcome, struct leat_error *err)
+{
+    if (outcome->status == 200 && outcome->has_etag)
+        return 0;
+    return leat_error_set(
+        err, LEAT_E_UNAVAILABLE,
+        "s3 PutObject of bucket \"%s\": the answer is a %d %s an ETag, which does "
+        "not say that it is stored: is the endpoint S3?",
+        bucket, outcome->status, outcome->has_etag ? "with" : "without");
 }
 
 static int
@@ -151,6 +165,8 @@ run(struct leat_s3 *s3, const struct s3_call *call, struct leat_error *err)
         request.path = leat_buf_slice(&address.path);
         request.host = address.host[0] != '\0' ? address.host : NULL;
         result = leat_aws_run(s3->client, &request, &outcome, err);
+        if (result == 0 && call->needs_etag)
+            result = check_stored(call->bucket, &outcome, err);
         if (result < 0 && outcome.is_aborted)
             leat_error_set(
                 err, result, "s3 %s of bucket \"%s\": the answer is larger than %zu bytes",
@@ -174,12 +190,106 @@ leat_s3_put_object(struct leat_s3 *s3, const char *bucket, struct leat_slice key
         .query = leat_slice_from(""),
         .body = body,
         .content_type = content_type != NULL ? content_type : "application/octet-stream",
+        .needs_etag = true,
     };
 
     if (key.size == 0)
         return leat_error_set(err, LEAT_E_INVALID, "an object of bucket \"%s\" needs a key",
                               bucket);
     return run(s3, &call, err);
+}
+
+/* ---- a started put ------------------------------------------------------------------------- */
+
+struct leat_s3_call {
+    struct leat_event_loop *loop;
+    struct leat_aws_call *call;
+    struct leat_loop_timer *failure_timer; /* refused before anything was sent, told later */
+    struct address address;
+    char header[160];
+    char bucket[64];
+    struct leat_error err;
+    void (*done)(void *context, int status, const struct leat_error *err);
+    void *context;
+};
+
+static void
+s3_call_free(struct leat_s3_call *call)
+{
+    leat_buf_release(&call->address.path);
+    free(call);
+}
+
+static void
+tell_put(struct leat_s3_call *call, int status)
+{
+    call->done(call->context, status, &call->err);
+    s3_call_free(call);
+}
+
+static void
+on_put_done(void *context, const struct leat_aws_outcome *outcome)
+{
+    struct leat_s3_call *call = context;
+    int status = outcome->result;
+
+    if (status == 0)
+        status = check_stored(call->bucket, outcome, &call->err);
+    else
+        call->err = outcome->err;
+    tell_put(call, status);
+}
+
+static void
+on_put_refused(void *context)
+{
+    struct leat_s3_call *call = context;
+
+    call->failure_timer = NULL;
+    tell_put(call, call->err.code);
+}
+
+struct leat_s3_call *
+leat_s3_put_start(struct leat_s3 *s3, struct leat_event_loop *loop, const struct leat_s3_put *put)
+{
+    struct leat_s3_call *call = LEAT_NEW(struct leat_s3_call);
+    const char *headers[] = {call->header};
+    struct leat_aws_request request = {
+        .method = "PUT",
+        .query = leat_slice_from(""),
+        .headers = headers,
+        .header_count = 1,
+        .body = put->body,
+        .subject = {"s3", "PutObject", "bucket", leat_slice_make(NULL, 0), NULL},
+        .done = on_put_done,
+        .context = call,
+    };
+
+    call->loop = loop;
+    call->done = put->done;
+    call->context = put->context;
+    snprintf(call->bucket, sizeof call->bucket, "%s", put->bucket);
+    request.subject.name = leat_slice_from(call->bucket);
+    snprintf(call->header, sizeof call->header, "content-type: %.120s",
+             put->content_type != NULL ? put->content_type : "application/octet-stream");
+    if (address_make(s3, put->bucket, put->key, &call->address, &call->err) != 0) {
+        call->failure_timer = leat_event_loop_timer(loop, 0, on_put_refused, call);
+        return call;
+    }
+    request.path = leat_buf_slice(&call->address.path);
+    request.host = call->address.host[0] != '\0' ? call->address.host : NULL;
+    call->call = leat_aws_start(s3->client, loop, &request);
+    return call;
+}
+
+void
+leat_s3_cancel(struct leat_s3_call *call)
+{
+    if (call == NULL)
+        return;
+    leat_loop_timer_cancel(call->loop, call->failure_timer);
+    leat_aws_cancel(call->call);
+    s3_call_free(call);
 }
 
 int

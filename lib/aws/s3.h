@@ -14,9 +14,24 @@ void leat_s3_free(struct leat_s3 *s3);
 void leat_s3_interrupt(struct leat_s3 *s3); /* any thread */
 const char *leat_s3_endpoint(const struct leat_s3 *s3);
 
-/* content_type NULL: application/octet-stream. Keys: any bytes but zero, ≤ 1,024. Idempotent, so retried. */
+/* content_type NULL: application/octet-stream. Keys: any bytes but zero, ≤ 1,024. Idempotent, so retried. Stored is what a 200
+   with an ETag says; any other success is UNAVAILABLE: a proxy, or a server that will store it later, or never. */
 int leat_s3_put_object(struct leat_s3 *s3, const char *bucket, struct leat_slice key,
                        struct leat_slice body, const char *content_type, struct leat_error *err);
+/* Started on a loop: one attempt (and the one refresh and clock correction of client.h); retries are the caller's. The callback
+   comes from run_once of that loop; the call is gone after it. bucket, key and content_type are copied; body is borrowed until
+   then, or until cancel returned. */
+struct leat_s3_put {
+    const char *bucket;
+    struct leat_slice key, body;
+    const char *content_type;
+    void (*done)(void *context, int status, const struct leat_error *err);
+    void *context;
+};
+struct leat_s3_call;
+struct leat_s3_call *leat_s3_put_start(struct leat_s3 *s3, struct leat_event_loop *loop,
+                                       const struct leat_s3_put *put);
+void leat_s3_cancel(struct leat_s3_call *call); /* NULL is fine; done is not called */
 /* Appends to body; its maximum is the limit (LEAT_E_LIMIT beyond). */
 int leat_s3_get_object(struct leat_s3 *s3, const char *bucket, struct leat_slice key,
                        struct leat_buf *body, struct leat_error *err);
