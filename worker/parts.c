@@ -115,7 +115,9 @@ open_letters(struct leat_parts *parts, const struct leat_parts_events *events,
 {
     const struct leat_config *config = parts->config;
     struct leat_letters_options options = {.worker_id = config->worker_id,
+                                           .memory = parts->memory,
                                            .trouble = events->letters_trouble,
+                                           .refused = events->letter_refused,
                                            .context = events->context};
     int status;
 

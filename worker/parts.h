@@ -44,6 +44,7 @@ struct leat_parts_events {
                    const char *detail);
     void (*unserved)(void *context, const struct leat_error *which);
     void (*letters_trouble)(void *context, const struct leat_error *err); /* see letters.h */
+    void (*letter_refused)(void *context, const struct leat_error *err);
     /* See leat_lease_events. */
     void (*log_taken)(void *log, struct leat_lease_key key);
     void (*log_lost)(void *log, struct leat_lease_key key, enum leat_lease_loss loss);

@@ -135,6 +135,13 @@ letters_trouble(void *context, const struct leat_error *err)
         leat_log_event(LEAT_LOG_INFO, "failed records can be put away again", NULL);
 }
 
+static void
+letter_refused(void *context, const struct leat_error *err)
+{
+    leat_log_event(LEAT_LOG_WARNING, "a letter is refused for good: see docs/failures.md", "error",
+                   err->text, NULL);
+}
+
 /* ---- what others may ask ---------------------------------------------------------------------- */
 
 static void
@@ -219,6 +226,7 @@ try_start(struct running *running, const struct leat_config *config, struct leat
                                        .stream = stream_news,
                                        .unserved = unserved,
                                        .letters_trouble = letters_trouble,
+                                       .letter_refused = letter_refused,
                                        .log_taken = log_taken,
                                        .log_lost = log_lost,
                                        .log = running->lease_log,

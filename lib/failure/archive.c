@@ -42,11 +42,39 @@ leat_archive_open(const char *url, const struct leat_aws *aws, struct leat_archi
                           url);
 }
 
+/* ---- one put, waited for ------------------------------------------------------------------------- */
+
+struct waited {
+    bool is_done;
+    int status;
+    struct leat_buf *url;
+    struct leat_error *err;
+};
+
+static void
+on_done(void *context, int status, struct leat_slice url, const struct leat_error *err)
+{
+    struct waited *waited = context;
+
+    waited->is_done = true;
+    waited->status = status;
+    if (status == 0)
+        leat_buf_add_slice(waited->url, url);
+    else if (waited->err != NULL)
+        *waited->err = *err;
+}
+
 int
 leat_archive_put(struct leat_archive *archive, const char *name, struct leat_slice body,
                  struct leat_buf *ret_url, struct leat_error *err)
 {
-    return archive->ops->put(archive, name, body, ret_url, err);
+    struct waited waited = {.url = ret_url, .err = err};
+    struct leat_archive_put put = {name, body, on_done, &waited};
+
+    archive->ops->start(archive, &put);
+    while (!waited.is_done)
+        archive->ops->run(archive, INT64_MAX); /* ends by the put's own time-out */
+    return waited.status;
 }
 
 void

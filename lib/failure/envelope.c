@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/units.h"
-#include "failure/letters.h"
+#include "failure/letters_inside.h"
 
 const char *const leat_letter_reasons[] = {
     "failed",
@@ -62,27 +62,57 @@ add_time(struct leat_json *json, const char *key, int64_t us)
     leat_json_text(json, key, leat_buf_text(&text));
 }
 
-/* Bytes of the stream: as text where they are UTF-8, so that a person can read them; always exact. */
+/* UTF-8 that a person can read: no zero bytes, and few others that JSON writes with six letters. */
+static bool
+is_text(struct leat_slice bytes)
+{
+    size_t controls = 0;
+
+    if (!leat_utf8_is_valid(bytes))
+        return false;
+    for (size_t i = 0; i < bytes.size; i++) {
+        if (bytes.data[i] == '\0')
+            return false;
+        controls += bytes.data[i] < 0x20 && bytes.data[i] != '\n' && bytes.data[i] != '\t' &&
+                    bytes.data[i] != '\r';
+    }
+    return controls <= bytes.size / 16;
+}
+
+/* Bytes of the stream: as text where they are some; always exact. */
 static void
 add_bytes(struct leat_json *json, const char *text_key, const char *base64_key,
           struct leat_slice bytes)
 {
-    bool is_text = leat_utf8_is_valid(bytes) && memchr(bytes.data, '\0', bytes.size) == NULL;
-
-    if (is_text)
+    if (is_text(bytes))
         leat_json_slice(json, text_key, bytes);
     else
         leat_json_base64(json, base64_key, bytes);
+}
+
+/* Beside its data a letter holds little: a key of half a mebibyte (an aggregate may have one) is data, too. */
+static bool
+has_room_for_key(const struct leat_letter *letter, struct leat_slice archive_url)
+{
+    return archive_url.size == 0 || letter->partition_key.size <= LEAT_REFERENCE_KEY_BYTES;
 }
 
 void
 leat_letter_envelope(const struct leat_letter *letter, struct leat_slice archive_url,
                      int64_t now_us, struct leat_buf *out)
 {
-    struct leat_json json;
     char id[65];
 
     leat_dead_letter_id(letter, id);
+    leat_letter_envelope_as(letter, id, archive_url, now_us, out);
+}
+
+void
+leat_letter_envelope_as(const struct leat_letter *letter, const char *id,
+                        struct leat_slice archive_url, int64_t now_us, struct leat_buf *out)
+{
+    struct leat_json json;
+
     leat_json_begin(&json, out);
     leat_json_object(&json, NULL);
     leat_json_integer(&json, "leat_letter", 1);
@@ -96,9 +126,13 @@ leat_letter_envelope(const struct leat_letter *letter, struct leat_slice archive
     leat_json_slice(&json, "shard", letter->shard);
     leat_json_slice(&json, "sequence", letter->sequence);
     leat_json_integer(&json, "sub_sequence", letter->sub_sequence);
-    add_bytes(&json, "partition_key", "partition_key_base64", letter->partition_key);
-    if (letter->explicit_hash_key.size > 0)
-        leat_json_slice(&json, "explicit_hash_key", letter->explicit_hash_key);
+    if (has_room_for_key(letter, archive_url))
+        add_bytes(&json, "partition_key", "partition_key_base64", letter->partition_key);
+    else
+        leat_json_integer(&json, "partition_key_bytes", (int64_t)letter->partition_key.size);
+    if (letter->explicit_hash_key.size > 0 && has_room_for_key(letter, archive_url))
+        add_bytes(&json, "explicit_hash_key", "explicit_hash_key_base64",
+                  letter->explicit_hash_key);
     add_time(&json, "arrival_time", letter->arrival_us);
     add_time(&json, "failed_at", now_us);
     leat_json_integer(&json, "attempts", letter->attempts);

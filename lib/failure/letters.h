@@ -3,8 +3,12 @@
  * the archive (and, where configured, the DLQ) before the epoch it belongs to may be flushed; the ledger row is then
  * written in the commit itself (protocol §7).
  *
- * Threads: one thread of its own does all I/O. submit from any thread; done is called on the letters thread and must not
- * block. An unreachable archive or DLQ blocks (letters wait, `blocked` says so); it never drops.
+ * Many are under way at a time, in no order, and shards take turns. An archive or a DLQ that is away, or configured wrongly,
+ * blocks (letters wait, `is_blocked` says so); it never drops. What the DLQ will never take goes to the archive alone, and the
+ * letter's text in the ledger says so.
+ *
+ * Threads: two of its own do all I/O, one for the archive, one for the DLQ. submit and cancel from any thread, neither waits for
+ * I/O; done is called on one of the two and must not block.
  */
 #ifndef LEAT_FAILURE_LETTERS_H
 #define LEAT_FAILURE_LETTERS_H
@@ -16,6 +20,7 @@
 #include "base/buf.h"
 
 struct leat_letters;
+struct leat_memory;             /* stream/memory.h */
 struct leat_archive;            /* archive.h: S3 or a folder */
 struct leat_dead_letter_stream; /* dead_letter_stream.h: Kinesis first */
 
@@ -31,6 +36,7 @@ struct leat_letter {
     struct leat_slice text;
     struct leat_slice sqlstate;
     int32_t attempts;
+    unsigned processor_index; /* whose share of the memory budget it is charged to */
     bool
         is_row; /* a row letter: data is the row as JSON, of no record; sequence is the position it was made at */
 };
@@ -44,9 +50,12 @@ typedef void (*leat_letter_done_fn)(void *context, const struct leat_failure *fa
 struct leat_letters_options {
     struct leat_archive *archive;                 /* mandatory */
     struct leat_dead_letter_stream *dead_letters; /* NULL: none */
+    struct leat_memory *memory;                   /* NULL: letters are charged to nobody */
     const char *worker_id;
-    /* Told once when a letter cannot be put, and once (err NULL) when one can again; the letters thread. May be NULL. */
+    /* Told once when letters cannot be put, and once (err NULL) when they can again; may be NULL. Any thread, but one at a time. */
     void (*trouble)(void *context, const struct leat_error *err);
+    /* Told of each letter that one of the two places will never take; may be NULL. Any thread. */
+    void (*refused)(void *context, const struct leat_error *err);
     void *context;
 };
 
@@ -72,6 +81,7 @@ void leat_letter_envelope(const struct leat_letter *letter, struct leat_slice ar
 
 struct leat_letters_counts {
     uint64_t archived, dead_lettered, waiting, failures;
+    uint64_t refused; /* for good, by one of the two places */
     bool is_blocked;
     char blocked_by[256];
 };

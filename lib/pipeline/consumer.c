@@ -181,6 +181,7 @@ forget_work(struct leat_consumer *consumer)
     consumer->attempts = consumer->outages = 0;
     consumer->retry_at_us = consumer->first_failed_us = 0;
     consumer->batch_limit = 0;
+    consumer->stored_letters = 0;
     consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
     consumer->is_at_tip = false;
 }

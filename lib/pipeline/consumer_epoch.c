@@ -218,6 +218,7 @@ leat_consumer_letter(struct leat_consumer *consumer, struct leat_message *messag
     leat_letter_cancel(epoch->tickets[message->letter]);
     epoch->tickets[message->letter] = NULL;
     epoch->waiting--;
+    leat_consumer_see_letter(consumer);
     complete_prefix(consumer);
 }
 
@@ -254,6 +255,7 @@ letter_of(const struct leat_consumer *consumer, const char *reason, const char *
         .text = leat_slice_from(text),
         .sqlstate = leat_slice_from(""),
         .attempts = 1,
+        .processor_index = consumer->runtime->index,
     };
 }
 

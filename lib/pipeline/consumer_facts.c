@@ -19,11 +19,22 @@ leat_consumer_see_progress(struct leat_consumer *consumer, const struct leat_chu
 {
     if (chunk == NULL) {
         consumer->least_behind_ms = INT64_MAX;
+        consumer->most_stored_letters = 0;
         consumer->progress_count++;
     } else if (chunk->behind_ms >= 0 && chunk->behind_ms < consumer->least_behind_ms) {
         consumer->least_behind_ms = chunk->behind_ms;
         consumer->progress_count++;
     }
+}
+
+/* Only what goes beyond the letters of the last take: a shard that is rewound stores the same ones again. */
+void
+leat_consumer_see_letter(struct leat_consumer *consumer)
+{
+    if (++consumer->stored_letters <= consumer->most_stored_letters)
+        return;
+    consumer->most_stored_letters = consumer->stored_letters;
+    consumer->progress_count++;
 }
 
 static bool

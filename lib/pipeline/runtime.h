@@ -210,8 +210,10 @@ struct leat_consumer {
 
     /* The worker thread's. */
     int64_t lease_counter, incarnation;
-    int64_t least_behind_ms; /* of the answers since the last commit */
-    bool is_begun;           /* shard_begin was called */
+    int64_t least_behind_ms;      /* of the answers since the last commit */
+    uint64_t stored_letters;      /* since the take */
+    uint64_t most_stored_letters; /* by any take since the last commit */
+    bool is_begun;                /* shard_begin was called */
     void *plugin_state;
     struct leat_buf saved_state;
     bool has_saved_state;
@@ -303,6 +305,7 @@ enum leat_consumer_mark {
 /* Behind each run: what others may know of it. */
 void leat_consumer_mark(struct leat_consumer *consumer);
 void leat_consumer_see_progress(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+void leat_consumer_see_letter(struct leat_consumer *consumer); /* one is stored */
 /* Any thread, under the registry's lock. */
 struct leat_stuck_facts leat_consumer_facts(struct leat_consumer *consumer,
                                             bool are_letters_blocked);
