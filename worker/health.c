@@ -1,4 +1,9 @@
-/* A few lines of libmicrohttpd. Only GET and HEAD; answers are small and made when they are asked for. */
+/*
+ * A few lines of libmicrohttpd. Only GET and HEAD; answers are small and made when they are asked for.
+ *
+ * Somebody who sends or reads slowly, or not at all, must not keep a probe out: above so many connections the oldest is shut
+ * down for each that comes. A probe needs a millisecond; whoever is shut down before that tries again.
+ */
 #include "worker/health.h"
 
 #include <arpa/inet.h>
@@ -10,10 +15,76 @@
 
 #include "base/memory.h"
 
+/* Far more than are open where all is well, and far less than what a process may open. */
+#define KEPT_CONNECTIONS 48u
+/* libmicrohttpd's own limit: those that are shut down stay for a moment. */
+#define MOST_CONNECTIONS (4 * KEPT_CONNECTIONS)
+#define IDLE_TIMEOUT_S 10u
+
+struct connection {
+    struct connection *older, *newer;
+    int fd; /* -1: shut down already */
+};
+
 struct leat_health {
     struct leat_health_options options;
     struct MHD_Daemon *daemon;
+    struct connection *oldest,
+        *newest; /* libmicrohttpd's thread's; without those that are shut down */
+    unsigned count;
 };
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+static void
+forget(struct leat_health *health, struct connection *connection)
+{
+    *(connection->older != NULL ? &connection->older->newer : &health->oldest) = connection->newer;
+    *(connection->newer != NULL ? &connection->newer->older : &health->newest) = connection->older;
+    connection->older = connection->newer = NULL;
+    connection->fd = -1;
+    health->count--;
+}
+
+static void
+remember(struct leat_health *health, struct connection *connection)
+{
+    connection->older = health->newest;
+    *(health->newest != NULL ? &health->newest->newer : &health->oldest) = connection;
+    health->newest = connection;
+    if (++health->count <= KEPT_CONNECTIONS)
+        return;
+    connection = health->oldest;
+    /* libmicrohttpd sees its end, and closes it. */
+    shutdown(connection->fd, SHUT_RDWR);
+    forget(health, connection);
+}
+
+static void
+on_connection(void *context, struct MHD_Connection *connection, void **state,
+              enum MHD_ConnectionNotificationCode what)
+{
+    struct leat_health *health = context;
+    struct connection *known = *state;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+        if (info == NULL)
+            return;
+        *state = known = LEAT_NEW(struct connection);
+        known->fd = info->connect_fd;
+        remember(health, known);
+        return;
+    }
+    if (known != NULL && known->fd >= 0)
+        forget(health, known);
+    free(known);
+    *state = NULL;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static enum MHD_Result
 answer(struct MHD_Connection *connection, unsigned status, const char *type, struct leat_buf *body)
@@ -148,11 +219,11 @@ leat_health_start(const struct leat_health_options *options, struct leat_health 
         return status;
     health = LEAT_NEW(struct leat_health);
     health->options = *options;
-    health->daemon =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request,
-                         health, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, 32u,
-                         MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)16384, MHD_OPTION_END);
+    health->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request, health,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, MOST_CONNECTIONS,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        health, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
     if (health->daemon == NULL) {
         close(fd);
         free(health);

@@ -9,6 +9,7 @@
 #include "plugin/loader.h"
 #include "plugin/options.h"
 #include "stream/position.h"
+#include "worker/wait.h"
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
@@ -360,7 +361,7 @@ leat_setup_is_right(const struct leat_config *config)
 void
 leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config)
 {
-    *aws = (struct leat_aws){.region = config->aws_region};
+    *aws = (struct leat_aws){.region = config->aws_region, .is_stopped = leat_is_stopped};
     aws->endpoints[LEAT_SERVICE_KINESIS] = config->aws_endpoint_kinesis;
     aws->endpoints[LEAT_SERVICE_S3] = config->aws_endpoint_s3;
     aws->credentials = config->aws_profile != NULL

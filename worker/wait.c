@@ -10,10 +10,20 @@
 #include "base/thread.h"
 
 #define LONGEST_MS (60 * 1000)
+#define GRACE_US (1 * LEAT_SECOND_US)
 
 static struct leat_waker waker = {.fd = -1};
-static atomic_bool is_stopped;
 static atomic_int stop_signal;
+static _Atomic int64_t stopped_at_us; /* monotonic; 0: not */
+
+/* Of the signal handler, too: nothing in here may wait or allocate. */
+void
+leat_stop(void)
+{
+    atomic_store(&stopped_at_us, leat_clock_monotonic_us());
+    if (waker.fd >= 0)
+        leat_waker_wake(&waker);
+}
 
 static void
 on_signal(int number)
@@ -21,8 +31,7 @@ on_signal(int number)
     int saved = errno;
 
     atomic_store(&stop_signal, number);
-    atomic_store(&is_stopped, true);
-    leat_waker_wake(&waker);
+    leat_stop();
     errno = saved;
 }
 
@@ -43,7 +52,15 @@ leat_stop_setup(struct leat_error *err)
 bool
 leat_is_stopped(void)
 {
-    return atomic_load(&is_stopped);
+    return atomic_load(&stopped_at_us) != 0;
+}
+
+bool
+leat_is_stopped_for_good(void)
+{
+    int64_t since_us = atomic_load(&stopped_at_us);
+
+    return since_us != 0 && leat_clock_monotonic_us() - since_us > GRACE_US;
 }
 
 int

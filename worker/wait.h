@@ -18,6 +18,10 @@ int leat_stop_setup(struct leat_error *err);
 bool leat_is_stopped(void);
 /* The exit code of what a signal ended before it was done, as a shell says it: 130 or 143; 0: there was none. */
 int leat_stop_code(void);
+/* As leat_is_stopped, a second later: for what may still send what was read. */
+bool leat_is_stopped_for_good(void);
+/* As if the signal had come: for who reads signals otherwise (the worker). Any thread. */
+void leat_stop(void);
 /* Until deadline_us (monotonic; INT64_MAX: none). fd -1: for no input. */
 enum leat_waited leat_wait(int fd, int64_t deadline_us);
 

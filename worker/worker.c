@@ -17,10 +17,12 @@
 #include "base/log_writer.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "worker/command.h"
 #include "worker/health.h"
 #include "worker/lease_log.h"
 #include "worker/metrics.h"
+#include "worker/wait.h"
 
 #define TICK_US (500 * LEAT_MS_US)
 #define ENDED_TICK_US (50 * LEAT_MS_US)
@@ -28,6 +30,8 @@
 #define STUCK_US (30 * LEAT_SECOND_US)
 #define LOG_PATIENCE_US (250 * LEAT_MS_US) /* for a log that stands still, at the end */
 #define LEAVE_US (1 * LEAT_SECOND_US)      /* for consumers to leave, whatever drain_timeout says */
+#define LATE_US (500 * LEAT_MS_US)         /* behind that, something hangs */
+#define LOOK_US (20 * LEAT_MS_US)
 #define START_PATIENCE_US (60 * LEAT_SECOND_US)
 
 struct running {
@@ -37,8 +41,19 @@ struct running {
     bool until_ended;
     _Atomic bool is_registered, is_stopping;
     _Atomic int64_t ticked_at_us;
-    int signal; /* that ended it; 0: none */
+    _Atomic int signal; /* that ended it; 0: none */
     sigset_t signals;
+};
+
+/* What takes part of the process's life and may hang: a start, an end. */
+struct guard {
+    struct running *running;
+    struct leat_mutex lock;
+    struct leat_condition condition;
+    struct leat_thread thread;
+    int64_t until_us;
+    int code;
+    bool is_over LEAT_FIELD_GUARDED_BY(lock);
 };
 
 static void
@@ -191,6 +206,87 @@ start_health(struct running *running)
                        "error", err.text, NULL);
 }
 
+/* ---- what may hang ----------------------------------------------------------------------------- */
+
+/* Everything that blocks has a deadline or ends at a stop; should one of them not, a crash is safe here. */
+static void
+give_up(struct guard *guard, const char *what)
+{
+    leat_log_event(LEAT_LOG_WARNING, what, NULL);
+    leat_log_flush_repeats(INT64_MAX);
+    _exit(guard->code);
+}
+
+static bool
+is_over_by(struct guard *guard, int64_t until_us)
+{
+    bool is_over;
+
+    leat_mutex_lock(&guard->lock);
+    while (!guard->is_over && leat_clock_monotonic_us() < until_us)
+        leat_condition_wait_until(&guard->condition, &guard->lock, until_us);
+    is_over = guard->is_over;
+    leat_mutex_unlock(&guard->lock);
+    return is_over;
+}
+
+static void
+guard_begin(struct guard *guard, const char *name, void (*run)(void *))
+{
+    struct leat_error err;
+
+    leat_mutex_init(&guard->lock);
+    leat_condition_init(&guard->condition);
+    if (leat_thread_start(&guard->thread, name, run, guard, &err) != 0)
+        leat_log_event(LEAT_LOG_WARNING, "what hangs is not noticed", "error", err.text, NULL);
+}
+
+static void
+guard_end(struct guard *guard)
+{
+    leat_mutex_lock(&guard->lock);
+    guard->is_over = true;
+    leat_condition_broadcast(&guard->condition);
+    leat_mutex_unlock(&guard->lock);
+    leat_thread_join(&guard->thread);
+    leat_condition_release(&guard->condition);
+    leat_mutex_release(&guard->lock);
+}
+
+/* While it starts, nobody else reads the signals. */
+static void
+guard_start(void *context)
+{
+    struct guard *guard = context;
+    struct timespec now = {0};
+    int64_t look_us = 0;
+    int number = 0;
+
+    while (number <= 0 && !is_over_by(guard, look_us)) {
+        number = sigtimedwait(&guard->running->signals, NULL, &now);
+        look_us = leat_clock_monotonic_us() + LOOK_US;
+    }
+    if (number <= 0)
+        return;
+    guard->running->signal = number;
+    leat_stop();
+    leat_mutex_lock(&guard->lock);
+    leat_condition_broadcast(&guard->condition);
+    leat_mutex_unlock(&guard->lock);
+    if (!is_over_by(guard, leat_clock_monotonic_us() + LEAVE_US))
+        give_up(guard, "stopped while starting: what was waited for did not come back");
+}
+
+static void
+guard_ending(void *context)
+{
+    struct guard *guard = context;
+
+    if (!is_over_by(guard, guard->until_us))
+        give_up(guard, "something did not come back in time: the process ends without it; nothing "
+                       "is lost, since what it did was not committed");
+}
+
 /* ---- begin ------------------------------------------------------------------------------------ */
 
 /* Blocked before any thread starts: all inherit it. */
@@ -245,9 +341,21 @@ try_start(struct running *running, const struct leat_config *config, struct leat
     return status;
 }
 
+static void
+wait_for_retry(struct guard *guard, int64_t wait_us)
+{
+    int64_t until_us = leat_clock_monotonic_us() + wait_us;
+
+    leat_mutex_lock(&guard->lock);
+    while (guard->running->signal == 0 && leat_clock_monotonic_us() < until_us)
+        leat_condition_wait_until(&guard->condition, &guard->lock, until_us);
+    leat_mutex_unlock(&guard->lock);
+}
+
 /* What is down may come back: tried again for a while, each reason said when it is new. What is wrong ends it. */
 static int
-start(struct running *running, const struct leat_config *config, struct leat_error *err)
+try_to_start(struct running *running, const struct leat_config *config, struct guard *guard,
+             struct leat_error *err)
 {
     int64_t give_up_us = leat_clock_monotonic_us() + START_PATIENCE_US;
     char said[LEAT_ERROR_TEXT_BYTES] = "";
@@ -257,18 +365,35 @@ start(struct running *running, const struct leat_config *config, struct leat_err
 
     leat_random_seed(&random, (uint64_t)leat_random_identity());
     while ((status = try_start(running, config, err)) != 0) {
+        if (running->signal != 0)
+            break;
         if (!err->is_retryable || leat_clock_monotonic_us() >= give_up_us)
             return status;
         if (strcmp(said, err->text) != 0)
             leat_log_event(LEAT_LOG_WARNING, "could not start, trying again for a minute", "error",
                            err->text, NULL);
         snprintf(said, sizeof said, "%s", err->text);
-        if (wait_for_signal(
-                running, leat_backoff_us(&random, 200 * LEAT_MS_US, 5 * LEAT_SECOND_US, attempt++)))
-            return leat_error_set(err, LEAT_E_CANCELLED, "stopped while starting");
+        wait_for_retry(guard,
+                       leat_backoff_us(&random, 200 * LEAT_MS_US, 5 * LEAT_SECOND_US, attempt++));
+        if (running->signal != 0)
+            break;
     }
+    if (status != 0)
+        return leat_error_set(err, LEAT_E_CANCELLED, "stopped while starting");
     running->is_registered = true;
     return 0;
+}
+
+static int
+start(struct running *running, const struct leat_config *config, struct leat_error *err)
+{
+    struct guard guard = {.running = running, .code = LEAT_EXIT_OK};
+    int status;
+
+    guard_begin(&guard, "starting", guard_start);
+    status = try_to_start(running, config, &guard, err);
+    guard_end(&guard);
+    return status;
 }
 
 /* ---- while it runs ---------------------------------------------------------------------------- */
@@ -300,7 +425,7 @@ run(struct running *running)
     int code;
 
     while ((code = look(running)) < 0) {
-        if (wait_for_signal(running, tick_us))
+        if (running->signal != 0 || wait_for_signal(running, tick_us))
             return LEAT_EXIT_OK;
     }
     return code;
@@ -368,17 +493,23 @@ end(struct running *running, int code)
 {
     int64_t deadline_us = leat_clock_monotonic_us() +
                           running->parts.config->shutdown_drain_timeout_us;
+    struct guard guard = {
+        .running = running, .until_us = deadline_us + LEAVE_US + LATE_US, .code = code};
 
     running->is_stopping = true;
     /* From now on a signal ends the process at once: a crash is safe. */
     default_again(SIGTERM);
     default_again(SIGINT);
+    guard_begin(&guard, "ending", guard_ending);
     leat_lease_manager_stop(running->parts.leases, deadline_us);
     leat_lease_log_flush(running->lease_log);
+    /* The leases are somebody else's: whatever still waits for an answer waits in vain. */
+    leat_stop();
     log_end(running);
     leat_health_stop(running->health);
     end_pipeline(running, deadline_us, code);
     leat_parts_close(&running->parts);
+    guard_end(&guard);
     leat_log_flush_repeats(INT64_MAX);
 }
 

@@ -19,6 +19,7 @@
 #define REFUSAL_MAXIMUM_BYTES ((size_t)16 << 10)
 #define SKEW_WORTH_CORRECTING_US (60 * LEAT_SECOND_US)
 #define MAXIMUM_HEADERS 12
+#define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
 
 struct leat_aws_client {
     const struct leat_aws *aws;
@@ -494,16 +495,27 @@ cancelled(const struct leat_aws_request *request, struct leat_error *err)
                           request->subject.action);
 }
 
+static bool
+is_interrupted(struct leat_aws_client *client)
+{
+    return atomic_load(&client->is_interrupted) ||
+           (client->aws->is_stopped != NULL && client->aws->is_stopped());
+}
+
 /* false: interrupted. */
 static bool
 wait_until(struct leat_aws_client *client, int64_t deadline_us, const bool *is_done)
 {
-    while (!*is_done && leat_clock_monotonic_us() < deadline_us) {
-        if (atomic_load(&client->is_interrupted))
+    int64_t now_us;
+
+    while (!*is_done && (now_us = leat_clock_monotonic_us()) < deadline_us) {
+        if (is_interrupted(client))
             return false;
-        leat_event_loop_run_once(client->loop, deadline_us);
+        leat_event_loop_run_once(client->loop, deadline_us - now_us < LOOK_FOR_STOP_US
+                                                   ? deadline_us
+                                                   : now_us + LOOK_FOR_STOP_US);
     }
-    return !atomic_load(&client->is_interrupted) || *is_done;
+    return *is_done || !is_interrupted(client);
 }
 
 int

@@ -22,6 +22,9 @@ struct leat_aws {
     struct leat_credentials_provider *credentials;
     int64_t timeout_us, connect_timeout_us; /* 0: 30 s, 5 s */
     struct leat_retry_policy retry;         /* of the blocking calls; zeros: defaults */
+    /* Blocking calls end with LEAT_E_CANCELLED within a tenth of a second once this says so: the process is ending. NULL: never.
+       Any thread. */
+    bool (*is_stopped)(void);
 };
 
 struct leat_aws_client;
