@@ -2,6 +2,10 @@
  * A signed call: credentials → signature → HTTP → class of a refusal; at most one refresh of expired credentials and one
  * correction of the clock per call. Retries with a wait exist for blocking calls only: a started call's owner knows better.
  *
+ * The clock: a call that is refused for it takes the answer's Date, and is sent again. What it took becomes the client's when the
+ * service is content with it, never before: a Date that is nonsense spoils that call alone. Calls under way at the same time
+ * were signed by the old clock, too: each compares with the time that it was signed with, not with what others have learnt.
+ *
  * Secrets: request headers (they hold the session token) are wiped as soon as libcurl has its copy.
  */
 #include "aws/client.h"
@@ -27,7 +31,7 @@ struct leat_aws_client {
     struct leat_endpoint endpoint;
     struct leat_credentials credentials;
     bool has_credentials;
-    int64_t skew_us;              /* added to our clock for signing; 0 until a server objects */
+    int64_t skew_us; /* added to our clock for signing; of the last correction that was accepted */
     int64_t date_us, date_at_us;  /* the last Date header, and when (monotonic) */
     struct leat_event_loop *loop; /* of blocking calls */
     struct leat_random random;
@@ -43,6 +47,8 @@ struct leat_aws_call {
     struct leat_loop_timer *failure_timer; /* a failure before anything was sent, told later */
     struct leat_aws_outcome outcome;
     struct leat_buf refusal;
+    int64_t skew_us;   /* that this attempt was signed with */
+    int64_t signed_us; /* the service's time as we thought it to be then */
     bool has_refreshed, has_corrected, is_success;
 };
 
@@ -162,8 +168,10 @@ split_lines(const struct leat_aws_request *request, struct leat_sign_header *hea
 }
 
 static void
-sign(struct leat_aws_client *client, const struct leat_aws_request *request, struct lines *lines)
+sign(struct leat_aws_call *call, struct lines *lines)
 {
+    struct leat_aws_client *client = call->client;
+    const struct leat_aws_request *request = &call->request;
     const char *service = leat_service_name(client->service);
     struct leat_sign_header headers[MAXIMUM_HEADERS + 2];
     size_t count = split_lines(request, headers);
@@ -174,11 +182,12 @@ sign(struct leat_aws_client *client, const struct leat_aws_request *request, str
     struct leat_sign_scope scope = {
         .region = leat_slice_from(client->endpoint.region),
         .service = leat_slice_from(service),
-        .time_us = leat_clock_wall_us() + client->skew_us,
+        .time_us = leat_clock_wall_us() + call->skew_us,
     };
     struct leat_sign_request to_sign = {
         .method = leat_slice_from(request->method), .query = request->query, .headers = headers};
 
+    call->signed_us = scope.time_us;
     leat_sha256_hex(request->body, hash);
     leat_buf_add_text(&path, client->endpoint.path);
     leat_buf_add_slice(&path, request->path);
@@ -266,7 +275,7 @@ send_attempt(struct leat_aws_call *call)
 
     call->is_success = false;
     leat_buf_clear(&call->refusal);
-    sign(client, request, &lines);
+    sign(call, &lines);
     make_url(client, request, &url);
     for (size_t i = 0; i < request->header_count; i++)
         headers[i] = request->headers[i];
@@ -294,22 +303,35 @@ tell(struct leat_aws_call *call)
     call_free(call);
 }
 
+/*
+ * Is it the clock? S3 says RequestTimeTooSkewed, Kinesis says "InvalidSignature … Signature expired" or "not yet current", others
+ * RequestExpired: all but the first have other reasons, too, so the answer's Date decides.
+ */
+static bool
+is_clock_refused(const struct leat_aws_call *call, const struct leat_http_answer *answer)
+{
+    const struct leat_fault *fault = &call->outcome.fault;
+    int64_t off_us = answer->date_us - call->signed_us - answer->duration_us;
+    bool is_off = off_us > SKEW_WORTH_CORRECTING_US || off_us < -SKEW_WORTH_CORRECTING_US;
+
+    return answer->date_us != 0 &&
+           (fault->kind == LEAT_FAULT_SKEWED || (is_off && leat_fault_may_be_clock(fault)));
+}
+
 /* true: the call is on its way again. */
 static bool
 send_again(struct leat_aws_call *call, const struct leat_http_answer *answer)
 {
     struct leat_aws_client *client = call->client;
     struct leat_fault *fault = &call->outcome.fault;
-    int64_t our_us = leat_clock_wall_us() + client->skew_us;
-    int64_t off_us = answer->date_us != 0 ? answer->date_us - our_us : 0;
-    bool is_off = off_us > SKEW_WORTH_CORRECTING_US || off_us < -SKEW_WORTH_CORRECTING_US;
 
-    /* Kinesis says "InvalidSignature … Signature expired" where S3 says RequestTimeTooSkewed. */
-    if (is_off && strncmp(fault->type, "InvalidSignature", 16) == 0)
+    if (is_clock_refused(call, answer))
         fault->kind = LEAT_FAULT_SKEWED;
-    if (fault->kind == LEAT_FAULT_SKEWED && !call->has_corrected && answer->date_us != 0) {
+    if (fault->kind == LEAT_FAULT_SKEWED) {
+        if (call->has_corrected || answer->date_us == 0)
+            return false;
         call->has_corrected = true;
-        client->skew_us += off_us;
+        call->skew_us = answer->date_us - leat_clock_wall_us();
     } else if (fault->kind == LEAT_FAULT_EXPIRED_TOKEN && !call->has_refreshed) {
         call->has_refreshed = true;
         if (!refresh_credentials(client))
@@ -395,6 +417,8 @@ on_done(void *context, const struct leat_http_answer *answer)
         read_refusal(call, answer);
         if (send_again(call, answer))
             return;
+    } else if (call->has_corrected) {
+        call->client->skew_us = call->skew_us;
     }
     tell(call);
 }
@@ -417,6 +441,7 @@ leat_aws_start(struct leat_aws_client *client, struct leat_event_loop *loop,
     call->client = client;
     call->loop = loop;
     call->request = *request;
+    call->skew_us = client->skew_us;
     snprintf(call->subject_name, sizeof call->subject_name, "%.*s",
              (int)(request->subject.name.size < 250 ? request->subject.name.size : 250),
              (const char *)request->subject.name.data);

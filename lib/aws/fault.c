@@ -22,6 +22,7 @@ static const struct type_class type_classes[] = {
     {"RequestExpired", LEAT_FAULT_EXPIRED_TOKEN},
     {"TokenRefreshRequired", LEAT_FAULT_EXPIRED_TOKEN},
     {"RequestTimeTooSkewed", LEAT_FAULT_SKEWED},
+    {"RequestInTheFuture", LEAT_FAULT_SKEWED},
     {"AccessDenied", LEAT_FAULT_DENIED},
     {"AllAccessDisabled", LEAT_FAULT_DENIED},
     {"UnrecognizedClient", LEAT_FAULT_DENIED},
@@ -125,6 +126,19 @@ leat_fault_classify(int status, struct leat_slice type, struct leat_fault *ret_f
             return;
         }
     }
+}
+
+bool
+leat_fault_may_be_clock(const struct leat_fault *fault)
+{
+    static const char *const stems[] = {"InvalidSignature", "SignatureDoesNotMatch",
+                                        "RequestExpired", "AuthFailure"};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(stems); i++) {
+        if (strncmp(fault->type, stems[i], strlen(stems[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct meaning {

@@ -44,6 +44,8 @@ struct leat_fault_subject {
 
 /* type may be "namespace#Name", "Name:url" or empty. Only printable text of the message's first line is shown. */
 void leat_fault_classify(int status, struct leat_slice type, struct leat_fault *ret_fault);
+/* A refusal that a wrong clock may be behind, besides those that say so. */
+bool leat_fault_may_be_clock(const struct leat_fault *fault);
 /* LEAT_E_… of a kind; fills err with service, action, subject, reason and a hint. */
 int leat_fault_error(const struct leat_fault *fault, const struct leat_fault_subject *subject,
                      struct leat_slice message, struct leat_error *err);

@@ -268,6 +268,53 @@ START_TEST(ten_megabytes_at_once_shut_a_shard_for_five_seconds)
 }
 END_TEST
 
+struct flights {
+    unsigned done;
+    int failed; /* 0: none */
+    struct leat_error err;
+};
+
+static void
+landed(void *context, const struct leat_kinesis_answer *answer)
+{
+    struct flights *flights = context;
+
+    flights->done++;
+    if (answer->result != 0) {
+        flights->failed = answer->result;
+        flights->err = answer->err;
+    }
+}
+
+/* All are signed before the first refusal comes: each is corrected. */
+START_TEST(a_wrong_clock_blocks_none_of_many_calls_at_once)
+{
+    static const int64_t shifts_s[] = {3600, -7200, 400, 10 * 365 * 86400};
+    enum { FLIGHTS = 16 };
+    struct leat_kinesis_iterator_request request = {
+        .stream = "orders", .shard = leat_slice_from(SHARD_0), .type = LEAT_ITERATOR_TRIM_HORIZON};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(shifts_s); i++) {
+        struct leat_event_loop *loop = leat_event_loop_new(NULL, &err);
+        int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
+        struct flights flights = {0};
+
+        /* Right, wrong, and right again for a client that has learnt the wrong one. */
+        leat_local_kinesis_shift_clock(server, shifts_s[i] * LEAT_SECOND_US);
+        if (i % 2 == 0)
+            use_encoding(_i);
+        for (int flight = 0; flight < FLIGHTS; flight++)
+            leat_kinesis_get_shard_iterator_start(kinesis, loop, &request, landed, &flights);
+        while (flights.done < FLIGHTS && leat_clock_monotonic_us() < deadline_us)
+            leat_event_loop_run_once(loop, deadline_us);
+        ck_assert_uint_eq(flights.done, FLIGHTS);
+        ck_assert_msg(flights.failed == 0, "%s", flights.err.text);
+        leat_event_loop_free(loop);
+    }
+    ck_assert_uint_gt(counts().unsigned_calls, 0);
+}
+END_TEST
+
 static void
 fill_puts(struct leat_kinesis_put *puts, size_t count)
 {
@@ -635,6 +682,7 @@ main(void)
     tcase_add_loop_test(tests, wrong_clocks_are_corrected, 0, 2);
     tcase_add_loop_test(tests, throttles_are_waited_out, 0, 2);
     tcase_add_loop_test(tests, an_answer_is_paid_for_afterwards, 0, 2);
+    tcase_add_loop_test(tests, a_wrong_clock_blocks_none_of_many_calls_at_once, 0, 2);
     tcase_add_loop_test(tests, ten_megabytes_at_once_shut_a_shard_for_five_seconds, 0, 2);
     tcase_add_loop_test(tests, failed_records_alone_are_put_again, 0, 2);
     tcase_add_loop_test(tests, reads_survive_any_damage, 0, 2 * HARMS);

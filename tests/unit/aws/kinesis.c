@@ -303,6 +303,43 @@ START_TEST(clock_is_corrected_once)
 }
 END_TEST
 
+static const char *const clock_refusals[] = {
+    "{\"__type\":\"InvalidSignatureException\",\"message\":\"Signature not yet current\"}",
+    "{\"__type\":\"RequestExpired\"}",
+    "{\"__type\":\"RequestTimeTooSkewed\"}",
+    "{\"__type\":\"RequestInTheFuture\"}",
+    "{\"__type\":\"SignatureDoesNotMatch\"}",
+};
+
+/* What is refused again with the time that the answer told is not believed: the next call is signed with our own. */
+START_TEST(a_date_that_is_nonsense_spoils_one_call)
+{
+    struct leat_kinesis_summary summary;
+
+    kinesis->encoding = LEAT_KINESIS_JSON;
+    for (int i = 0; i < 2; i++)
+        canned_http_answer(server, 403, JSON_HEAD "Date: Tue, 06 Oct 2099 08:49:37 GMT\r\n",
+                           leat_slice_from(clock_refusals[_i]));
+    ck_assert_int_eq(leat_kinesis_describe_stream_summary(kinesis, "s", &summary, &err),
+                     LEAT_E_DENIED);
+    ck_assert_ptr_nonnull(strstr(err.text, _i == 1 ? "RequestExpired" : ""));
+    ck_assert_uint_eq(canned_http_count(server), 2);
+    answer_json(200, summary_json);
+    ck_assert_int_eq(leat_kinesis_describe_stream_summary(kinesis, "s", &summary, &err), 0);
+    ck_assert_int_eq(judge(2, &known, "kinesis", leat_clock_wall_us()), LEAT_SIGN_OK);
+    /* The right one still corrects, and stays. */
+    canned_http_answer(server, 403, JSON_HEAD "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+                       leat_slice_from(clock_refusals[_i]));
+    answer_json(200, summary_json);
+    answer_json(200, summary_json);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(leat_kinesis_describe_stream_summary(kinesis, "s", &summary, &err), 0);
+    for (size_t place = 4; place < 6; place++)
+        ck_assert_int_eq(judge(place, &known, "kinesis", INT64_C(784111777) * 1000000),
+                         LEAT_SIGN_OK);
+}
+END_TEST
+
 /* ---- put ----------------------------------------------------------------------------------- */
 
 START_TEST(put_sends_failed_records_again)
@@ -618,6 +655,8 @@ main(void)
     tcase_add_test(tests, faults_and_throttles_are_retried);
     tcase_add_test(tests, expired_token_is_refreshed_once);
     tcase_add_test(tests, clock_is_corrected_once);
+    tcase_add_loop_test(tests, a_date_that_is_nonsense_spoils_one_call, 0,
+                        (int)LEAT_COUNT_OF(clock_refusals));
     tcase_add_test(tests, put_sends_failed_records_again);
     tcase_add_test(tests, put_splits_by_count_and_bytes);
     tcase_add_test(tests, put_tells_what_became_of_each);
