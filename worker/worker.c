@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/log_writer.h"
 #include "base/memory.h"
@@ -591,6 +592,7 @@ leat_command_worker(int argc, char **argv)
     /* A log whose reader is gone, or that has grown too large, is no reason to end. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    leat_crash_install();
     if (code == -1)
         help();
     else if (code == 0 && leat_log_writer_start(&err) != 0)

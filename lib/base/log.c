@@ -79,6 +79,12 @@ leat_log_level_parse(struct leat_slice text, enum leat_log_level *ret_level)
 }
 
 bool
+leat_log_is_text(void)
+{
+    return log_is_text;
+}
+
+bool
 leat_log_is_enabled(enum leat_log_level level)
 {
     return (int)level <= log_level;

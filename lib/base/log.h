@@ -26,6 +26,7 @@ void leat_log_scope_clear(void);
 void leat_log_event(enum leat_log_level level, const char *message, ...) __attribute__((sentinel));
 /* One line to the same place as it is, unlimited: what a command says before it ends. */
 void leat_log_say(const char *text);
+bool leat_log_is_text(void); /* async-signal-safe */
 bool leat_log_is_enabled(enum leat_log_level level);
 /*
  * Writes the counts that are held back and whose minute is over at now_us (monotonic): by the worker each

@@ -4,6 +4,7 @@
  * saved goes anywhere, as after LEAT_RETRY. By then another thread may work in its place (watchdog.c).
  */
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "pipeline/runtime.h"
 
@@ -13,6 +14,14 @@ leat_consumer_call_begin(struct leat_consumer *consumer, const char *what)
     int64_t now_us = leat_clock_monotonic_us();
 
     leat_log_scope(consumer->runtime->config.name, consumer->shard.stream, consumer->shard.shard);
+    leat_crash_call_begin(&(struct leat_crash_call){
+        .kind = "processor",
+        .plugin = consumer->runtime->config.plugin->name,
+        .call = what,
+        .processor = consumer->runtime->config.name,
+        .stream = consumer->shard.stream,
+        .shard = consumer->shard.shard,
+    });
     consumer->call = what;
     consumer->cancel_at_us = now_us + consumer->runtime->config.batch_deadline_us;
     consumer->calling_since_us = now_us;
@@ -28,6 +37,7 @@ leat_consumer_call_end(struct leat_consumer *consumer)
     consumer->runtime->counters.process_us += (uint64_t)(now_us - since_us);
     consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;
+    leat_crash_call_end();
     leat_log_scope_clear();
     return is_in_time;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/runtime.h"
@@ -164,6 +165,8 @@ call(struct leat_consumer *consumer, const struct cut *cut, struct leat_error *e
 
     leat_emission_begin(&consumer->emission, consumer->records, cut->count);
     leat_consumer_call_begin(consumer, "process");
+    if (cut->count > 0)
+        leat_crash_call_records(consumer->records[0].sequence_number, cut->count);
     LEAT_POINT("process.before");
     if (cut->count > 0)
         verdict =

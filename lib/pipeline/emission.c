@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/crash.h"
 #include "base/memory.h"
 
 static bool
@@ -59,6 +60,8 @@ emit(struct leat_out *out, const struct leat_record *record, size_t table,
     emission->rows[emission->row_count++] =
         (struct leat_emitted_row){table, operation, copy_values(emission, values, count),
                                   (uint32_t)count, index_of(emission, record)};
+    if (record != NULL)
+        leat_crash_call_reached(record->sequence_number);
     return 0;
 }
 
@@ -79,6 +82,7 @@ fail(struct leat_out *out, const struct leat_record *record, const char *reason)
     if (emission->is_failed[index])
         return;
     emission->is_failed[index] = 1;
+    leat_crash_call_reached(record->sequence_number);
     LEAT_GROW(emission->failures, emission->failure_count, emission->failure_capacity);
     emission->failures[emission->failure_count++] =
         (struct leat_emitted_failure){(uint32_t)index, leat_arena_strdup(&emission->arena, reason)};

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/memory.h"
 #include "base/point.h"
 #include "pipeline/committer.h"
@@ -242,8 +243,8 @@ write_rows(struct leat_flight *flight, void *rows, const struct leat_flush *flus
 }
 
 static int
-send(struct leat_flight *flight, const struct leat_store *store, void *rows,
-     struct leat_flush *flush, struct leat_commit_result *results, struct leat_error *err)
+call_target(struct leat_flight *flight, const struct leat_store *store, void *rows,
+            struct leat_flush *flush, struct leat_commit_result *results, struct leat_error *err)
 {
     int status;
 
@@ -258,6 +259,28 @@ send(struct leat_flight *flight, const struct leat_store *store, void *rows,
         flush->group_count = 0;
     }
     return store->ops->commit(store->committer, flush, results, err);
+}
+
+/* A crash in there names the target, and a shard that was written. */
+static int
+send(struct leat_flight *flight, const struct leat_store *store, void *rows,
+     struct leat_flush *flush, struct leat_commit_result *results, struct leat_error *err)
+{
+    const struct leat_pipeline_processor *config = &flight->runtime->config;
+    struct leat_crash_call call = {.kind = "target",
+                                   .plugin = config->target->name,
+                                   .call = flight->is_unknown ? "resolve" : "commit",
+                                   .processor = config->name};
+    int status;
+
+    if (flush->shard_count > 0) {
+        call.stream = flush->shards[0].key.stream_id;
+        call.shard = flush->shards[0].key.shard;
+    }
+    leat_crash_call_begin(&call);
+    status = call_target(flight, store, rows, flush, results, err);
+    leat_crash_call_end();
+    return status;
 }
 
 static void

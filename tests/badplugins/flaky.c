@@ -4,6 +4,7 @@
  */
 #include <leat/processor.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@ static const struct leat_option options[] = {
     {"fail", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the record fails by name"},
     {"stop", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "LEAT_STOP"},
     {"crash", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the process is killed"},
+    {"fault", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "a fatal signal, as fault_kind says"},
+    {"fault_kind", LEAT_OPTION_TEXT, 0, "segv", NULL, 0, 0, "segv, abort, overflow, divide, sent"},
     {"hang", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0,
      "the call waits while the file hang_while exists"},
     {"hang_while", LEAT_OPTION_TEXT, 0, "", NULL, 0, 0, "the file"},
@@ -60,6 +63,32 @@ hang(const struct leat_options *given)
         usleep(10000);
 }
 
+/* The stack ends before the numbers do. */
+static int
+overflow(volatile const char *above, unsigned depth)
+{
+    volatile char large[4096];
+
+    large[0] = above[0];
+    return depth == 0 ? 0 : overflow(large, depth - 1) + large[1];
+}
+
+static void
+fault(const char *kind)
+{
+    volatile int nothing = 0;
+
+    if (kind[0] == 'a')
+        abort();
+    if (kind[0] == 'o')
+        overflow("", ~0u);
+    if (kind[0] == 'd')
+        nothing = 1000 / nothing;
+    if (kind[0] == 's' && kind[2] == 'n')
+        raise(SIGBUS);
+    *(volatile int *)(intptr_t)(16 + nothing) = 1;
+}
+
 static enum leat_verdict
 process_all(void *state, const struct leat_batch *batch, struct leat_out *out,
             struct leat_error *err)
@@ -86,6 +115,8 @@ process_all(void *state, const struct leat_batch *batch, struct leat_out *out,
             hang(given);
         if (is_listed(given, "crash", device))
             raise(SIGKILL);
+        if (is_listed(given, "fault", device))
+            fault((const char *)leat_option_get(given, "fault_kind")->text.data);
         if (is_listed(given, "stop", device)) {
             leat_error_set(err, LEAT_E_INVALID, "the licence has expired");
             return LEAT_STOP;
