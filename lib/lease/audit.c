@@ -180,11 +180,17 @@ leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_c
     static const char sql[] = LEAT_TOLD(
         "UPDATE leat.leases l SET state = 'active', ended_by = array_remove(l.ended_by, $4), "
         "lease_owner = NULL, next_owner = NULL, handoff_at = NULL, "
-        "lease_counter = l.lease_counter + 1 WHERE l.application = $1 AND l.stream_id = $2 AND "
-        "l.shard = ANY ($3::text[]) AND l.state = 'ended'",
+        "lease_counter = l.lease_counter + 1 FROM (SELECT o.shard FROM leat.leases o WHERE "
+        "o.application = $1 AND o.stream_id = $2 AND o.shard = ANY ($3::text[]) AND o.state = "
+        "'ended' ORDER BY o.shard FOR UPDATE SKIP LOCKED) k WHERE l.application = $1 AND "
+        "l.stream_id = $2 AND l.shard = k.shard AND l.state = 'ended'",
         "'re-opened'");
+    static const char left_sql[] =
+        "SELECT FROM leat.leases l WHERE l.application = $1 AND l.stream_id = $2 AND l.shard = ANY "
+        "($3::text[]) AND l.state = 'ended' AND $4::text IS NOT NULL";
     struct leat_pg_parameters parameters;
     struct leat_buf shards;
+    size_t left = 0;
     int status;
 
     leat_buf_init(&shards, SIZE_MAX);
@@ -196,6 +202,13 @@ leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_c
     leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &shards);
     leat_pg_add_slice(&parameters, reopening->processor);
     status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    if (status == 0)
+        status = leat_rows_run(connection, left_sql, &parameters, &left, err);
     leat_buf_release(&shards);
-    return status;
+    return status == 0 && left > 0
+               ? leat_error_set(err, LEAT_E_UNAVAILABLE,
+                                "could not open %zu leases again: another transaction holds their "
+                                "rows",
+                                left)
+               : status;
 }

@@ -300,7 +300,8 @@ say_changes(const struct looking *look, const struct leat_stream_change *changes
             is_remade = is_remade ||
                         (changes[n].kind == LEAT_CHANGE_REMADE &&
                          strcmp(changes[n].row.facts.name, changes[i].row.facts.name) == 0);
-        say_change(look, &changes[i], is_remade);
+        if (!changes[i].is_left)
+            say_change(look, &changes[i], is_remade);
     }
 }
 

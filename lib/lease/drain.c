@@ -95,6 +95,7 @@ leat_manager_release_drained(struct leat_lease_manager *manager, struct leat_err
     struct leat_lease_key *keys = LEAT_NEW_ARRAY(struct leat_lease_key, manager->held.count);
     bool has_others;
     size_t count = collect_drained(manager, keys, &has_others);
+    bool *is_busy;
     int status = 0;
 
     /* Leaving, all go in one update with the worker itself; but those that are done do not wait for a call that hangs. */
@@ -104,11 +105,18 @@ leat_manager_release_drained(struct leat_lease_manager *manager, struct leat_err
         return 0;
     }
     LEAT_POINT("lease.release.before");
-    status = leat_rows_let_go(manager->connection, &manager->rows, keys, count,
-                              manager->incarnation, err);
-    /* Each key is its held lease's own text, and goes with it. */
-    for (size_t i = 0; status == 0 && i < count; i++)
-        leat_manager_lose(manager, keys[i], LEAT_LOSS_FENCED);
+    is_busy = LEAT_NEW_ARRAY(bool, count);
+    status = leat_rows_let_go(manager->connection, &manager->rows,
+                              &(struct leat_letting_go){.keys = keys,
+                                                        .count = count,
+                                                        .incarnation = manager->incarnation},
+                              is_busy, err);
+    /* Each key is its held lease's own text, and goes with it. Rows that somebody holds are asked for in the next round. */
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        if (!is_busy[i])
+            leat_manager_lose(manager, keys[i], LEAT_LOSS_FENCED);
+    }
+    free(is_busy);
     free(keys);
     return status;
 }
@@ -128,20 +136,21 @@ is_leaving_asked(struct leat_lease_manager *manager, int64_t *ret_deadline_us)
 }
 
 /* Others stop handing us leases, and plan without us. The drains have begun by then: it may be slow. */
-static int
-say_leaving(struct leat_lease_manager *manager, struct leat_error *err)
+int
+leat_manager_say_leaving(struct leat_lease_manager *manager, struct leat_error *err)
 {
+    int64_t deadline_us;
     int status;
 
-    if (manager->has_said_leaving || leat_pg_is_broken(manager->connection))
+    if (manager->has_said_leaving || !is_leaving_asked(manager, &deadline_us))
         return 0;
     status = leat_rows_set_leaving(manager->connection, &manager->rows, manager->incarnation, err);
     manager->has_said_leaving = status == 0;
     return status;
 }
 
-int
-leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err)
+void
+leat_manager_leave(struct leat_lease_manager *manager)
 {
     int64_t deadline_us;
     struct leat_map_entry *entry;
@@ -149,7 +158,7 @@ leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err)
     bool is_drained = true;
 
     if (!is_leaving_asked(manager, &deadline_us))
-        return 0;
+        return;
     if (manager->leave_alone_until_us == 0)
         manager->leave_alone_until_us = leat_clock_monotonic_us() + manager->options.drain_us;
     while ((entry = leat_map_next(&manager->held, &position)) != NULL) {
@@ -161,12 +170,10 @@ leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err)
             held->deadline_us = deadline_us; /* one that was to finish without haste */
         is_drained = is_drained && held->has_let_go;
     }
-    if (is_drained) {
-        leat_mutex_lock(&manager->lock);
-        manager->is_drained = true;
-        leat_condition_broadcast(&manager->drained);
-        leat_mutex_unlock(&manager->lock);
-        return 0;
-    }
-    return say_leaving(manager, err);
+    if (!is_drained)
+        return;
+    leat_mutex_lock(&manager->lock);
+    manager->is_drained = true;
+    leat_condition_broadcast(&manager->drained);
+    leat_mutex_unlock(&manager->lock);
 }

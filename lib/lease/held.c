@@ -289,6 +289,10 @@ leat_manager_read(struct leat_lease_manager *manager, struct leat_error *err)
     size_t position = 0;
     int status = leat_manager_follow_streams(manager, manager->connection, err);
 
+    /* One that cannot be opened is told by the sync thread, and keeps nothing from the others. */
+    if (status != 0 && leat_pg_is_broken(manager->connection))
+        return status;
+    status = 0;
     /* Streams and beginnings first: a lease that is read then has what was stored with it. */
     if (status == 0)
         status = read_beginnings(manager, err);

@@ -36,7 +36,10 @@ enum leat_request_kind {
 struct leat_request {
     struct leat_request *next;
     enum leat_request_kind kind;
-    struct leat_arena arena; /* of the slices */
+    int64_t retry_at_us; /* it failed: not before then */
+    unsigned failures;
+    struct leat_source *source; /* of CHILDREN that are to be listed; a reference */
+    struct leat_arena arena;    /* of the slices */
     struct leat_lease_key key;
     int64_t lease_counter;    /* of PROCESSOR_ENDED */
     int64_t progress_counter; /* of GIVE_AWAY: how long an owner must keep it, µs */
@@ -57,6 +60,27 @@ struct leat_held_lease {
     bool is_partial;   /* begun without a processor that has yet to meet the stream */
     int64_t call_deadline_us, deadline_us; /* while it is draining */
     struct leat_source *source;
+};
+
+/* The parts of the manager thread's round that talk to the database. Each has its own trouble: what fails is tried again after a
+   while, and holds up none of the others. */
+enum leat_round_step {
+    LEAT_STEP_JUDGE,
+    LEAT_STEP_NOTIFY,
+    LEAT_STEP_PASS,
+    LEAT_STEP_READ,
+    LEAT_STEP_FINISHED,
+    LEAT_STEP_DRAINED,
+    LEAT_STEP_COUNT,
+    LEAT_STEP_STUCK,
+    LEAT_STEP_TELL,
+    LEAT_STEP_LEAVE,
+};
+#define LEAT_STEPS (LEAT_STEP_LEAVE + 1)
+
+struct leat_step_trouble {
+    int64_t retry_at_us;
+    unsigned failures;
 };
 
 /* Somebody's reading says that a stream is not what it was. */
@@ -93,6 +117,8 @@ struct leat_lease_manager {
     struct leat_condition drained, stopping;
     struct leat_request *requests LEAT_FIELD_GUARDED_BY(lock),
         **requests_end LEAT_FIELD_GUARDED_BY(lock);
+    struct leat_request *listing LEAT_FIELD_GUARDED_BY(lock); /* for the sync thread: ends.c */
+    unsigned reopenings LEAT_FIELD_GUARDED_BY(lock);          /* requests of that kind that wait */
     struct leat_doubt *doubts
         LEAT_FIELD_GUARDED_BY(lock); /* that the sync thread has yet to take */
     bool is_woken LEAT_FIELD_GUARDED_BY(lock), has_died LEAT_FIELD_GUARDED_BY(lock);
@@ -134,6 +160,9 @@ struct leat_lease_manager {
 
     /* The manager thread's. */
     struct leat_pg_connection *connection;
+    struct leat_request *waiting, **waiting_end; /* taken of `requests`, to be served */
+    bool is_request_told;                        /* that some of them fail */
+    struct leat_step_trouble steps[LEAT_STEPS];
     struct leat_map held;
     struct leat_processor_rows processors;     /* all of the application, as last read */
     enum leat_processor_state *states;         /* of options.processors, as the pipeline was told */
@@ -211,8 +240,10 @@ void leat_manager_begin_drain(struct leat_lease_manager *manager, struct leat_he
 int64_t leat_manager_end_drains(struct leat_lease_manager *manager, int64_t now_us);
 /* Lets go, in one update, of all that the pipeline has let go; while leaving only when there are others that still drain. */
 int leat_manager_release_drained(struct leat_lease_manager *manager, struct leat_error *err);
-/* SIGTERM was asked for: begins it, and says when all is drained. */
-int leat_manager_leave(struct leat_lease_manager *manager, struct leat_error *err);
+/* SIGTERM was asked for: begins it, and says when all is drained. Asks the database nothing. */
+void leat_manager_leave(struct leat_lease_manager *manager);
+/* In this worker's row, once. */
+int leat_manager_say_leaving(struct leat_lease_manager *manager, struct leat_error *err);
 
 /* finish.c: the manager thread: leases of streams that are gone. true: this one is of such a stream, and on its way. */
 bool leat_manager_finish_if_gone(struct leat_lease_manager *manager, struct leat_held_lease *held);
@@ -243,15 +274,23 @@ int leat_manager_say_stuck(struct leat_lease_manager *manager, struct leat_error
 void leat_manager_forget_said(struct leat_lease_manager *manager);
 
 /* requests.c */
+/* Takes what was posted. What asks nothing of the database is served: so what the pipeline has let go is known also while that is
+   away, and a worker ends when it is told to. */
+void leat_manager_hear(struct leat_lease_manager *manager);
+/* Those that are due, for a quarter of a second at most. A failure is the request's own. 0, or the connection failed. */
 int leat_manager_serve(struct leat_lease_manager *manager, struct leat_error *err);
-/* While the database is away: what the pipeline has let go is known all the same, so that a worker ends when it is told to. */
-void leat_manager_hear_let_gos(struct leat_lease_manager *manager);
+void leat_request_post(struct leat_lease_manager *manager, struct leat_request *request);
 void leat_request_free(struct leat_request *request);
+void leat_requests_free(struct leat_lease_manager *manager);
 
-/* ends.c: so many requests from this one on, all of them of shards' ends */
+/* ends.c: so many requests, all of them of shards' ends of one stream. false: it has to be listed first, and went there. */
 bool leat_request_is_of_an_end(const struct leat_request *request);
-int leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_request *first,
-                            size_t count, struct leat_error *err);
+bool leat_request_is_known(struct leat_lease_manager *manager, struct leat_request *request);
+/* *ret_is_served of each: the others are asked again. */
+int leat_manager_serve_ends(struct leat_lease_manager *manager, struct leat_request **requests,
+                            size_t count, bool *ret_is_served, struct leat_error *err);
+/* The sync thread: lists children for those that ask. A stream that cannot be listed keeps its own waiting. */
+int leat_ends_list(struct leat_lease_manager *manager, struct leat_error *err);
 
 /* gone.c: the sync thread. What was asked before the shards were listed is answered. */
 int leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *source,

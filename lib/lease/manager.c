@@ -19,6 +19,7 @@
 #define COUNT_US (1 * LEAT_SECOND_US)
 #define RETRY_BASE_US (100 * LEAT_MS_US)
 #define RETRY_CAP_US (2 * LEAT_SECOND_US)
+#define TELL_AFTER 3 /* failures in a row */
 
 void
 leat_manager_wake(struct leat_lease_manager *manager)
@@ -83,6 +84,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_condition_init(&manager->drained);
     leat_condition_init(&manager->stopping);
     manager->requests_end = &manager->requests;
+    manager->waiting_end = &manager->waiting;
     leat_map_init(&manager->held);
     leat_map_init(&manager->covered);
     leat_map_init(&manager->latest);
@@ -211,57 +213,135 @@ doubt_all(struct leat_lease_manager *manager)
     leat_manager_sync_soon(manager);
 }
 
+struct round {
+    struct leat_lease_manager *manager;
+    int64_t now_us;
+    struct leat_error err; /* of the connection, or of a step that fails again and again */
+    bool is_cut;           /* the connection broke: what is left has to wait */
+};
+
 static int
-run_round(struct leat_lease_manager *manager, struct leat_error *err)
+do_step(struct leat_lease_manager *manager, enum leat_round_step step, int64_t now_us,
+        struct leat_error *err)
 {
-    int64_t now_us = leat_clock_monotonic_us();
-    int status = 0, leave_status;
+    switch (step) {
+    case LEAT_STEP_JUDGE:
+        return leat_manager_judge(manager, now_us, err);
+    case LEAT_STEP_NOTIFY:
+        return leat_rows_notify_owed(manager->connection, &manager->rows, err);
+    case LEAT_STEP_PASS:
+        return leat_manager_pass(manager, now_us, err);
+    case LEAT_STEP_READ:
+        return read_if_moved(manager, now_us, err);
+    case LEAT_STEP_FINISHED:
+        return leat_manager_end_finished(manager, err);
+    case LEAT_STEP_DRAINED:
+        return leat_manager_release_drained(manager, err);
+    case LEAT_STEP_COUNT:
+        return count_leases(manager, now_us, err);
+    case LEAT_STEP_STUCK:
+        return leat_manager_say_stuck(manager, err);
+    case LEAT_STEP_TELL:
+        return leat_manager_tell(manager, err);
+    case LEAT_STEP_LEAVE:
+        return leat_manager_say_leaving(manager, err);
+    }
+    return 0;
+}
+
+/* What fails is tried again after a while, and the others are done meanwhile. */
+static void
+run_step(struct round *round, enum leat_round_step step)
+{
+    struct leat_lease_manager *manager = round->manager;
+    struct leat_step_trouble *trouble = &manager->steps[step];
+    struct leat_error err = {0};
+
+    if (round->is_cut || trouble->retry_at_us > round->now_us)
+        return;
+    if (do_step(manager, step, round->now_us, &err) == 0) {
+        trouble->failures = 0;
+        return;
+    }
+    round->is_cut = leat_pg_is_broken(manager->connection);
+    trouble->retry_at_us =
+        leat_clock_monotonic_us() + RETRY_BASE_US +
+        leat_backoff_us(&manager->random, RETRY_BASE_US, RETRY_CAP_US, trouble->failures++);
+    if (round->is_cut)
+        trouble->retry_at_us = 0; /* it was not the step's fault */
+    else
+        leat_pg_script(manager->connection, "ROLLBACK", NULL);
+    if (round->is_cut || (trouble->failures >= TELL_AFTER && round->err.code == 0))
+        round->err = err;
+}
+
+static bool
+has_failing_step(const struct leat_lease_manager *manager)
+{
+    bool is_failing = false;
+
+    for (int step = 0; step < LEAT_STEPS; step++)
+        is_failing = is_failing || manager->steps[step].failures >= TELL_AFTER;
+    return is_failing;
+}
+
+static int
+connect_again(struct leat_lease_manager *manager, struct leat_error *err)
+{
+    int status;
+
+    if (!leat_pg_is_broken(manager->connection))
+        return 0;
+    leat_pg_close(manager->connection);
+    manager->connection = NULL;
+    status = connect_second(manager, err);
+    if (status == 0)
+        doubt_all(manager);
+    return status;
+}
+
+/* Who has died, what is ours and who gets what come first; then what this worker's pipeline asks; then what people are told. */
+static void
+run_steps(struct round *round)
+{
+    static const enum leat_round_step first[] = {LEAT_STEP_JUDGE,   LEAT_STEP_FINISHED,
+                                                 LEAT_STEP_DRAINED, LEAT_STEP_NOTIFY,
+                                                 LEAT_STEP_PASS,    LEAT_STEP_READ,
+                                                 LEAT_STEP_PASS},
+                                      last[] = {LEAT_STEP_LEAVE, LEAT_STEP_COUNT, LEAT_STEP_STUCK,
+                                                LEAT_STEP_TELL};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(first); i++)
+        run_step(round, first[i]);
+    if (!round->is_cut)
+        round->is_cut = leat_manager_serve(round->manager, &round->err) != 0;
+    for (size_t i = 0; i < LEAT_COUNT_OF(last); i++)
+        run_step(round, last[i]);
+}
+
+/* 0, or the database cannot be talked to now. */
+static int
+run_round(struct round *round)
+{
+    struct leat_lease_manager *manager = round->manager;
 
     if (take_flag(manager, &manager->has_died)) {
         leat_manager_lose_all(manager, LEAT_LOSS_WORKER);
         manager->read_version = -1;
     }
-    /* Before the database is asked anything: consumers drain whatever it does. */
-    leave_status = leat_manager_leave(manager, err);
-    if (leat_pg_is_broken(manager->connection)) {
-        leat_pg_close(manager->connection);
-        manager->connection = NULL;
-        status = connect_second(manager, err);
-        if (status == 0)
-            doubt_all(manager);
-    }
-    if (status != 0)
-        leat_manager_hear_let_gos(manager);
-    if (status == 0)
-        status = leat_manager_serve(manager, err);
+    /* Before the database is asked anything: consumers drain whatever it does, and what they let go of is known. */
+    leat_manager_leave(manager);
+    leat_manager_hear(manager);
     manager->next_drain_us = leat_manager_end_drains(manager, leat_clock_monotonic_us());
-    if (status == 0)
-        status = leat_manager_end_finished(manager, err);
-    if (status == 0)
-        status = leat_manager_release_drained(manager, err);
-    if (status == 0)
-        status = leat_manager_judge(manager, now_us, err);
-    if (status == 0)
-        status = leat_rows_notify_owed(manager->connection, &manager->rows, err);
-    if (status == 0)
-        status = leat_manager_pass(manager, now_us, err);
-    if (status == 0)
-        status = read_if_moved(manager, now_us, err);
-    if (status == 0)
-        status = leat_manager_pass(manager, now_us, err);
-    if (status == 0)
-        status = count_leases(manager, now_us, err);
-    leat_manager_measure(manager, now_us);
-    if (status == 0)
-        leat_manager_look_for_unserved(manager, now_us);
-    if (status == 0)
-        status = leat_manager_say_stuck(manager, err);
-    if (status == 0)
-        status = leat_manager_tell(manager, err);
-    if (status == 0)
-        status = leave_status;
-    leave_status = leat_manager_leave(manager, err);
-    return status != 0 ? status : leave_status;
+    leat_manager_leave(manager);
+    round->is_cut = connect_again(manager, &round->err) != 0;
+    if (!round->is_cut)
+        run_steps(round);
+    leat_manager_measure(manager, round->now_us);
+    if (!round->is_cut)
+        leat_manager_look_for_unserved(manager, round->now_us);
+    leat_manager_leave(manager);
+    return round->is_cut ? round->err.code : 0;
 }
 
 static void
@@ -280,20 +360,21 @@ manager_main(void *context)
     struct leat_lease_manager *manager = context;
 
     while (!manager->is_stopping) {
-        struct leat_error err = {0};
+        struct round round = {.manager = manager, .now_us = leat_clock_monotonic_us()};
         int64_t wait_us = ROUND_US, until_us;
 
-        if (run_round(manager, &err) != 0) {
-            if (!leat_pg_is_broken(manager->connection))
-                leat_pg_script(manager->connection, "ROLLBACK", NULL);
+        if (run_round(&round) != 0) {
             wait_us = leat_backoff_us(&manager->random, RETRY_BASE_US, RETRY_CAP_US,
                                       manager->failures++) +
                       RETRY_BASE_US;
-            if (manager->failures >= 3 && !leat_manager_is_cut_off(manager))
-                leat_manager_trouble(manager, &manager->is_told, &err);
+            if (manager->failures >= TELL_AFTER && !leat_manager_is_cut_off(manager))
+                leat_manager_trouble(manager, &manager->is_told, &round.err);
         } else {
             manager->failures = 0;
-            leat_manager_trouble(manager, &manager->is_told, NULL);
+            if (round.err.code != 0 && !leat_manager_is_cut_off(manager))
+                leat_manager_trouble(manager, &manager->is_told, &round.err);
+            else if (!has_failing_step(manager))
+                leat_manager_trouble(manager, &manager->is_told, NULL);
         }
         until_us = leat_clock_monotonic_us() + wait_us;
         if (manager->next_drain_us < until_us)
@@ -422,12 +503,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
         return;
     stop_threads(manager);
     leat_is_unshared();
-    while (manager->requests != NULL) {
-        struct leat_request *next = manager->requests->next;
-
-        leat_request_free(manager->requests);
-        manager->requests = next;
-    }
+    leat_requests_free(manager);
     leat_gone_free(manager);
     leat_map_release(&manager->covered, free);
     leat_pg_close(manager->connection);

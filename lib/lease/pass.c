@@ -41,8 +41,9 @@ is_settled(const struct leat_balance *before, const struct leat_assign_output *o
            (output->balance.members != before->members || output->balance.leases != before->leases);
 }
 
+/* *ret_is_left: some of it did not hold, or its row is another transaction's: to be planned again. */
 static int
-plan(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
+plan(struct leat_lease_manager *manager, int64_t now_us, bool *ret_is_left, struct leat_error *err)
 {
     struct leat_assign_input input = {0};
     struct leat_assign_output output = {0};
@@ -73,6 +74,7 @@ plan(struct leat_lease_manager *manager, int64_t now_us, struct leat_error *err)
         status = leat_rows_keep_balance(manager->connection, &manager->rows, &output, err);
     free(workers);
     free(output.moves);
+    *ret_is_left = moved < output.move_count;
     if (status == 0 && moved > 0)
         manager->read_version = -1; /* some may be ours */
     return status;
@@ -83,6 +85,7 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
          struct leat_error *err)
 {
     size_t forced = 0;
+    bool is_left = false;
     int status = leat_rows_force(manager->connection, &manager->rows,
                                  manager->options.force_after_us, &forced, err);
 
@@ -98,9 +101,9 @@ run_pass(struct leat_lease_manager *manager, int64_t now_us, int64_t version,
     leat_mutex_unlock(&manager->lock);
     status = leat_manager_settle_processors(manager, err);
     if (status == 0)
-        status = plan(manager, now_us, err);
+        status = plan(manager, now_us, &is_left, err);
     if (status == 0) {
-        manager->pass_version = version;
+        manager->pass_version = is_left ? -1 : version;
         manager->pass_read_at_us = now_us;
     }
     return status;

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/point.h"
 #include "lease/inside.h"
+#include "postgres/sqlstate.h"
 
 #define LOOK_US (1 * LEAT_SECOND_US)
 
@@ -61,31 +62,42 @@ leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out
     leat_json_object_end(&json);
 }
 
+/* One whose row somebody's transaction holds is there already: what is new to it is said with the next round of the sync. One that
+   is refused holds up none of the others. */
 int
 leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                       struct leat_error *err)
 {
-    int status = 0;
+    int first = 0;
 
-    for (size_t i = 0; i < manager->options.processor_count && status == 0; i++) {
+    for (size_t i = 0; i < manager->options.processor_count; i++) {
         const struct leat_lease_processor *processor = &manager->options.processors[i];
         struct leat_stream_names names;
+        struct leat_error why = {0};
+        int status;
 
         leat_streams_names(manager->options.streams, processor->stream_specs,
                            processor->stream_count, &names);
-        status = leat_rows_processor(connection, &manager->rows, processor, &names, err);
+        status = leat_rows_processor(connection, &manager->rows, processor, &names, &why);
         leat_stream_names_release(&names);
+        if (first == 0 && status != 0 && strcmp(why.sqlstate, LEAT_SQLSTATE_LOCKED) != 0) {
+            *err = why;
+            first = status;
+        }
+        if (leat_pg_is_broken(connection))
+            break;
     }
-    return status;
+    return first;
 }
 
 /* Compared with what is stored, not with what was said last: a registration, or a database that lost its last commits, may have
-   put something else there meanwhile. */
+   put something else there meanwhile. Who is refused by now (retired) was told so, and rests. */
 int
 leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                      struct leat_error *err)
 {
     LEAT_AUTO_BUF runs = LEAT_BUF_INIT;
+    struct leat_error why = {0};
     int status;
 
     LEAT_POINT("lease.publish");
@@ -93,7 +105,11 @@ leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connecti
     /* In this order: a pass takes from a processor what no living worker says that it runs. */
     status =
         leat_rows_runs(connection, &manager->rows, manager->incarnation, leat_buf_text(&runs), err);
-    return status == 0 ? leat_manager_register(manager, connection, err) : status;
+    if (status != 0 || leat_manager_register(manager, connection, &why) == 0 ||
+        (why.sqlstate[0] == '\0' && !leat_pg_is_broken(connection)))
+        return status;
+    *err = why;
+    return why.code;
 }
 
 /* ---- the operator's word ------------------------------------------------------------------------- */

@@ -110,9 +110,15 @@ int leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows
 /* Handoffs that are older than force_after. */
 int leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     int64_t force_after_us, size_t *ret_moved, struct leat_error *err);
-/* The owner lets go, of many in one update: to next_owner if he lives, else to nobody. more than five: which ones, and as whom. */
+struct leat_letting_go {
+    const struct leat_lease_key *keys;
+    size_t count;
+    int64_t incarnation; /* as whom */
+};
+/* The owner lets go, of many in one update: to next_owner if he lives, else to nobody. ret_is_busy, of each: somebody's transaction
+   holds its row, so it is ours still; the others are not. */
 int leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     const struct leat_lease_key *keys, size_t count, int64_t incarnation,
+                     const struct leat_letting_go *leases, bool *ret_is_busy,
                      struct leat_error *err);
 /* SIGTERM: all of this worker's leases in one update, and the worker itself. */
 int leat_rows_release_all(struct leat_pg_connection *connection,
@@ -171,6 +177,7 @@ struct leat_rows_end {
     int64_t
         lease_counter; /* under which SHARD_END was committed or read: another one now, and it is no end */
     bool is_ended; /* out: all registered processors that need the shard have */
+    bool is_busy;  /* out: somebody's transaction holds its row: it is to be asked again */
 };
 int leat_rows_processors_ended(struct leat_pg_connection *connection,
                                const struct leat_rows_context *context, struct leat_rows_end *ends,

@@ -43,13 +43,17 @@ leat_rows_ranges(struct leat_pg_connection *connection, const struct leat_rows_c
 
 #define IS_LISTED "EXISTS (SELECT FROM unnest($3::text[]) AS u (shard) WHERE u.shard = l.shard)"
 
-static const char mark_sql[] =
-    "UPDATE leat.leases l SET gone_at = clock_timestamp() WHERE l.application = $1 AND l.stream_id "
-    "= $2 AND l.state = 'ended' AND l.gone_at IS NULL AND NOT " IS_LISTED;
+/* Of rows that are free: what somebody's transaction holds is marked, or goes, the next time. */
+#define FREE(condition)                                                                            \
+    "(SELECT l.shard FROM leat.leases l WHERE l.application = $1 AND l.stream_id = $2 "            \
+    "AND " condition " ORDER BY l.shard FOR UPDATE SKIP LOCKED) k WHERE l.application = $1 AND "   \
+    "l.stream_id = $2 AND l.shard = k.shard AND " condition
 
-static const char unmark_sql[] =
-    "UPDATE leat.leases l SET gone_at = NULL WHERE l.application = $1 AND l.stream_id = $2 AND "
-    "l.gone_at IS NOT NULL AND (l.state <> 'ended' OR " IS_LISTED ")";
+static const char mark_sql[] = "UPDATE leat.leases l SET gone_at = clock_timestamp() FROM " FREE(
+    "l.state = 'ended' AND l.gone_at IS NULL AND NOT " IS_LISTED);
+
+static const char unmark_sql[] = "UPDATE leat.leases l SET gone_at = NULL FROM " FREE(
+    "l.gone_at IS NOT NULL AND (l.state <> 'ended' OR " IS_LISTED ")");
 
 static const char aged_sql[] =
     "SELECT l.shard, l.parents[1], l.parents[2], l.state = 'ended', l.lease_counter > 0, "
@@ -125,12 +129,13 @@ leat_rows_remove(struct leat_pg_connection *connection, const struct leat_rows_c
                  const char *stream_id, const struct leat_slice *shards, size_t count,
                  int64_t grace_us, size_t *ret_removed, struct leat_error *err)
 {
-    static const char sql[] =
-        "WITH gone AS (DELETE FROM leat.leases l WHERE l.application = $1 AND l.stream_id = $2 AND "
-        "l.shard = ANY ($3::text[]) AND l.state = 'ended' AND l.gone_at <= clock_timestamp() - $4 "
-        "* interval '1 us' RETURNING l.shard), starts AS (DELETE FROM leat.start_shards b USING "
-        "gone WHERE b.application = $1 AND b.stream_id = $2 AND b.shard = gone.shard) SELECT FROM "
-        "gone";
+    static const char sql[] = "WITH gone AS (DELETE FROM leat.leases l USING " FREE(
+        "l.shard = ANY ($3::text[]) AND l.state = 'ended' AND l.gone_at <= clock_timestamp() - "
+        "$4 * interval '1 us'") " RETURNING l.shard), starts AS (DELETE FROM leat.start_shards b "
+                                "USING "
+                                "gone WHERE b.application = $1 AND b.stream_id = $2 AND b.shard = "
+                                "gone.shard) SELECT FROM "
+                                "gone";
     struct leat_pg_parameters parameters;
     struct leat_buf names;
     int status;

@@ -134,7 +134,7 @@ name_children(struct leat_pg_connection *connection, const struct leat_rows_cont
         "FROM unnest($2::text[], $3::text[], $4::text[]) AS u (stream_id, shard, child) GROUP BY "
         "1, 2), locked AS MATERIALIZED (SELECT l.stream_id, l.shard, n.children FROM leat.leases "
         "l JOIN named n USING (stream_id, shard) WHERE l.application = $1 AND l.children <> "
-        "n.children ORDER BY l.stream_id, l.shard FOR UPDATE OF l) "
+        "n.children ORDER BY l.stream_id, l.shard FOR UPDATE OF l SKIP LOCKED) "
         "UPDATE leat.leases l SET children = k.children FROM locked k WHERE l.application = $1 "
         "AND l.stream_id = k.stream_id AND l.shard = k.shard";
     struct leat_pg_parameters parameters;
@@ -215,7 +215,10 @@ static const char ended_sql[] =
     "l.stream_id, l.shard, l.lease_counter, t.counter, ARRAY(SELECT DISTINCT q.processor FROM "
     "unnest(l.ended_by || t.processors) AS q (processor)) AS all_of FROM leat.leases l JOIN ends t "
     "USING (stream_id, shard) WHERE l.application = $1 AND l.state = 'active' ORDER BY "
-    "l.stream_id, l.shard FOR UPDATE OF l), "
+    "l.stream_id, l.shard FOR UPDATE OF l SKIP LOCKED), "
+    "busy AS (SELECT l.stream_id, l.shard FROM leat.leases l JOIN ends t USING (stream_id, shard) "
+    "WHERE l.application = $1 AND l.state = 'active' AND NOT EXISTS (SELECT FROM locked k WHERE "
+    "k.stream_id = l.stream_id AND k.shard = l.shard)), "
     "judged AS (SELECT l.*, NOT EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
     " AND p.processor <> ALL (l.all_of) AND NOT " LEAT_HAS_PASSED ") AS is_all FROM locked l "
     "WHERE l.lease_counter = l.counter), "
@@ -225,10 +228,12 @@ static const char ended_sql[] =
     "next_owner = CASE WHEN e.is_all THEN NULL ELSE l.next_owner END, "
     "lease_counter = l.lease_counter + CASE WHEN e.is_all THEN 1 ELSE 0 END FROM judged e "
     "WHERE l.application = e.application AND l.stream_id = e.stream_id AND l.shard = e.shard AND "
-    "l.state = 'active' RETURNING " LEAT_MOVED_ROW
-    "), " LEAT_TELL("'ended'", "state = 'ended'") "SELECT stream_id, shard, state = 'ended' FROM "
-                                                  "moved UNION ALL SELECT stream_id, shard, false "
-                                                  "FROM locked WHERE lease_counter <> counter";
+    "l.state = 'active' RETURNING " LEAT_MOVED_ROW "), " LEAT_TELL(
+        "'ended'", "state = 'ended'") "SELECT stream_id, shard, CASE WHEN state = 'ended' THEN "
+                                      "'e' ELSE 'a' END FROM moved UNION ALL SELECT "
+                                      "stream_id, shard, 'a' FROM locked WHERE "
+                                      "lease_counter <> counter UNION ALL SELECT "
+                                      "stream_id, shard, 'b' FROM busy";
 
 /* Who has yet to end a shard is judged behind these locks, on a snapshot of its own: see leat_rows_sync_begin. */
 static int
@@ -241,7 +246,7 @@ lock_streams(struct leat_pg_connection *connection, const struct leat_rows_conte
     leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, streams);
     return leat_rows_run(connection,
                          "SELECT 1 FROM leat.streams WHERE application = $1 AND stream_id = ANY "
-                         "($2::text[]) ORDER BY stream_id FOR SHARE",
+                         "($2::text[]) ORDER BY stream_id FOR SHARE NOWAIT",
                          &parameters, NULL, err);
 }
 
@@ -261,27 +266,31 @@ end_key(struct leat_slice stream_id, struct leat_slice shard, struct leat_buf *o
     leat_buf_add_slice(out, shard);
 }
 
-/* Active still are those that the answer says so of; all others had ended before, or their row is gone. Returns whether one
-   ended now. */
+/* Active still ('a', or 'b': somebody else holds the row) are those that the answer says so of; all others had ended before, or
+   their row is gone. Returns whether one ended now. */
 static bool
 read_ends(const PGresult *result, struct leat_rows_end *ends, size_t count)
 {
     LEAT_AUTO_BUF key = LEAT_BUF_INIT;
-    struct leat_map active;
+    struct leat_map active; /* -> its letter */
     bool has_ended = false;
 
     leat_map_init(&active);
     for (int row = 0; row < PQntuples(result); row++) {
-        bool is_ended = PQgetvalue(result, row, 2)[0] != 0;
+        char *letter = PQgetvalue(result, row, 2);
 
-        has_ended = has_ended || is_ended;
+        has_ended = has_ended || *letter == 'e';
         end_key(cell(result, row, 0), cell(result, row, 1), &key);
-        if (!is_ended)
-            leat_map_put(&active, leat_buf_slice(&key), &active);
+        if (*letter != 'e')
+            leat_map_put(&active, leat_buf_slice(&key), letter);
     }
     for (size_t i = 0; i < count; i++) {
+        const char *letter;
+
         end_key(ends[i].key.stream_id, ends[i].key.shard, &key);
-        ends[i].is_ended = leat_map_get(&active, leat_buf_slice(&key)) == NULL;
+        letter = leat_map_get(&active, leat_buf_slice(&key));
+        ends[i].is_ended = letter == NULL;
+        ends[i].is_busy = letter != NULL && *letter == 'b';
     }
     leat_map_release(&active, NULL);
     return has_ended;

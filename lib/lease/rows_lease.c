@@ -1,6 +1,9 @@
 /*
  * Statements of leases (protocol §2). Every row also requires its counter and the pair (owner, next) that it names, so a plan
  * made on an old reading changes nothing.
+ *
+ * A row that somebody's transaction holds (an operator's, in a psql that was left open) is stepped over where there are others,
+ * and refused at once where it is the only one: it is moved when he is done, and nothing waits for it but itself.
  */
 #include <stdlib.h>
 
@@ -169,8 +172,10 @@ release_moves(struct bound_moves *bound)
 }
 
 #define MOVES                                                                                      \
-    "unnest($2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], $7::text[]) "              \
-    "AS m (stream_id, shard, counter, seen, new, new_id)"
+    "(SELECT u.* FROM unnest($2::text[], $3::text[], $4::int8[], $5::int8[], $6::int8[], "         \
+    "$7::text[]) AS u (stream_id, shard, counter, seen, new, new_id) JOIN leat.leases o ON "       \
+    "o.application = $1 AND o.stream_id = u.stream_id AND o.shard = u.shard ORDER BY "             \
+    "o.stream_id, o.shard FOR UPDATE OF o SKIP LOCKED) AS m"
 #define MOVES_KEY                                                                                  \
     "l.application = $1 AND l.stream_id = m.stream_id AND l.shard = m.shard AND l.state = "        \
     "'active' "                                                                                    \
@@ -218,6 +223,10 @@ leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_con
     return status;
 }
 
+#define IS_LATE(row)                                                                               \
+    row ".next_owner IS NOT NULL AND " row ".handoff_at < clock_timestamp() - $2 * interval '1 "   \
+                                           "us'"
+
 int
 leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                 int64_t force_after_us, size_t *ret_moved, struct leat_error *err)
@@ -228,9 +237,10 @@ leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_co
         "lease_counter = l.lease_counter + 1, last_worker_id = (SELECT w.worker_id FROM "
         "leat.workers w "
         "WHERE w.application = l.application AND w.incarnation = l.next_owner) "
-        "WHERE l.application = $1 AND l.next_owner IS NOT NULL AND l.handoff_at < "
-        "clock_timestamp() - $2 * interval '1 us' "
-        "AND " IS_ALIVE("l.next_owner"),
+        "FROM (SELECT o.stream_id, o.shard FROM leat.leases o WHERE o.application = $1 "
+        "AND " IS_LATE("o") " ORDER BY 1, 2 FOR UPDATE SKIP LOCKED) k "
+                            "WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
+                            "k.shard AND " IS_LATE("l") " AND " IS_ALIVE("l.next_owner"),
         "'forced'");
     struct leat_pg_parameters parameters;
 
@@ -248,39 +258,74 @@ begin_key(struct leat_pg_parameters *parameters, const struct leat_rows_context 
     leat_pg_add_slice(parameters, key.shard);
 }
 
+/* Moved are those of them that are free; what is told are those that are not, and still ours. */
+static const char let_go_sql[] =
+    "WITH k AS MATERIALIZED (SELECT * FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS u "
+    "(stream_id, shard, place)), free AS MATERIALIZED (SELECT o.stream_id, o.shard FROM "
+    "leat.leases "
+    "o JOIN k USING (stream_id, shard) WHERE o.application = $1 AND o.lease_owner = $4 ORDER BY "
+    "1, 2 FOR UPDATE OF o SKIP LOCKED), "
+    "moved AS (UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
+        "l.next_owner") " THEN l.next_owner END, last_worker_id = coalesce((SELECT w.worker_id "
+                        "FROM leat.workers w WHERE w.application = l.application AND "
+                        "w.incarnation = l.next_owner AND w.state = 'alive'), l.last_worker_id), "
+                        "next_owner = NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 "
+                        "FROM free WHERE l.application = $1 AND l.stream_id = free.stream_id AND "
+                        "l.shard = free.shard AND l.lease_owner = $4 RETURNING " LEAT_MOVED_ROW
+                        "), " LEAT_TELL("CASE WHEN to_worker IS NULL THEN 'released' ELSE 'handed "
+                                        "over' END",
+                                        "true") ", busy AS (SELECT k.place - 1 AS place FROM "
+                                                "leat.leases o JOIN k USING (stream_id, shard) "
+                                                "WHERE o.application = $1 AND o.lease_owner = $4 "
+                                                "AND NOT EXISTS (SELECT FROM free WHERE "
+                                                "free.stream_id = k.stream_id AND free.shard = "
+                                                "k.shard)) "
+                                                "SELECT (SELECT count(*) FROM moved), place FROM "
+                                                "busy RIGHT JOIN (SELECT 1) one ON true";
+
+static int
+let_go(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
+       bool *ret_is_busy, bool *ret_has_moved, struct leat_error *err)
+{
+    PGresult *result;
+    int status = leat_pg_execute(connection, let_go_sql, parameters, &result, err);
+
+    if (status != 0)
+        return status;
+    *ret_has_moved = leat_pg_int8(PQgetvalue(result, 0, 0)) > 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        if (!PQgetisnull(result, row, 1))
+            ret_is_busy[leat_pg_int8(PQgetvalue(result, row, 1))] = true;
+    }
+    PQclear(result);
+    return 0;
+}
+
 int
 leat_rows_let_go(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 const struct leat_lease_key *keys, size_t count, int64_t incarnation,
-                 struct leat_error *err)
+                 const struct leat_letting_go *leases, bool *ret_is_busy, struct leat_error *err)
 {
-    static const char sql[] = LEAT_TOLD(
-        "UPDATE leat.leases l SET lease_owner = CASE WHEN " IS_ALIVE(
-            "l.next_owner") " THEN l.next_owner END, "
-                            "last_worker_id = coalesce((SELECT w.worker_id FROM leat.workers w "
-                            "WHERE w.application = l.application AND w.incarnation = l.next_owner "
-                            "AND w.state = 'alive'), l.last_worker_id), next_owner = NULL, "
-                            "handoff_at = NULL, lease_counter = l.lease_counter + 1 "
-                            "FROM unnest($2::text[], $3::text[]) AS k (stream_id, shard) "
-                            "WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
-                            "k.shard AND l.lease_owner = $4",
-        "CASE WHEN to_worker IS NULL THEN 'released' ELSE 'handed over' END");
     struct leat_buf columns[2];
     struct leat_pg_parameters parameters;
-    int status;
+    bool has_moved = false;
+    int status = leat_pg_script(connection, "BEGIN", err);
 
     leat_rows_begin(&parameters, context);
     for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++) {
         leat_buf_init(&columns[c], SIZE_MAX);
-        leat_pg_array_begin(&columns[c], LEAT_PG_TEXT, count);
-        for (size_t i = 0; i < count; i++)
-            leat_pg_array_bytes(&columns[c], c == 0 ? keys[i].stream_id : keys[i].shard);
+        leat_pg_array_begin(&columns[c], LEAT_PG_TEXT, leases->count);
+        for (size_t i = 0; i < leases->count; i++)
+            leat_pg_array_bytes(&columns[c],
+                                c == 0 ? leases->keys[i].stream_id : leases->keys[i].shard);
         leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &columns[c]);
     }
-    leat_pg_add_int8(&parameters, incarnation);
-    status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    leat_pg_add_int8(&parameters, leases->incarnation);
+    memset(ret_is_busy, 0, leases->count * sizeof *ret_is_busy);
+    if (status == 0)
+        status = let_go(connection, &parameters, ret_is_busy, &has_moved, err);
     for (size_t c = 0; c < LEAT_COUNT_OF(columns); c++)
         leat_buf_release(&columns[c]);
-    return status;
+    return leat_rows_finish(connection, context, status, has_moved, err);
 }
 
 int
@@ -307,8 +352,10 @@ leat_rows_release_all(struct leat_pg_connection *connection,
         "WITH gone AS (UPDATE leat.workers SET state = 'dead', died_at = clock_timestamp() "
         " WHERE application = $1 AND incarnation = $2 RETURNING 1), "
         "moved AS (UPDATE leat.leases l SET lease_owner = NULL, next_owner = NULL, handoff_at = "
-        "NULL, lease_counter = lease_counter + 1 WHERE application = $1 AND lease_owner = $2 "
-        "RETURNING " LEAT_MOVED_ROW
+        "NULL, lease_counter = l.lease_counter + 1 FROM (SELECT o.stream_id, o.shard FROM "
+        "leat.leases o WHERE o.application = $1 AND o.lease_owner = $2 ORDER BY 1, 2 FOR UPDATE "
+        "SKIP LOCKED) k WHERE l.application = $1 AND l.stream_id = k.stream_id AND l.shard = "
+        "k.shard AND l.lease_owner = $2 RETURNING " LEAT_MOVED_ROW
         "), " LEAT_TELL("'released'", "true") ", "
                                               "pass AS (UPDATE leat.applications SET pass_by = "
                                               "NULL WHERE application = $1 AND pass_by = "
@@ -327,8 +374,9 @@ leat_rows_raise(struct leat_pg_connection *connection, const struct leat_rows_co
                 int64_t *ret_counter, struct leat_error *err)
 {
     static const char sql[] =
-        "WITH moved AS (UPDATE leat.leases l SET lease_counter = greatest($5 + 1, "
-        "l.lease_counter) WHERE " KEY " AND l.lease_owner = $4 RETURNING " LEAT_MOVED_ROW
+        "WITH held AS MATERIALIZED (SELECT FROM leat.leases l WHERE " KEY
+        " FOR UPDATE NOWAIT), moved AS (UPDATE leat.leases l SET lease_counter = greatest($5 + 1, "
+        "l.lease_counter) FROM held WHERE " KEY " AND l.lease_owner = $4 RETURNING " LEAT_MOVED_ROW
         "), " LEAT_TELL("'raised'", "lease_counter > counter_before") "SELECT lease_counter "
                                                                       "FROM moved";
     struct leat_pg_parameters parameters;

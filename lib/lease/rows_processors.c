@@ -59,6 +59,24 @@ check(struct leat_pg_connection *connection, const struct leat_pg_parameters *pa
     return status;
 }
 
+/* Asked first: the statement that changes it would wait for a row that somebody's transaction holds, though it had nothing to
+   change there. */
+static int
+is_as_wanted(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
+             bool *ret_is, struct leat_error *err)
+{
+    size_t rows = 0;
+    int status = leat_rows_run(
+        connection,
+        "SELECT 1 FROM leat.processors p WHERE application = $1 AND processor = $2 AND (p.streams "
+        "IS NULL OR ($4::text[] IS NOT NULL AND p.streams @> $4::text[])) AND ($3 NOT LIKE '%#%' "
+        "OR p.target_id = $3)",
+        parameters, &rows, err);
+
+    *ret_is = rows > 0;
+    return status;
+}
+
 int
 leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     const struct leat_lease_processor *processor,
@@ -81,6 +99,7 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
         "excluded.target_id)";
     struct leat_pg_parameters parameters;
     struct leat_buf streams;
+    bool is_there = false;
     int status;
 
     leat_buf_init(&streams, SIZE_MAX);
@@ -96,6 +115,8 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
         leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
     status = check(connection, &parameters, processor, err);
     if (status == 0)
+        status = is_as_wanted(connection, &parameters, &is_there, err);
+    if (status == 0 && !is_there)
         status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
     leat_buf_release(&streams);
     return status;
@@ -310,12 +331,15 @@ leat_rows_forget_streams(struct leat_pg_connection *connection,
         "array_agg(DISTINCT s.name ORDER BY s.name) FILTER (WHERE s.name IS NOT NULL) AS streams "
         "FROM kinds CROSS JOIN LATERAL jsonb_each(kinds.processors) e LEFT JOIN LATERAL "
         "jsonb_object_keys(CASE WHEN jsonb_typeof(e.value) = 'object' THEN e.value ELSE '{}' END) "
-        "AS s (name) ON true GROUP BY e.key) "
-        "UPDATE leat.processors p SET streams = CASE WHEN given.is_all THEN NULL ELSE "
-        "coalesce(given.streams, '{}') END FROM given WHERE p.application = $1 AND p.processor = "
-        "given.processor AND p.streams IS DISTINCT FROM CASE WHEN given.is_all THEN NULL ELSE "
-        "coalesce(given.streams, '{}') END "
-        "AND NOT EXISTS (SELECT FROM kinds WHERE processors IS NULL)";
+        "AS s (name) ON true GROUP BY e.key)"
+        ", wanted AS (SELECT processor, CASE WHEN is_all THEN NULL ELSE coalesce(streams, '{}') "
+        "END AS streams FROM given WHERE NOT EXISTS (SELECT FROM kinds WHERE processors IS NULL)), "
+        "free AS MATERIALIZED (SELECT o.processor FROM leat.processors o JOIN wanted USING "
+        "(processor) WHERE o.application = $1 AND o.streams IS DISTINCT FROM wanted.streams ORDER "
+        "BY o.processor FOR UPDATE OF o SKIP LOCKED) "
+        "UPDATE leat.processors p SET streams = wanted.streams FROM wanted JOIN free USING "
+        "(processor) WHERE p.application = $1 AND p.processor = wanted.processor AND p.streams IS "
+        "DISTINCT FROM wanted.streams";
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);
@@ -329,26 +353,55 @@ leat_rows_forget_streams(struct leat_pg_connection *connection,
     "leat.processors p WHERE " LEAT_IS_OF_STREAM                                                   \
     " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")"
 
+/* Of the streams whose rows are free: for the others it is done when they are. */
+static int
+lock_streams(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+             struct leat_buf *streams, struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_rows_begin(&parameters, context);
+    status = leat_pg_execute(connection,
+                             "SELECT stream_id FROM leat.streams WHERE application = $1 ORDER BY "
+                             "stream_id FOR SHARE SKIP LOCKED",
+                             &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_pg_array_begin(streams, LEAT_PG_TEXT, (size_t)PQntuples(result));
+    for (int row = 0; row < PQntuples(result); row++)
+        leat_pg_array_bytes(streams, leat_slice_make(PQgetvalue(result, row, 0),
+                                                     (size_t)PQgetlength(result, row, 0)));
+    PQclear(result);
+    return 0;
+}
+
 static int
 end_unneeded(struct leat_pg_connection *connection, const struct leat_rows_context *context,
              struct leat_error *err)
 {
-    static const char sql[] =
-        LEAT_TOLD("UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = "
-                  "NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE " IS_UNNEEDED,
-                  "'ended'");
+    static const char sql[] = LEAT_TOLD(
+        "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = "
+        "NULL, handoff_at = NULL, lease_counter = l.lease_counter + 1 FROM (SELECT o.stream_id, "
+        "o.shard FROM leat.leases o WHERE o.application = $1 AND o.state = 'active' AND o.ended_by "
+        "<> '{}' AND o.stream_id = ANY ($2::text[]) ORDER BY 1, 2 FOR UPDATE SKIP LOCKED) k WHERE "
+        "l.stream_id = k.stream_id AND l.shard = k.shard AND " IS_UNNEEDED,
+        "'ended'");
     struct leat_pg_parameters parameters;
+    struct leat_buf streams;
     size_t rows = 0;
     int status = leat_pg_script(connection, "BEGIN", err);
 
-    leat_rows_begin(&parameters, context);
+    leat_buf_init(&streams, SIZE_MAX);
     if (status == 0)
-        status = leat_rows_run(connection,
-                               "SELECT 1 FROM leat.streams WHERE application = $1 ORDER BY "
-                               "stream_id FOR SHARE",
-                               &parameters, NULL, err);
-    if (status == 0)
+        status = lock_streams(connection, context, &streams, err);
+    if (status == 0) {
+        leat_rows_begin(&parameters, context);
+        leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &streams);
         status = leat_rows_run(connection, sql, &parameters, &rows, err);
+    }
+    leat_buf_release(&streams);
     return leat_rows_finish(connection, context, status, rows > 0, err);
 }
 

@@ -169,24 +169,32 @@ leat_rows_meet(struct leat_pg_connection *connection, const struct leat_rows_con
     return status;
 }
 
+/* Those of the stream that are free: a row that somebody's transaction holds is left to the next sync. */
+#define FREE(condition)                                                                            \
+    "(SELECT l.shard FROM leat.leases l WHERE l.application = $1 AND l.stream_id = $2 "            \
+    "AND " condition                                                                               \
+    " ORDER BY l.shard FOR UPDATE OF l SKIP LOCKED) k WHERE l.application = $1 AND "               \
+    "l.stream_id = $2 AND l.shard = k.shard AND "
+
 /* Those that ended before a processor came that needs them. */
 static const char reopen_sql[] = LEAT_TOLD(
     "UPDATE leat.leases l SET state = 'active', lease_owner = NULL, next_owner = NULL, handoff_at "
-    "= NULL, lease_counter = l.lease_counter + 1 "
-    "WHERE l.application = $1 AND l.stream_id = $2 AND l.state = 'ended' AND l.shard = ANY ($3) "
-    "AND EXISTS (SELECT FROM leat.processors p JOIN leat.starts k ON k.application = p.application "
-    "AND k.processor = p.processor AND k.stream_id = l.stream_id WHERE " LEAT_IS_OF_STREAM
-    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")",
+    "= NULL, lease_counter = l.lease_counter + 1 FROM " FREE(
+        "l.state = 'ended' AND l.shard = ANY ($3) "
+        "AND EXISTS (SELECT FROM leat.processors p JOIN leat.starts k ON k.application = "
+        "p.application AND k.processor = p.processor AND k.stream_id = l.stream_id "
+        "WHERE " LEAT_IS_OF_STREAM " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED
+        ")") "l.state = 'ended'",
     "'re-opened'");
 
 /* Those for which a processor was waited for that does not need them, as is known now, or was retired. $3 is not asked. */
 static const char end_sql[] = LEAT_TOLD(
     "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, handoff_at = "
-    "NULL, lease_counter = l.lease_counter + 1 "
-    "WHERE l.application = $1 AND l.stream_id = $2 AND l.state = 'active' AND $3::text[] IS NOT "
-    "NULL AND EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
-    ") AND NOT EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
-    " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")",
+    "NULL, lease_counter = l.lease_counter + 1 FROM " FREE(
+        "l.state = 'active' AND $3::text[] IS NOT NULL AND EXISTS (SELECT FROM leat.processors p "
+        "WHERE " LEAT_IS_OF_STREAM
+        ") AND NOT EXISTS (SELECT FROM leat.processors p WHERE " LEAT_IS_OF_STREAM
+        " AND p.processor <> ALL (l.ended_by) AND NOT " LEAT_HAS_PASSED ")") "l.state = 'active'",
     "'ended'");
 
 int

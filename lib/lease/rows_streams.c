@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "lease/rows_inside.h"
 #include "postgres/array.h"
+#include "postgres/sqlstate.h"
 
 #define CLAIM_LIFE "interval '2 min'"
 #define IS_FREE(by, at)                                                                            \
@@ -284,9 +285,14 @@ end_gone(struct leat_pg_connection *connection, const struct leat_rows_context *
         connection,
         LEAT_TOLD(
             "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, "
-            "handoff_at = NULL, lease_counter = l.lease_counter + 1 FROM leat.streams s "
-            "WHERE s.application = $1 AND s.state = 'gone' AND l.application = s.application AND "
-            "l.stream_id = s.stream_id AND l.state = 'active' AND NOT EXISTS (SELECT FROM "
+            "handoff_at = NULL, lease_counter = l.lease_counter + 1 FROM (SELECT o.stream_id, "
+            "o.shard FROM leat.leases o JOIN leat.streams s USING (application, stream_id) WHERE "
+            "o.application = $1 AND s.state = 'gone' AND o.state = 'active' AND NOT EXISTS (SELECT "
+            "FROM "
+            "leat.workers w WHERE w.application = o.application AND w.incarnation = o.lease_owner "
+            "AND w.state <> 'dead') ORDER BY 1, 2 FOR UPDATE OF o SKIP LOCKED) k WHERE "
+            "l.application = $1 AND l.stream_id = k.stream_id AND "
+            "l.shard = k.shard AND l.state = 'active' AND NOT EXISTS (SELECT FROM "
             "leat.workers w WHERE w.application = l.application AND w.incarnation = l.lease_owner "
             "AND w.state <> 'dead')",
             "'stream gone'"),
@@ -312,21 +318,45 @@ store_done(struct leat_pg_connection *connection, const struct leat_rows_context
     return status;
 }
 
+/* One whose row somebody's transaction holds is left to the next look: it alone, and its spec stays due. */
+static int
+store_change_alone(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                   struct leat_stream_change *change, struct leat_error *err)
+{
+    struct leat_error why = {0};
+    int status = leat_pg_script(connection, "SAVEPOINT change", err);
+
+    if (status != 0)
+        return status;
+    status = store_change(connection, context, &change->row, &why);
+    if (status == 0)
+        return leat_pg_script(connection, "RELEASE SAVEPOINT change", err);
+    if (strcmp(why.sqlstate, LEAT_SQLSTATE_LOCKED) != 0 || leat_pg_is_broken(connection)) {
+        if (err != NULL)
+            *err = why;
+        return status;
+    }
+    change->is_left = true;
+    return leat_pg_script(connection, "ROLLBACK TO SAVEPOINT change", err);
+}
+
 int
 leat_rows_looked(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                 const struct leat_stream_change *changes, size_t count,
-                 const struct leat_claim *done, struct leat_error *err)
+                 struct leat_stream_change *changes, size_t count, const struct leat_claim *done,
+                 struct leat_error *err)
 {
-    size_t ended = 0;
+    size_t ended = 0, left = 0;
     int status = leat_pg_script(connection, "BEGIN", err);
 
-    for (size_t i = 0; i < count && status == 0; i++)
-        status = store_change(connection, context, &changes[i].row, err);
-    if (status == 0 && count > 0)
+    for (size_t i = 0; i < count && status == 0; i++) {
+        status = store_change_alone(connection, context, &changes[i], err);
+        left += changes[i].is_left;
+    }
+    if (status == 0 && count > left)
         status = end_gone(connection, context, &ended, err);
-    if (status == 0)
+    if (status == 0 && left == 0)
         status = store_done(connection, context, done, err);
-    return leat_rows_finish(connection, context, status, count > 0, err);
+    return leat_rows_finish(connection, context, status, count > left, err);
 }
 
 int
@@ -356,7 +386,11 @@ leat_rows_end_gone_lease(struct leat_pg_connection *connection,
         connection, context,
         LEAT_TOLD(
             "UPDATE leat.leases l SET state = 'ended', lease_owner = NULL, next_owner = NULL, "
-            "handoff_at = NULL, lease_counter = l.lease_counter + 1 WHERE l.application = $1 AND "
+            "handoff_at = NULL, lease_counter = l.lease_counter + 1 FROM (SELECT FROM leat.leases "
+            "o "
+            "WHERE o.application = $1 AND o.stream_id = $2 AND o.shard = $3 FOR UPDATE SKIP "
+            "LOCKED) "
+            "free WHERE l.application = $1 AND "
             "l.stream_id = $2 AND l.shard = $3 AND l.lease_owner = $4 AND l.state = 'active' AND "
             "EXISTS (SELECT FROM leat.streams s WHERE s.application = l.application AND "
             "s.stream_id = l.stream_id AND s.state = 'gone')",

@@ -33,9 +33,9 @@ int leat_rows_claim_syncs(struct leat_pg_connection *connection,
 int leat_rows_synced(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      const char *stream_id, int64_t incarnation, struct leat_error *err);
 /* What a look found, in one transaction: the version moves with it, and leases of what is gone that nobody holds end. done: the
-   specs that are looked up with it. */
+   specs that are looked up with it. Changes of rows that somebody's transaction holds are left, and the specs stay due. */
 int leat_rows_looked(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                     const struct leat_stream_change *changes, size_t count,
+                     struct leat_stream_change *changes, size_t count,
                      const struct leat_claim *done, struct leat_error *err);
 /* Until the first of these specs and streams is older than that. */
 int leat_rows_due(struct leat_pg_connection *connection, const struct leat_rows_context *context,

@@ -44,6 +44,7 @@ enum leat_stream_change_kind {
 struct leat_stream_change {
     enum leat_stream_change_kind kind;
     struct leat_stream_row row; /* as it is from now on */
+    bool is_left;               /* it could not be stored now */
 };
 
 /* At most one answer per name. ret_changes has room for answers + rows. What is gone comes before what is new. */

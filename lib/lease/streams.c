@@ -315,25 +315,32 @@ tell(const struct refreshing *r, const struct leat_source_facts *facts,
         r->streams->told(r->streams->context, facts, state);
 }
 
-/* Outside the lock: those that were taken out, and those that come in. */
+/* Outside the lock: those that were taken out, and those that come in. One that cannot be opened holds up none of the others. */
 static int
 close_and_open(struct refreshing *r, bool *ret_changed, struct leat_error *err)
 {
-    err->code = 0;
+    int first = 0;
+
     for (size_t i = 0; i < r->closed_count; i++) {
         *ret_changed = true;
         tell(r, &r->closed[i].source->facts, LEAT_STREAM_GONE);
         leat_source_unref(r->closed[i].source);
     }
-    for (size_t i = 0; i < r->count && err->code == 0; i++) {
+    for (size_t i = 0; i < r->count; i++) {
+        struct leat_error why = {0};
+
         if (r->is_stopped_now[i])
             tell(r, &r->rows[i].facts, LEAT_STREAM_STOPPED);
-        if (!r->is_opening[i] || !put_in(r, i, err))
-            continue;
-        *ret_changed = true;
-        tell(r, &r->rows[i].facts, LEAT_STREAM_ACTIVE);
+        if (r->is_opening[i] && put_in(r, i, &why)) {
+            *ret_changed = true;
+            tell(r, &r->rows[i].facts, LEAT_STREAM_ACTIVE);
+        }
+        if (why.code != 0 && first == 0) {
+            *err = why;
+            first = why.code;
+        }
     }
-    return err->code;
+    return first;
 }
 
 int

@@ -345,41 +345,76 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
     return status;
 }
 
+enum job {
+    JOB_FOLLOW,
+    JOB_PUBLISH,
+    JOB_LIST_FOR_ENDS,
+    JOB_LOOK,
+    JOB_DOUBTS,
+    JOB_SYNC,
+    JOB_PURGE,
+    JOB_AUDIT,
+};
+
+static int
+do_job(struct leat_lease_manager *manager, struct leat_pg_connection *connection, enum job job,
+       int64_t *ret_wait_us, struct leat_error *err)
+{
+    switch (job) {
+    case JOB_FOLLOW:
+        return leat_manager_follow_streams(manager, connection, err);
+    case JOB_PUBLISH:
+        return leat_manager_publish(manager, connection, err);
+    case JOB_LIST_FOR_ENDS:
+        return leat_ends_list(manager, err);
+    case JOB_LOOK:
+        return leat_discover(manager, connection, err);
+    case JOB_DOUBTS:
+        return leat_doubts_settle(manager, connection, err);
+    case JOB_SYNC:
+        return sync_streams(manager, connection, ret_wait_us, err);
+    case JOB_PURGE:
+        return leat_manager_purge(manager, connection, err);
+    case JOB_AUDIT:
+        return leat_manager_audit(manager, connection, err);
+    }
+    return 0;
+}
+
+/* What others found is said before the service is asked anything, since that may take long. Whatever fails, the others are done;
+   what is told is the first. */
 static int
 run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_error *err)
 {
+    static const enum job jobs[] = {JOB_FOLLOW, JOB_PUBLISH, JOB_LIST_FOR_ENDS,
+                                    JOB_LOOK,   JOB_DOUBTS,  JOB_PUBLISH,
+                                    JOB_SYNC,   JOB_PURGE,   JOB_AUDIT};
     struct leat_pg_options options = leat_manager_pg_options(
-        manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s");
+        manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s -c lock_timeout=1s");
     struct leat_pg_connection *connection;
-    struct leat_error look_err = {0}, sync_err = {0};
-    int status, look_status, sync_status = 0;
+    int first = 0, status;
 
     options.answer_timeout_us = ANSWER_US;
     status = leat_pg_connect(&options, &connection, err);
     if (status != 0)
         return status;
     leat_doubts_take(manager);
-    /* What cannot be looked up does not hold up what is known. */
-    look_status = leat_discover(manager, connection, &look_err);
-    if (look_status != 0 && !leat_pg_is_broken(connection))
+    for (size_t i = 0; i < LEAT_COUNT_OF(jobs) && !manager->is_stopping; i++) {
+        struct leat_error why = {0};
+
+        status = do_job(manager, connection, jobs[i], ret_wait_us, &why);
+        if (status == 0)
+            continue;
+        if (first == 0) {
+            first = status;
+            *err = why;
+        }
+        if (leat_pg_is_broken(connection))
+            break;
         leat_pg_script(connection, "ROLLBACK", NULL);
-    status = leat_doubts_settle(manager, connection, err);
-    if (status == 0)
-        status = leat_manager_publish(manager, connection, err);
-    if (status == 0)
-        sync_status = sync_streams(manager, connection, ret_wait_us, &sync_err);
-    if (sync_status != 0 && !leat_pg_is_broken(connection))
-        leat_pg_script(connection, "ROLLBACK", NULL);
-    if (status == 0)
-        status = leat_manager_purge(manager, connection, err);
-    if (status == 0)
-        status = leat_manager_audit(manager, connection, err);
-    if (status == 0 && (look_status != 0 || sync_status != 0)) {
-        *err = look_status != 0 ? look_err : sync_err;
-        status = err->code;
     }
     leat_pg_close(connection);
-    return status;
+    return first;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -465,7 +500,9 @@ leat_sync_main(void *context)
             if (!leat_manager_is_cut_off(manager))
                 leat_manager_trouble(manager, &is_told, &err);
             wait_us = leat_backoff_us(&random, RETRY_BASE_US, RETRY_CAP_US, failures++);
-            earliest_us = INT64_MAX;
+            /* What failed waits; what somebody wants, of another stream maybe, does not wait for it. */
+            earliest_us = began_us + SOON_US;
+            leat_manager_wake(manager);
         }
         wait_for_turn(manager, earliest_us, leat_clock_monotonic_us() + wait_us);
     }

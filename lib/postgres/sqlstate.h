@@ -6,6 +6,7 @@
 
 #define LEAT_SQLSTATE_READ_ONLY "25006" /* a standby, or an old primary */
 #define LEAT_SQLSTATE_CANCELLED "57014" /* by statement_timeout, or by a person */
+#define LEAT_SQLSTATE_LOCKED "55P03" /* another transaction holds the row: lock_timeout, NOWAIT */
 
 enum leat_sqlstate_class {
     LEAT_SQLSTATE_TRANSIENT, /* wait, uncounted */
