@@ -51,8 +51,9 @@ ask(struct leat_operator *task)
     static const char sql[] =
         "WITH asked AS (UPDATE leat.applications SET report_wanted_at = clock_timestamp() WHERE "
         "($1::text IS NULL OR application = $1) AND (report_wanted_at IS NULL OR report_wanted_at "
-        "< "
-        "clock_timestamp() - interval '950 ms') RETURNING application, report_wanted_at), "
+        "< clock_timestamp() - interval '950 ms' OR report_wanted_at > clock_timestamp()) "
+        "RETURNING "
+        "application, report_wanted_at), "
         "told AS (SELECT max(report_wanted_at) AS at, count(CASE WHEN (SELECT count(*) FROM "
         "leat.workers w WHERE w.state <> 'dead') <= 100 THEN pg_notify('leat', '?' || application) "
         "END) AS notified FROM asked) SELECT coalesce(told.at, (SELECT max(report_wanted_at) FROM "

@@ -119,15 +119,21 @@ leat_heartbeat_register(struct leat_lease_manager *manager, struct leat_pg_conne
         .max_leases = manager->options.max_leases,
         .is_return = manager->incarnation != 0,
     };
+    struct leat_namesake *namesake = &manager->namesake;
     int64_t sent_us = leat_clock_boot_us();
     int status;
 
     leat_manager_runs(manager, &runs);
     registration.runs = leat_buf_text(&runs);
+    if (namesake->since_us != 0 && sent_us - namesake->since_us >= manager->options.expiry_us)
+        registration.heartbeat_us = namesake->heartbeat_us;
     status = leat_rows_register(connection, &manager->rows, &registration, err);
-
+    if (status == LEAT_E_CONFLICT &&
+        (namesake->since_us == 0 || namesake->heartbeat_us != registration.heartbeat_us))
+        *namesake = (struct leat_namesake){registration.heartbeat_us, leat_clock_boot_us()};
     if (status != 0)
         return status;
+    *namesake = (struct leat_namesake){0};
     LEAT_POINT("lease.registered");
     leat_manager_forget_said(manager);
     manager->incarnation = registration.incarnation;

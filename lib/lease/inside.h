@@ -104,6 +104,11 @@ struct leat_covered_stream {
     bool is_told;
 };
 
+/* Who has this worker's id: his last renewal, and since when there is no other, by our own clock. */
+struct leat_namesake {
+    int64_t heartbeat_us, since_us;
+};
+
 struct leat_lease_manager {
     struct leat_lease_options options;
     char *database_url, *application, *worker_id;
@@ -144,6 +149,7 @@ struct leat_lease_manager {
     struct leat_waker heartbeat_waker;
     struct leat_pg_connection *session; /* made by start, then the heartbeat thread's */
     int64_t session_key;
+    struct leat_namesake namesake; /* of who registers: start, then the heartbeat thread */
     bool has_said_pooled; /* of who connects the session: start, then the heartbeat thread */
 
     /* The sync thread's. */

@@ -19,6 +19,7 @@ sighting_from(const struct leat_worker_row *row)
         .incarnation = row->worker.incarnation,
         .heartbeat_us = row->heartbeat_us,
         .can_be_dead = row->is_expired || row->session_key != 0,
+        .lease_us = row->lease_us,
     };
 }
 

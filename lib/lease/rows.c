@@ -103,7 +103,7 @@ leat_rows_change(struct leat_pg_connection *connection, const struct leat_rows_c
 
 static int
 say_in_use(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-           struct leat_error *err)
+           int64_t *ret_heartbeat_us, struct leat_error *err)
 {
     struct leat_pg_parameters parameters;
     PGresult *result;
@@ -112,10 +112,13 @@ say_in_use(struct leat_pg_connection *connection, const struct leat_rows_context
     leat_pg_add_text(&parameters, context->worker_id);
     if (leat_pg_execute(connection,
                         "SELECT host, pid::text, to_char(started_at AT TIME ZONE 'UTC', "
-                        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
-                        "FROM leat.workers WHERE application = $1 AND worker_id = $2",
+                        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), "
+                        "(extract(epoch FROM heartbeat_at) * 1000000)::int8 FROM leat.workers "
+                        "WHERE application = $1 AND worker_id = $2",
                         &parameters, &result, err) != 0)
         return err->code;
+    if (PQntuples(result) == 1)
+        *ret_heartbeat_us = leat_pg_int8(PQgetvalue(result, 0, 3));
     if (PQntuples(result) == 1)
         leat_error_set(err, LEAT_E_CONFLICT,
                        "worker id \"%s\" is in use: it runs on host %s as process %s since %s; "
@@ -130,7 +133,7 @@ say_in_use(struct leat_pg_connection *connection, const struct leat_rows_context
 
 int
 leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows_context *context,
-                   const struct leat_registration *registration, struct leat_error *err)
+                   struct leat_registration *registration, struct leat_error *err)
 {
     static const char sql[] =
         "INSERT INTO leat.workers AS workers (application, worker_id, incarnation, state, "
@@ -149,7 +152,8 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
         "excluded.weight, "
         "max_leases = excluded.max_leases, runs = excluded.runs, stuck = NULL, started_at = "
         "clock_timestamp(), died_at = NULL "
-        "WHERE workers.state = 'dead' OR workers.expires_at < clock_timestamp() "
+        "WHERE workers.state = 'dead' OR workers.expires_at < clock_timestamp() OR (extract(epoch "
+        "FROM workers.heartbeat_at) * 1000000)::int8 = $13 "
         "OR pg_try_advisory_xact_lock_shared(workers.session_key) RETURNING 1";
     struct leat_pg_parameters parameters;
     char weight[32];
@@ -169,10 +173,11 @@ leat_rows_register(struct leat_pg_connection *connection, const struct leat_rows
     leat_pg_add_int8(&parameters, registration->max_leases);
     leat_pg_add_text(&parameters, registration->runs);
     leat_pg_add_int8(&parameters, registration->is_return);
+    leat_pg_add_int8(&parameters, registration->heartbeat_us);
     status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
     if (status != 0)
         return status;
-    return rows == 1 ? 0 : say_in_use(connection, context, err);
+    return rows == 1 ? 0 : say_in_use(connection, context, &registration->heartbeat_us, err);
 }
 
 int
@@ -270,15 +275,17 @@ worker_from(struct leat_arena *arena, const PGresult *result, int row)
         .heartbeat_us = leat_pg_int8(PQgetvalue(result, row, 2)),
         .session_key = leat_pg_int8(PQgetvalue(result, row, 3)),
         .is_expired = PQgetvalue(result, row, 4)[0] != 0,
+        .lease_us = leat_pg_int8(PQgetvalue(result, row, 8)),
     };
 }
 
-#define COLUMNS 8
+#define COLUMNS 9
 #define LIVING(more)                                                                               \
     "SELECT worker_id, incarnation, (extract(epoch FROM heartbeat_at) * 1000000)::int8, "          \
-    "coalesce(session_key, 0), "                                                                   \
-    "expires_at < clock_timestamp(), max_leases::int8, state = 'leaving', (weight * "              \
-    "1000)::int8 " more " FROM leat.workers WHERE application = $1 AND state <> 'dead'"
+    "coalesce(session_key, 0), expires_at < clock_timestamp(), max_leases::int8, state = "         \
+    "'leaving', (weight * 1000)::int8, CASE WHEN isfinite(expires_at) THEN (extract(epoch FROM "   \
+    "expires_at - heartbeat_at) * 1000000)::int8 ELSE 0 END " more                                 \
+    " FROM leat.workers WHERE application = $1 AND state <> 'dead'"
 
 static int
 read_workers(struct leat_pg_connection *connection, const char *sql,
@@ -345,8 +352,8 @@ leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_co
         "UPDATE leat.workers SET state = 'dead', died_at = clock_timestamp() "
         "WHERE application = $1 AND worker_id = $2 AND incarnation = $3 AND state <> 'dead' "
         "AND (extract(epoch FROM heartbeat_at) * 1000000)::int8 = $4 "
-        "AND (expires_at < clock_timestamp() OR pg_try_advisory_xact_lock_shared(session_key)) "
-        "RETURNING 1";
+        "AND (expires_at < clock_timestamp() OR $5 = 1 OR "
+        "pg_try_advisory_xact_lock_shared(session_key)) RETURNING 1";
     struct leat_pg_parameters parameters;
     size_t rows = 0;
     int status;
@@ -355,6 +362,7 @@ leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_co
     leat_pg_add_slice(&parameters, silent->worker_id);
     leat_pg_add_int8(&parameters, silent->incarnation);
     leat_pg_add_int8(&parameters, silent->heartbeat_us);
+    leat_pg_add_int8(&parameters, silent->has_expired_here);
     status = leat_rows_change(connection, context, sql, &parameters, &rows, err);
     if (status == 0)
         *ret_died = rows > 0;

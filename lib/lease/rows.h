@@ -30,13 +30,16 @@ struct leat_registration {
     double weight;
     uint32_t max_leases;
     const char *runs; /* JSON, as leat.workers.runs */
+    /* In: of who has the id, a renewal that was the only one for a whole lease by our own clock; 0: none. Out, with CONFLICT: the
+       last one there is. An opaque number. */
+    int64_t heartbeat_us;
     bool
         is_return; /* of a process that was declared dead: what an operator said of it still counts */
 };
 /* CONFLICT: the id is alive elsewhere; err says where. */
 int leat_rows_register(struct leat_pg_connection *connection,
                        const struct leat_rows_context *context,
-                       const struct leat_registration *registration, struct leat_error *err);
+                       struct leat_registration *registration, struct leat_error *err);
 /* What a renewal tells. */
 struct leat_heartbeat_answer {
     bool is_dead;             /* this incarnation was declared dead; then nothing else is told */
@@ -61,6 +64,7 @@ struct leat_worker_row {
     struct leat_worker worker;
     int64_t heartbeat_us; /* as an opaque number: seen twice or not */
     int64_t session_key;
+    int64_t lease_us; /* how long a renewal holds */
     bool is_expired;
 };
 struct leat_worker_rows {
@@ -79,7 +83,7 @@ int leat_rows_workers(struct leat_pg_connection *connection,
 int leat_rows_neighbours(struct leat_pg_connection *connection,
                          const struct leat_rows_context *context, const struct leat_slice *ids,
                          size_t count, struct leat_worker_rows *rows, struct leat_error *err);
-/* Declares it dead if its heartbeat is still the one that was seen and it is expired or its session lock is free. */
+/* Declares it dead if its heartbeat is still the one that was seen and it is expired, here or there, or its session lock is free. */
 int leat_rows_judge(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     const struct leat_sighting *silent, bool *ret_died, struct leat_error *err);
 

@@ -49,8 +49,10 @@ leat_rows_ranges(struct leat_pg_connection *connection, const struct leat_rows_c
     "AND " condition " ORDER BY l.shard FOR UPDATE SKIP LOCKED) k WHERE l.application = $1 AND "   \
     "l.stream_id = $2 AND l.shard = k.shard AND " condition
 
+/* A mark that is later than now is made again: nobody knows how old it is, and a grace has to pass before anything goes. */
 static const char mark_sql[] = "UPDATE leat.leases l SET gone_at = clock_timestamp() FROM " FREE(
-    "l.state = 'ended' AND l.gone_at IS NULL AND NOT " IS_LISTED);
+    "l.state = 'ended' AND (l.gone_at IS NULL OR l.gone_at > clock_timestamp()) AND "
+    "NOT " IS_LISTED);
 
 static const char unmark_sql[] = "UPDATE leat.leases l SET gone_at = NULL FROM " FREE(
     "l.gone_at IS NOT NULL AND (l.state <> 'ended' OR " IS_LISTED ")");
@@ -161,10 +163,14 @@ leat_rows_purge_workers(struct leat_pg_connection *connection,
     static const char sql[] =
         "DELETE FROM leat.workers WHERE application = $1 AND (application, worker_id) IN (SELECT "
         "w.application, w.worker_id FROM leat.workers w WHERE w.application = $1 AND w.state = "
-        "'dead' AND coalesce(w.died_at, w.expires_at) < clock_timestamp() - interval '1 h' AND NOT "
-        "EXISTS (SELECT FROM leat.leases l WHERE l.application = w.application AND w.incarnation "
-        "IN (l.lease_owner, l.next_owner)) ORDER BY w.worker_id LIMIT 1000 FOR UPDATE SKIP LOCKED) "
-        "AND state = 'dead' RETURNING 1";
+        "'dead' AND " LEAT_IS_PAST(
+            "coalesce(w.died_at, w.expires_at)",
+            "interval '1 h'") " AND NOT "
+                              "EXISTS (SELECT FROM leat.leases l WHERE l.application = "
+                              "w.application AND w.incarnation "
+                              "IN (l.lease_owner, l.next_owner)) ORDER BY w.worker_id LIMIT 1000 "
+                              "FOR UPDATE SKIP LOCKED) "
+                              "AND state = 'dead' RETURNING 1";
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);
@@ -176,6 +182,12 @@ leat_rows_purge_streams(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context, int64_t grace_us,
                         size_t *ret_leases, struct leat_error *err)
 {
+    /* Later than now: nobody knows since when, so the grace begins. */
+    static const char again_sql[] =
+        "UPDATE leat.streams s SET gone_at = clock_timestamp() FROM (SELECT o.stream_id FROM "
+        "leat.streams o WHERE o.application = $1 AND o.state = 'gone' AND o.gone_at > "
+        "clock_timestamp() AND $2::int8 IS NOT NULL ORDER BY o.stream_id FOR UPDATE SKIP LOCKED) k "
+        "WHERE s.application = $1 AND s.stream_id = k.stream_id";
     static const char sql[] =
         "WITH gone AS (SELECT s.application, s.stream_id FROM leat.streams s WHERE s.application = "
         "$1 AND s.state = 'gone' AND s.gone_at < clock_timestamp() - $2 * interval '1 us' AND NOT "
@@ -190,8 +202,10 @@ leat_rows_purge_streams(struct leat_pg_connection *connection,
         "DELETE FROM leat.leases b USING gone g WHERE b.application = g.application AND "
         "b.stream_id = g.stream_id RETURNING 1";
     struct leat_pg_parameters parameters;
+    int status;
 
     leat_rows_begin(&parameters, context);
     leat_pg_add_int8(&parameters, grace_us);
-    return leat_rows_run(connection, sql, &parameters, ret_leases, err);
+    status = leat_rows_run(connection, again_sql, &parameters, NULL, err);
+    return status == 0 ? leat_rows_run(connection, sql, &parameters, ret_leases, err) : status;
 }

@@ -23,6 +23,10 @@ struct leat_slice leat_rows_text(struct leat_arena *arena, const PGresult *resul
 int leat_rows_finish(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      int status, bool has_changed, struct leat_error *err);
 
+/* A stored time is so old, or later than now: then the database's clock was put back (or forward, and back), and what waits for it
+   would wait for as long as that was. Such a time says nothing, so what it gates is due. */
+#define LEAT_IS_PAST(at, age) "(" at " < clock_timestamp() - " age " OR " at " > clock_timestamp())"
+
 /* Of a processor p that is asked about a lease l: has it to read that stream, does all of the shard lie before its start? */
 #define LEAT_IS_OF_STREAM                                                                          \
     "p.application = l.application AND p.state <> 'retired' AND (p.streams IS NULL OR EXISTS "     \

@@ -103,10 +103,12 @@ leat_rows_claim_pass(struct leat_pg_connection *connection, const struct leat_ro
     static const char sql[] =
         "UPDATE leat.applications a SET pass_by = $2, pass_at = clock_timestamp() WHERE "
         "application = $1 "
-        "AND (pass_by IS NULL OR pass_by = $2 OR pass_at < clock_timestamp() - interval '1.5 s' "
-        "OR NOT EXISTS (SELECT 1 FROM leat.workers w WHERE w.application = a.application AND "
-        "w.incarnation = a.pass_by "
-        "AND w.state = 'alive')) RETURNING assignment_version";
+        "AND (pass_by IS NULL OR pass_by = $2 OR " LEAT_IS_PAST(
+            "pass_at", "interval '1.5 s'") " "
+                                           "OR NOT EXISTS (SELECT 1 FROM leat.workers w WHERE "
+                                           "w.application = a.application AND "
+                                           "w.incarnation = a.pass_by "
+                                           "AND w.state = 'alive')) RETURNING assignment_version";
     struct leat_pg_parameters parameters;
     PGresult *result;
     int status;
@@ -224,8 +226,7 @@ leat_rows_move(struct leat_pg_connection *connection, const struct leat_rows_con
 }
 
 #define IS_LATE(row)                                                                               \
-    row ".next_owner IS NOT NULL AND " row ".handoff_at < clock_timestamp() - $2 * interval '1 "   \
-                                           "us'"
+    row ".next_owner IS NOT NULL AND " LEAT_IS_PAST(row ".handoff_at", "$2 * interval '1 us'")
 
 int
 leat_rows_force(struct leat_pg_connection *connection, const struct leat_rows_context *context,

@@ -69,9 +69,10 @@ leat_rows_loads(struct leat_pg_connection *connection, const struct leat_rows_co
                 struct leat_error *err)
 {
     static const char sql[] =
-        "SELECT incarnation, build, (extract(epoch FROM clock_timestamp() - started_at) * "
-        "1000000)::int8, coalesce(loads, '') FROM leat.workers WHERE application = $1 AND "
-        "(state <> 'dead' OR died_at > clock_timestamp() - " STILL_KNOWN ")";
+        "SELECT incarnation, build, CASE WHEN started_at > clock_timestamp() THEN "
+        "9223372036854775807 ELSE (extract(epoch FROM clock_timestamp() - started_at) * "
+        "1000000)::int8 END, coalesce(loads, '') FROM leat.workers WHERE application = $1 AND "
+        "(state <> 'dead' OR NOT " LEAT_IS_PAST("died_at", STILL_KNOWN) ")";
     struct leat_pg_parameters parameters;
     struct leat_worker_loads *loads;
     size_t count;
@@ -107,8 +108,9 @@ leat_rows_balance(struct leat_pg_connection *connection, const struct leat_rows_
                   struct leat_balance *ret_balance, struct leat_error *err)
 {
     static const char sql[] =
-        "SELECT balanced_members, balanced_leases, rebalances::int8, coalesce((extract(epoch FROM "
-        "clock_timestamp() - rebalanced_at) * 1000000)::int8, 9223372036854775807) "
+        "SELECT balanced_members, balanced_leases, rebalances::int8, CASE WHEN rebalanced_at <= "
+        "clock_timestamp() THEN (extract(epoch FROM clock_timestamp() - rebalanced_at) * "
+        "1000000)::int8 ELSE 9223372036854775807 END "
         "FROM leat.applications WHERE application = $1";
     struct leat_pg_parameters parameters;
     PGresult *result;

@@ -17,9 +17,10 @@
 
 #define CLAIM_LIFE "interval '2 min'"
 #define IS_FREE(by, at)                                                                            \
-    "(" by " IS NULL OR " by " = $2 OR " at " < clock_timestamp() - " CLAIM_LIFE                   \
-    " OR NOT EXISTS (SELECT FROM leat.workers w WHERE w.application = $1 AND w.incarnation = " by  \
-    " AND w.state <> 'dead'))"
+    "(" by " IS NULL OR " by                                                                       \
+    " = $2 OR " LEAT_IS_PAST(at, CLAIM_LIFE) " OR NOT EXISTS (SELECT FROM leat.workers w WHERE "   \
+                                             "w.application = $1 AND w.incarnation = " by          \
+                                             " AND w.state <> 'dead'))"
 
 /* What does not fit was written by nobody of us, and is not cut. */
 static int
@@ -159,8 +160,11 @@ leat_rows_claim_looks(struct leat_pg_connection *connection,
         "SELECT $1, u.spec, $2, clock_timestamp() FROM unnest($4::text[]) AS u (spec) ORDER BY "
         "u.spec COLLATE \"C\" ON CONFLICT (application, spec) DO UPDATE SET look_by = "
         "excluded.look_by, look_at = clock_timestamp() "
-        "WHERE (s.looked_at IS NULL OR s.looked_at < clock_timestamp() - $3 * interval '1 us' OR "
-        "s.spec = ANY ($5::text[])) AND " IS_FREE("s.look_by", "s.look_at") " RETURNING s.spec";
+        "WHERE (s.looked_at IS NULL OR " LEAT_IS_PAST(
+            "s.looked_at", "$3 * interval '1 us'") " OR "
+                                                   "s.spec = ANY ($5::text[])) AND " IS_FREE(
+                                                       "s.look_by",
+                                                       "s.look_at") " RETURNING s.spec";
 
     return run_claim(connection, context, sql, claim, err);
 }
@@ -173,14 +177,19 @@ leat_rows_claim_syncs(struct leat_pg_connection *connection,
     /* Who is at it holds the row: he is not waited for. */
     static const char sql[] =
         "WITH due AS MATERIALIZED (SELECT s.stream_id FROM leat.streams s WHERE s.application = $1 "
-        "AND s.stream_id = ANY ($4::text[]) AND s.state = 'active' AND (s.synced_at IS NULL OR "
-        "s.synced_at < clock_timestamp() - $3 * interval '1 us' OR s.stream_id = ANY "
-        "($5::text[])) AND " IS_FREE("s.sync_by",
-                                     "s.sync_at") " ORDER BY s.stream_id FOR UPDATE SKIP LOCKED) "
-                                                  "UPDATE leat.streams s SET sync_by = $2, sync_at "
-                                                  "= clock_timestamp() FROM due "
-                                                  "WHERE s.application = $1 AND s.stream_id = "
-                                                  "due.stream_id RETURNING s.stream_id";
+        "AND s.stream_id = ANY ($4::text[]) AND s.state = 'active' AND (s.synced_at IS NULL "
+        "OR " LEAT_IS_PAST(
+            "s.synced_at",
+            "$3 * interval '1 us'") " OR s.stream_id = ANY "
+                                    "($5::text[])) AND " IS_FREE(
+                                        "s.sync_by",
+                                        "s.sync_at") " ORDER BY s.stream_id FOR UPDATE SKIP "
+                                                     "LOCKED) "
+                                                     "UPDATE leat.streams s SET sync_by = $2, "
+                                                     "sync_at "
+                                                     "= clock_timestamp() FROM due "
+                                                     "WHERE s.application = $1 AND s.stream_id = "
+                                                     "due.stream_id RETURNING s.stream_id";
 
     return run_claim(connection, context, sql, claim, err);
 }
@@ -201,17 +210,24 @@ leat_rows_synced(struct leat_pg_connection *connection, const struct leat_rows_c
                          &parameters, NULL, err);
 }
 
+/* Never, and a time that is yet to come, are as long ago as can be. */
+#define KNOWN_AT(at) "CASE WHEN " at " <= clock_timestamp() THEN " at " ELSE 'epoch' END"
+
 int
 leat_rows_due(struct leat_pg_connection *connection, const struct leat_rows_context *context,
               const struct leat_claim *specs, int64_t *ret_wait_us, struct leat_error *err)
 {
     static const char sql[] =
         "SELECT coalesce(greatest(0, $3 + (extract(epoch FROM min(d.at) - clock_timestamp()) * "
-        "1000000)::int8), $3) FROM (SELECT coalesce(s.looked_at, 'epoch') AS at FROM "
-        "leat.stream_specs s WHERE s.application = $1 AND s.spec = ANY ($4::text[]) UNION ALL "
-        "SELECT coalesce(s.synced_at, 'epoch') FROM leat.streams s WHERE s.application = $1 AND "
-        "s.state = 'active' AND s.stream_id = ANY ($4::text[]) AND $2::int8 IS NOT NULL AND "
-        "$5::text[] IS NOT NULL) d";
+        "1000000)::int8), $3) FROM (SELECT " KNOWN_AT(
+            "s.looked_at") " AS at FROM "
+                           "leat.stream_specs s WHERE s.application = $1 AND s.spec = ANY "
+                           "($4::text[]) UNION ALL "
+                           "SELECT " KNOWN_AT(
+                               "s.synced_at") " FROM leat.streams s WHERE s.application = $1 AND "
+                                              "s.state = 'active' AND s.stream_id = ANY "
+                                              "($4::text[]) AND $2::int8 IS NOT NULL AND "
+                                              "$5::text[] IS NOT NULL) d";
     struct leat_pg_parameters parameters;
     struct leat_buf arrays[2];
     PGresult *result;
@@ -241,8 +257,8 @@ leat_rows_has_looked(struct leat_pg_connection *connection, const struct leat_ro
     leat_pg_add_int8(&parameters, age_us);
     status = leat_rows_run(connection,
                            "SELECT 1 FROM leat.stream_specs WHERE application = $1 AND spec = $2 "
-                           "AND looked_at >= look_at AND look_at > clock_timestamp() - $3 * "
-                           "interval '1 us'",
+                           "AND looked_at >= look_at AND looked_at <= clock_timestamp() AND "
+                           "look_at > clock_timestamp() - $3 * interval '1 us'",
                            &parameters, &rows, err);
     *ret_has = rows > 0;
     return status;

@@ -103,8 +103,8 @@ leat_rows_give_away(struct leat_pg_connection *connection, const struct leat_row
         "given_up_at = clock_timestamp() FROM heir, free WHERE l.application = $1 AND l.stream_id "
         "= $2 "
         "AND l.shard = $3 AND l.state = 'active' AND l.lease_owner = $4 AND l.next_owner IS NULL "
-        "AND (l.given_up_at IS NULL OR l.given_up_at <= clock_timestamp() - (1 << l.given_up) * "
-        "($5 * interval '1 us'))";
+        "AND (l.given_up_at IS NULL OR " LEAT_IS_PAST(
+            "l.given_up_at", "(1 << l.given_up) * ($5 * interval '1 us')") ")";
     struct leat_pg_parameters parameters;
 
     leat_rows_begin(&parameters, context);

@@ -6,10 +6,14 @@
  * (3) All but one die at once: the three next are found first; the full reading that follows a death has already seen the
  * heartbeats of all others, so these are found one silence later, however many they are.
  * (4) A neighbour came back as another incarnation: its row names that one; the old one is no ring member any more.
+ * (5) The database's clock is put back an hour: what expires by it lives for an hour more. A lease that has passed here without a
+ * renewal has expired, too.
  */
 #include "lease/watch.h"
 
 #include "base/memory.h"
+
+#define LEASES_MOST 4
 
 /* ---- health ---------------------------------------------------------------------------------- */
 
@@ -164,19 +168,38 @@ leat_watch_see(struct leat_watch *watch, int64_t own, const struct leat_sighting
         watched->seen_at_us = first_seen_us(watch, now_seen, now_us);
         watched->last.heartbeat_us = now_seen->heartbeat_us;
         watched->last.can_be_dead = now_seen->can_be_dead;
+        watched->last.lease_us = now_seen->lease_us;
     }
     for (size_t i = 0; i < gone_count; i++)
         leave(watch, gone[i]);
+}
+
+static int64_t
+silent_from_us(const struct leat_watched *watched, const struct leat_judge *judge)
+{
+    return watched->seen_at_us > judge->health.since_us ? watched->seen_at_us
+                                                        : judge->health.since_us;
+}
+
+/* When his lease has, or had, passed by our own clock. Workers of one application are configured alike: what is far from ours is no
+   lease, but a time that somebody wrote there. */
+static int64_t
+expired_at_us(const struct leat_watched *watched, const struct leat_judge *judge)
+{
+    int64_t lease_us = watched->last.lease_us, most_us = LEASES_MOST * judge->expiry_us;
+
+    if (lease_us < judge->expiry_us)
+        lease_us = judge->expiry_us;
+    return silent_from_us(watched, judge) + (lease_us < most_us ? lease_us : most_us);
 }
 
 /* When this silence will be, or was, long enough. */
 static int64_t
 silent_at_us(const struct leat_watched *watched, const struct leat_judge *judge)
 {
-    int64_t from_us = watched->seen_at_us > judge->health.since_us ? watched->seen_at_us
-                                                                   : judge->health.since_us;
-
-    return from_us + judge->heartbeat_us * 12 / 10;
+    return watched->last.can_be_dead
+               ? silent_from_us(watched, judge) + judge->heartbeat_us * 12 / 10
+               : expired_at_us(watched, judge);
 }
 
 size_t
@@ -190,8 +213,10 @@ leat_watch_silent(const struct leat_watch *watch, const struct leat_judge *judge
     for (size_t n = 1; n <= LEAT_WATCH_NEIGHBOURS && neighbour(watch, judge->own, n, &index); n++) {
         const struct leat_watched *watched = &watch->ring[index];
 
-        if (watched->last.can_be_dead && now_us >= silent_at_us(watched, judge))
-            ret_silent[count++] = watched->last;
+        if (now_us < silent_at_us(watched, judge))
+            continue;
+        ret_silent[count] = watched->last;
+        ret_silent[count++].has_expired_here = now_us >= expired_at_us(watched, judge);
     }
     return count;
 }
@@ -210,7 +235,7 @@ leat_watch_silent_at(const struct leat_watch *watch, const struct leat_judge *ju
 
         if (at_us < judge->health.since_us + judge->expiry_us)
             at_us = judge->health.since_us + judge->expiry_us; /* may judge only then */
-        if (watched->last.can_be_dead && at_us > now_us && at_us < soonest_us)
+        if (at_us > now_us && at_us < soonest_us)
             soonest_us = at_us;
     }
     return soonest_us;

@@ -32,8 +32,10 @@ bool leat_health_may_judge(const struct leat_health *health, int64_t expiry_us, 
 struct leat_sighting {
     struct leat_slice worker_id;
     int64_t incarnation;
-    int64_t heartbeat_us; /* by the database's clock: only ever compared for sameness */
-    bool can_be_dead;     /* expired, or it has a session lock, which may be free */
+    int64_t heartbeat_us;  /* by the database's clock: only ever compared for sameness */
+    bool can_be_dead;      /* expired, or it has a session lock, which may be free */
+    int64_t lease_us;      /* how long a renewal of his holds, as he says; 0: as ours */
+    bool has_expired_here; /* out: by our own clock, whatever the database's says */
 };
 
 struct leat_watched {
@@ -64,7 +66,8 @@ void leat_watch_see(struct leat_watch *watch, int64_t own, const struct leat_sig
                     size_t count, int64_t now_us);
 /*
  * Which of the next ones may be declared dead: the same heartbeat for 1.2 heartbeats, counted from the begin of our own health
- * at the earliest. They live until the ring changes.
+ * at the earliest; and, where the database does not say that it has expired (its clock may have been put back an hour), for a
+ * whole lease of his. They live until the ring changes.
  */
 struct leat_judge {
     int64_t own; /* incarnation */

@@ -237,6 +237,22 @@ open_with_settings(const struct leat_pg_options *options, bool *has_settings, PG
     return status;
 }
 
+/* A role may have a limit on how long its sessions are idle, or a transaction lasts: ours set their own. Behind a pooler the session
+   is not ours to set up, and idle ones are the pooler's. */
+static int
+outlive_idleness(struct leat_pg_connection *connection, struct leat_error *err)
+{
+    int version = PQserverVersion(connection->conn);
+
+    if (connection->is_pooled || version < 140000)
+        return 0;
+    return leat_pg_script(connection,
+                          version < 170000
+                              ? "SET idle_session_timeout = 0"
+                              : "SET idle_session_timeout = 0; SET transaction_timeout = 0",
+                          err);
+}
+
 int
 leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection **ret_connection,
                 struct leat_error *err)
@@ -265,6 +281,8 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
     else if (!connection->is_read_committed)
         status =
             leat_pg_script(connection, "SET default_transaction_isolation = 'read committed'", err);
+    if (status == 0)
+        status = outlive_idleness(connection, err);
     if (status != 0) {
         leat_pg_close(connection);
         return status;
