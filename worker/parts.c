@@ -193,6 +193,14 @@ open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
     return 0;
 }
 
+static enum leat_outside
+outside_of(const char *word)
+{
+    return strcmp(word, "drop_aggregate") == 0 ? LEAT_OUTSIDE_DROP_AGGREGATE
+           : strcmp(word, "keep_all") == 0     ? LEAT_OUTSIDE_KEEP_ALL
+                                               : LEAT_OUTSIDE_KEEP_IN_RANGE;
+}
+
 static struct leat_pipeline_processor
 pipeline_processor(struct leat_part_processor *processor)
 {
@@ -221,6 +229,8 @@ pipeline_processor(struct leat_part_processor *processor)
                     .breaker_percent = failure->breaker_percent},
         .expand_limit_bytes = (size_t)config->expand_limit_bytes,
         .expand_ratio = (unsigned)config->expand_ratio,
+        .expand_elements = (size_t)config->expand_elements,
+        .expand_outside = outside_of(config->expand_outside),
         .linger_us = config->target.linger_us,
         .flush_rows = config->target.rows,
         .flush_bytes = (size_t)config->target.bytes,

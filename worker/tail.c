@@ -159,6 +159,10 @@ problem_of(enum leat_user_record_status status)
     switch (status) {
     case LEAT_USER_RECORD_GOOD:
         break;
+    case LEAT_USER_RECORD_GIVEN_UP:
+        break;
+    case LEAT_USER_RECORD_TOO_MANY:
+        return "expansion_limit";
     case LEAT_USER_RECORD_OUTSIDE_HASH_RANGE:
         return "outside_hash_range";
     case LEAT_USER_RECORD_BAD_INDEX:

@@ -74,7 +74,8 @@ struct leat_config_processor {
     int64_t batch_records, batch_bytes, batch_deadline_us;
     int64_t lanes;
     struct leat_config_failure failure;
-    int64_t expand_limit_bytes, expand_ratio;
+    int64_t expand_limit_bytes, expand_ratio, expand_elements;
+    const char *expand_outside; /* keep_in_range, drop_aggregate, keep_all */
     struct leat_config_target target;
     int line, column;
 };

@@ -17,6 +17,7 @@ static const char *const reading_modes_later[] = {"efo",     "enhanced", "enhanc
                                                   "fan_out", "fanout",   NULL};
 static const char *const on_recreated_words[] = {"start_over", "stop", NULL};
 static const char *const on_lost_words[] = {"continue", "stop", NULL};
+static const char *const outside_words[] = {"keep_in_range", "drop_aggregate", "keep_all", NULL};
 static const char *const thens[] = {"divert", "stop", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const formats[] = {"auto", "json", "text", NULL};
@@ -144,6 +145,20 @@ static const struct leat_property expand[] = {
      .minimum = 1,
      .maximum = 100000,
      .text = "so is one that grows by more than this factor"},
+    {.name = "elements",
+     .type = LEAT_PROPERTY_INTEGER,
+     AT(expand_elements),
+     .default_text = "100000",
+     .minimum = 1,
+     .maximum = 100000000,
+     .text = "and one of more user records than this"},
+    {.name = "outside_hash_range",
+     .type = LEAT_PROPERTY_WORD,
+     AT(expand_outside),
+     .default_text = "keep_in_range",
+     .choices = outside_words,
+     .text = "of an aggregate that lies across a split: what is in the shard's range, none of it "
+             "(the KCL), or all"},
     END,
 };
 

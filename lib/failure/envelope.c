@@ -17,6 +17,7 @@ const char *const leat_letter_reasons[] = {
     "bad_aggregate_index",
     "bad_json_array",
     "expansion_limit",
+    "most_elements",
     "lost",
     NULL,
 };

@@ -182,6 +182,7 @@ forget_work(struct leat_consumer *consumer)
     consumer->retry_at_us = consumer->first_failed_us = 0;
     consumer->batch_limit = 0;
     consumer->stored_letters = 0;
+    leat_consumer_forget_parts(consumer, 0);
     consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
     consumer->is_at_tip = false;
 }
@@ -600,8 +601,9 @@ is_cancelled(void *context)
 static void
 make_deaggregator(struct leat_consumer *consumer, const struct leat_owned_lease *lease)
 {
-    struct leat_expand_limits limits = {consumer->runtime->config.expand_limit_bytes,
-                                        consumer->runtime->config.expand_ratio};
+    struct leat_expand_limits limits = {
+        consumer->runtime->config.expand_limit_bytes, consumer->runtime->config.expand_ratio,
+        consumer->runtime->config.expand_elements, consumer->runtime->config.expand_outside};
     struct leat_hash_key start, end;
     bool has_range = leat_hash_key_parse(lease->starting_hash_key, &start) &&
                      leat_hash_key_parse(lease->ending_hash_key, &end);
@@ -684,6 +686,8 @@ leat_consumer_free(struct leat_consumer *consumer)
     free(consumer->records);
     free(consumer->record_pointers);
     free(consumer->bad);
+    free(consumer->parts);
+    free(consumer->given_up);
     free(consumer->stream);
     free(consumer->stream_id);
     free(consumer->shard_id);

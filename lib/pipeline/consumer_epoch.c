@@ -301,27 +301,38 @@ submit_row(struct leat_consumer *consumer, struct leat_epoch *epoch,
 static const char *
 reason_of(enum leat_user_record_status status)
 {
-    static const char *const reasons[] = {"", "outside_hash_range", "bad_aggregate_index",
-                                          "bad_json_array", "expansion_limit"};
+    static const char *const reasons[] = {"",
+                                          "outside_hash_range",
+                                          "bad_aggregate_index",
+                                          "bad_json_array",
+                                          "expansion_limit",
+                                          "expansion_limit",
+                                          "most_elements"};
 
     return reasons[status];
 }
 
 static const char *
-text_of(enum leat_user_record_status status)
+text_of(const struct leat_consumer *consumer, const struct leat_user_record *user)
 {
     static const char *const texts[] = {
         "",
         "its key belongs to another shard: the producer sends such records again itself",
         "an index inside the aggregate points nowhere, in this record or in one before it",
         "the rest of a compressed array does not parse",
-        "it would expand beyond the limit",
+        "it would expand beyond the limit (expand.limit, expand.ratio)",
+        "it holds more user records than may be (expand.elements)",
+        "",
     };
+    const struct leat_given_up *given_up;
 
-    return texts[status];
+    if (user->status != LEAT_USER_RECORD_GIVEN_UP)
+        return texts[user->status];
+    given_up = leat_consumer_given_up(consumer, user->record.sequence_number);
+    return given_up != NULL ? given_up->text : "";
 }
 
-/* The breaker: most of at least 1,000 records of a minute were diverted. */
+/* The breaker: most of at least 1,000 stream records of a minute were diverted; one of many user records counts once. */
 static void
 count_for_breaker(struct leat_consumer *consumer, uint64_t records, uint64_t diverted)
 {
@@ -474,10 +485,10 @@ say_diverted(struct leat_consumer *consumer, uint64_t records, size_t letters, c
     bool is_processors = emission->failure_count > 0;
     struct leat_error err;
 
-    leat_error_set(&err, LEAT_E_INVALID, "%zu of %llu records, the first: %s: %s", letters,
-                   (unsigned long long)records,
-                   is_processors ? reason : reason_of(consumer->bad[0].status),
-                   is_processors ? emission->failures[0].reason : text_of(consumer->bad[0].status));
+    leat_error_set(
+        &err, LEAT_E_INVALID, "%zu of %llu records, the first: %s: %s", letters,
+        (unsigned long long)records, is_processors ? reason : reason_of(consumer->bad[0].status),
+        is_processors ? emission->failures[0].reason : text_of(consumer, &consumer->bad[0]));
     leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
                          "records are diverted to the archive: see `leat failures ls`", &err);
 }
@@ -496,8 +507,9 @@ leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_posi
         leat_buf_clear(&consumer->saved_state);
         leat_buf_add_slice(&consumer->saved_state, emission->state);
     }
-    if (consumer->runtime->config.failure.breaker_percent > 0)
-        count_for_breaker(consumer, records, letters);
+    if (consumer->runtime->config.failure.breaker_percent > 0 && consumer->ended_records > 0)
+        count_for_breaker(consumer, consumer->ended_records, consumer->ended_diverted);
+    consumer->ended_records = consumer->ended_diverted = 0;
     if (letters == 0) {
         bool is_alone = records == 0 && emission->row_count > 0 && consumer->is_loose_alone &&
                         !consumer->is_draining;
@@ -516,7 +528,7 @@ leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_posi
                       emission->failures[i].reason);
     for (size_t i = 0; i < consumer->bad_count; i++)
         submit_record(consumer, epoch, &consumer->bad[i].record, reason_of(consumer->bad[i].status),
-                      text_of(consumer->bad[i].status));
+                      text_of(consumer, &consumer->bad[i]));
     consumer->bad_count = 0;
     epoch->emission = move_emission(consumer);
     complete_prefix(consumer);

@@ -23,6 +23,7 @@ struct cut {
     size_t count;             /* good records, in consumer->records */
     size_t bad;               /* in consumer->bad */
     size_t bytes;             /* data of the stream records they came from */
+    uint64_t outside;         /* user records outside the shard's hash range */
     struct leat_cursor after; /* where the next one begins */
     struct leat_position end;
     bool has_end;
@@ -65,6 +66,7 @@ is_new(struct leat_consumer *consumer, const struct leat_record *record)
 static void
 add_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_user_record *user)
 {
+    cut->outside += user->is_outside;
     if (user->status != LEAT_USER_RECORD_GOOD) {
         LEAT_GROW(consumer->bad, cut->bad, consumer->bad_capacity);
         consumer->bad[cut->bad++] = *user;
@@ -93,17 +95,53 @@ set_end(struct cut *cut, struct leat_slice sequence, int64_t sub_sequence)
     cut->has_end = true;
 }
 
-/* The user records of one stream record; false: the batch is full before its end, or there is no room for what it expands to. */
-static bool
-cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_raw_record *raw,
-           size_t limit)
+static void
+add_to_part(struct leat_part *part, const struct leat_user_record *user)
 {
+    if (user->status == LEAT_USER_RECORD_GOOD)
+        part->count++;
+    else if (user->status == LEAT_USER_RECORD_OUTSIDE_HASH_RANGE)
+        part->outside++;
+    else
+        part->bad++;
+    if (part->first_sub < 0)
+        part->first_sub = (int64_t)user->record.sub_sequence_number;
+}
+
+/* The whole stream record in place of this user record and all behind it. */
+static struct leat_user_record
+whole_record(const struct leat_raw_record *raw, uint64_t sub_sequence)
+{
+    return (struct leat_user_record){
+        .raw = raw,
+        .status = LEAT_USER_RECORD_GIVEN_UP,
+        .record = {.size = sizeof(struct leat_record),
+                   .data = raw->data,
+                   .partition_key = raw->partition_key,
+                   .sequence_number = raw->sequence,
+                   .sub_sequence_number = sub_sequence,
+                   .arrival_us = raw->arrival_us},
+    };
+}
+
+/* One that fits into a batch is not cut: what becomes of it does not depend on where a batch happens to end. */
+static bool
+needs_batch_of_its_own(const struct leat_consumer *consumer, const struct cut *cut, size_t limit)
+{
+    size_t elements = leat_deaggregator_elements(consumer->deaggregator);
+
+    return cut->count + cut->bad > 0 && cut->after.next_sub == 0 && elements > 1 &&
+           cut->count + cut->bad + elements > limit;
+}
+
+/* The user records of one stream record; false: the batch is full before its end. */
+static bool
+cut_elements(struct leat_consumer *consumer, struct cut *cut, struct leat_part *part, size_t limit)
+{
+    const struct leat_given_up *given_up = leat_consumer_given_up(consumer, part->raw->sequence);
     struct leat_user_record user;
     int64_t last_sub = -1;
 
-    cut->lacks_room = !leat_deaggregator_begin(consumer->deaggregator, raw);
-    if (cut->lacks_room)
-        return false;
     while (leat_deaggregator_next(consumer->deaggregator, &user)) {
         int64_t sub = (int64_t)user.record.sub_sequence_number;
 
@@ -111,16 +149,44 @@ cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_ra
             continue;
         if (cut->count + cut->bad >= limit) {
             if (last_sub >= 0)
-                set_end(cut, raw->sequence, last_sub);
+                set_end(cut, part->raw->sequence, last_sub);
             cut->after.next_sub = sub;
             return false;
         }
+        if (given_up != NULL && sub >= given_up->from_sub) {
+            user = whole_record(part->raw, user.record.sub_sequence_number);
+            leat_deaggregator_skip(consumer->deaggregator);
+        }
         add_record(consumer, cut, &user);
+        add_to_part(part, &user);
         last_sub = sub;
     }
-    set_end(cut, raw->sequence, -1);
+    set_end(cut, part->raw->sequence, -1);
     cut->after = (struct leat_cursor){cut->after.raw + 1, 0};
+    part->is_ended = true;
     return true;
+}
+
+/* false: the batch is full before its end, or there is no room for what it expands to. */
+static bool
+cut_record(struct leat_consumer *consumer, struct cut *cut, const struct leat_raw_record *raw,
+           size_t limit)
+{
+    uint64_t dropped = leat_deaggregator_counts(consumer->deaggregator).outside_hash_range;
+    struct leat_part part = {.raw = raw, .first = cut->count, .first_sub = -1};
+    bool is_whole;
+
+    cut->lacks_room = !leat_deaggregator_begin(consumer->deaggregator, raw);
+    if (cut->lacks_room || needs_batch_of_its_own(consumer, cut, limit))
+        return false;
+    /* Counted before any is handed out: all of it is dropped. */
+    cut->outside += leat_deaggregator_counts(consumer->deaggregator).outside_hash_range - dropped;
+    is_whole = cut_elements(consumer, cut, &part, limit);
+    if (part.first_sub >= 0) {
+        LEAT_GROW(consumer->parts, consumer->part_count, consumer->part_capacity);
+        consumer->parts[consumer->part_count++] = part;
+    }
+    return is_whole;
 }
 
 /* Sequence numbers are remote bytes: one that is longer than any can be ends the shard's reading, visibly. */
@@ -138,6 +204,7 @@ cut_batch(struct leat_consumer *consumer)
     size_t limit = batch_limit(consumer);
 
     leat_deaggregator_reset_but_open(consumer->deaggregator);
+    consumer->part_count = 0;
     while (cut.after.raw < chunk->count) {
         const struct leat_raw_record *raw = &chunk->records[cut.after.raw];
 
@@ -223,6 +290,7 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
     consumer->bad_count = cut->bad;
     consumer->record_count += cut->count + cut->bad;
     consumer->runtime->counters.records += cut->count + cut->bad;
+    consumer->runtime->counters.outside_hash_range += cut->outside;
     consumer->byte_count += cut->bytes;
     consumer->runtime->counters.bytes += cut->bytes;
     consumer->runtime->counters.epochs++;
@@ -232,11 +300,13 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
         consumer->batch_limit = consumer->batch_limit * 2 < consumer->runtime->config.batch_records
                                     ? consumer->batch_limit * 2
                                     : 0;
+    leat_consumer_see_parts(consumer);
     if (cut->has_end) {
         leat_consumer_close_epoch(consumer, &cut->end, cut->count + cut->bad);
         consumer->position = cut->end;
     }
     consumer->divert_reason = NULL;
+    leat_consumer_forget_parts(consumer, cut->after.next_sub);
     consumer->cursor = cut->after;
     if (cut->after.raw < chunk->count)
         return;
@@ -343,6 +413,8 @@ act_on(struct leat_consumer *consumer, const struct cut *cut, enum leat_verdict 
         return on_retry(consumer, cut, &consumer->emission.refusal, true);
     switch (verdict) {
     case LEAT_DONE:
+        if (leat_consumer_gives_up(consumer))
+            return leat_consumer_reset_state(consumer) ? 0 : INT64_MAX;
         leat_consumer_go_on(consumer);
         if (consumer->is_outage_told)
             leat_pipeline_notice(consumer, LEAT_LOG_INFO,

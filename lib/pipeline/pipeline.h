@@ -14,6 +14,7 @@
 #include "failure/letters.h"
 #include "lease/manager.h"
 #include "pipeline/stuck.h"
+#include "stream/deaggregate.h"
 #include "stream/fetch.h"
 
 struct leat_pipeline;
@@ -43,6 +44,8 @@ struct leat_pipeline_processor {
     struct leat_failure_policy failure;
     size_t expand_limit_bytes;
     unsigned expand_ratio;
+    size_t expand_elements;
+    enum leat_outside expand_outside;
     int64_t linger_us;  /* -1: auto */
     int64_t flush_rows; /* -1: auto */
     size_t flush_bytes;
@@ -116,6 +119,7 @@ struct leat_pipeline_counts {
     uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
     uint64_t fenced, rewinds, commit_us, process_us, ticks;
     uint64_t lost_shards, expired_checkpoints, progress_removed;
+    uint64_t outside_hash_range; /* user records, whatever was made of them */
     uint64_t consumers, blocked;
     uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
 };

@@ -34,7 +34,7 @@ struct leat_store {
 struct leat_counters {
     _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
         fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, progress_removed,
-        expired_checkpoints;
+        expired_checkpoints, outside_hash_range;
 };
 
 struct leat_runtime {
@@ -148,6 +148,22 @@ struct leat_epoch {
     size_t failure_count, failure_capacity;
 };
 
+/* The user records of one stream record in a batch. */
+struct leat_part {
+    const struct leat_raw_record *raw;
+    size_t first, count; /* in the consumer's records */
+    size_t bad, outside; /* in its bad ones: outside the hash range, and others */
+    int64_t first_sub;
+    bool is_ended; /* with the last one of the stream record */
+};
+
+/* A stream record most of whose user records fail: it is one letter, from this one on. */
+struct leat_given_up {
+    char sequence[LEAT_SEQUENCE_BYTES + 1];
+    int64_t from_sub;
+    char text[400];
+};
+
 /* Where the next batch begins inside the chunk. */
 struct leat_cursor {
     size_t raw;       /* index of the stream record */
@@ -227,6 +243,14 @@ struct leat_consumer {
     const struct leat_record **record_pointers;
     struct leat_user_record *bad; /* diverted before the processor saw them */
     size_t record_capacity, bad_count, bad_capacity;
+    struct leat_part *parts; /* of the batch, in order */
+    size_t part_count, part_capacity;
+    struct leat_given_up *given_up;
+    size_t given_up_count, given_up_capacity;
+    struct leat_given_up open_part; /* of the record that the last batch ended inside of */
+    uint64_t open_part_seen, open_part_failed;
+    uint64_t ended_records,
+        ended_diverted;        /* stream records that end with the batch; for the breaker */
     const char *divert_reason; /* of the whole batch; NULL: what the processor said */
     struct leat_emission emission;
     struct leat_epoch *epochs, **epochs_end;
@@ -330,6 +354,15 @@ void leat_consumer_stop(struct leat_consumer *consumer, enum leat_verdict verdic
                         struct leat_error *err);
 /* Calls the plugin's shard_end. */
 void leat_consumer_end_state(struct leat_consumer *consumer, enum leat_shard_end why);
+/* consumer_elements.c: stream records most of whose user records fail. */
+/* NULL, or from where on this record is given up. */
+const struct leat_given_up *leat_consumer_given_up(const struct leat_consumer *consumer,
+                                                   struct leat_slice sequence);
+/* After a call: are there records to give up? Then it is made again, without them. */
+bool leat_consumer_gives_up(struct leat_consumer *consumer);
+/* The batch counts. next_sub: where in its last record the next one begins. */
+void leat_consumer_see_parts(struct leat_consumer *consumer);
+void leat_consumer_forget_parts(struct leat_consumer *consumer, int64_t next_sub);
 /* consumer_tick.c: the state begins: no watermark, and a whole interval until the first tick. */
 void leat_consumer_begin_ticks(struct leat_consumer *consumer);
 /* Calls tick when it is due. true: that was this run's turn, or a tick waits for its turn and nothing may go before it;

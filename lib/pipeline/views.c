@@ -156,6 +156,7 @@ leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts
         sum.lost_shards += counters->lost_shards;
         sum.progress_removed += counters->progress_removed;
         sum.expired_checkpoints += counters->expired_checkpoints;
+        sum.outside_hash_range += counters->outside_hash_range;
         sum.commit_us += counters->commit_us;
         sum.process_us += counters->process_us;
     }

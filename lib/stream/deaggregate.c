@@ -14,8 +14,10 @@
 
 #define DEFAULT_LIMIT ((size_t)64 << 20)
 #define DEFAULT_RATIO 200
+#define DEFAULT_ELEMENTS 100000
 #define SMALLEST_LIMIT ((size_t)64 << 10) /* a tiny record may always expand to this */
 #define INFLATE_STEP ((size_t)64 << 10)
+#define FIRST_STEP ((size_t)4 << 10)
 
 enum mode { IDLE, PLAIN, KPL, ARRAY };
 
@@ -24,6 +26,7 @@ struct expanded {
     struct leat_buf text;
     size_t charged_bytes;
     bool is_open; /* not all of it has been handed out */
+    size_t elements;
     /* Of the record it came from: two records of one sequence number are one record. */
     char sequence[LEAT_SEQUENCE_BYTES + 1];
 };
@@ -58,6 +61,8 @@ leat_deaggregator_new(const struct leat_expand_limits *limits,
         deaggregator->limits.limit_bytes = DEFAULT_LIMIT;
     if (deaggregator->limits.ratio == 0)
         deaggregator->limits.ratio = DEFAULT_RATIO;
+    if (deaggregator->limits.elements == 0)
+        deaggregator->limits.elements = DEFAULT_ELEMENTS;
     deaggregator->has_range = range_start != NULL && range_end != NULL;
     if (deaggregator->has_range) {
         deaggregator->start = *range_start;
@@ -168,30 +173,51 @@ limit_for(const struct leat_deaggregator *deaggregator, size_t compressed_bytes)
                : limit;
 }
 
-enum inflated { INFLATED, NOT_GZIP, BOMB };
+enum inflated { INFLATED, NOT_GZIP, NOT_ARRAY, BOMB };
 
-/* Step by step: never more memory than the limit. Several members, one after the other, are one text (RFC 1952). */
+/* Behind a member: zero bytes are padding (of tapes and block devices; gzip and Python take them so), then another member
+   may follow. */
+static void
+skip_padding(z_stream *stream)
+{
+    while (stream->avail_in > 0 && *stream->next_in == 0) {
+        stream->next_in++;
+        stream->avail_in--;
+    }
+}
+
+/*
+ * Step by step: never more memory than the limit. Several members, one after the other, are one text (RFC 1952). What is no
+ * array is no bomb either: it would not have been expanded, so the first letter of the text decides before the rest is there.
+ */
 static enum inflated
 inflate_steps(z_stream *stream, size_t limit, struct leat_buf *text)
 {
+    size_t step = FIRST_STEP;
+
     for (;;) {
+        size_t room = step < limit - text->size ? step : limit - text->size;
         int status;
 
-        if (text->size >= limit)
+        if (room == 0)
             return BOMB;
-        leat_buf_reserve(text,
-                         INFLATE_STEP < limit - text->size ? INFLATE_STEP : limit - text->size);
+        leat_buf_reserve(text, room);
         stream->next_out = text->data + text->size;
-        stream->avail_out =
-            (unsigned)(INFLATE_STEP < limit - text->size ? INFLATE_STEP : limit - text->size);
+        stream->avail_out = (unsigned)room;
         status = inflate(stream, Z_NO_FLUSH);
         text->size = (size_t)(stream->next_out - text->data);
-        if (status == Z_STREAM_END && stream->avail_in == 0)
-            return INFLATED;
-        if (status == Z_STREAM_END && inflateReset(stream) != Z_OK)
-            return NOT_GZIP;
         if (status != Z_OK && status != Z_STREAM_END)
             return NOT_GZIP;
+        if (!leat_json_array_may_begin(leat_buf_slice(text)))
+            return NOT_ARRAY;
+        if (status == Z_STREAM_END) {
+            skip_padding(stream);
+            if (stream->avail_in == 0)
+                return INFLATED;
+            if (inflateReset(stream) != Z_OK)
+                return NOT_GZIP;
+        }
+        step = INFLATE_STEP;
     }
 }
 
@@ -229,11 +255,43 @@ keep_sequence(struct expanded *expanded, struct leat_slice sequence)
     expanded->sequence[sequence.size] = '\0';
 }
 
+/* Up to one more than there may be. What does not parse counts as one, and ends it. */
+static size_t
+count_elements(const struct leat_deaggregator *deaggregator, struct leat_slice text)
+{
+    enum leat_json_array_outcome outcome = LEAT_JSON_ARRAY_ELEMENT;
+    struct leat_json_array array;
+    struct leat_slice element;
+    size_t count = 0;
+
+    leat_json_array_open(&array, text);
+    while (outcome == LEAT_JSON_ARRAY_ELEMENT && count <= deaggregator->limits.elements) {
+        outcome = leat_json_array_next(&array, &element);
+        count += outcome != LEAT_JSON_ARRAY_END;
+    }
+    return count;
+}
+
+static void
+divert_whole(struct leat_deaggregator *deaggregator, enum leat_user_record_status status)
+{
+    deaggregator->plain_status = status;
+    deaggregator->counts.too_large++;
+}
+
 static bool
 open_array(struct leat_deaggregator *deaggregator, struct expanded *expanded)
 {
-    if (!leat_json_array_open(&deaggregator->array, leat_buf_slice(&expanded->text)))
+    struct leat_slice text = leat_buf_slice(&expanded->text);
+
+    if (!leat_json_array_open(&deaggregator->array, text))
         return false;
+    if (!expanded->is_open)
+        expanded->elements = count_elements(deaggregator, text);
+    if (expanded->elements > deaggregator->limits.elements) {
+        divert_whole(deaggregator, LEAT_USER_RECORD_TOO_MANY);
+        return false;
+    }
     expanded->is_open = true;
     deaggregator->mode = ARRAY;
     deaggregator->counts.aggregates++;
@@ -263,12 +321,59 @@ begin_gzip(struct leat_deaggregator *deaggregator)
         deaggregator->expanded = expanded;
         return true;
     }
-    if (outcome == BOMB) {
-        deaggregator->plain_status = LEAT_USER_RECORD_TOO_LARGE;
-        deaggregator->counts.too_large++;
-    }
+    if (outcome == BOMB)
+        divert_whole(deaggregator, LEAT_USER_RECORD_TOO_LARGE);
     expanded_free(deaggregator, expanded);
     return true;
+}
+
+/* Keys from the tables; false: an index or a hash key that is none. */
+static bool
+resolve_keys(struct leat_deaggregator *deaggregator, const struct leat_kpl_record *user,
+             struct leat_record *record, struct leat_hash_key *ret_hash)
+{
+    const struct leat_kpl *kpl = &deaggregator->kpl;
+
+    if (!leat_kpl_key(kpl, &kpl->partition_keys, user->partition_key_index, &record->partition_key))
+        return false;
+    if (!user->has_explicit_hash_key) {
+        if (deaggregator->has_range)
+            leat_hash_key_of(record->partition_key, ret_hash);
+        return true;
+    }
+    if (!leat_kpl_key(kpl, &kpl->explicit_hash_keys, user->explicit_hash_key_index,
+                      &record->explicit_hash_key))
+        return false;
+    return leat_hash_key_parse(record->explicit_hash_key, ret_hash);
+}
+
+static bool
+is_outside(const struct leat_deaggregator *deaggregator, struct leat_hash_key hash)
+{
+    return deaggregator->has_range && (leat_hash_key_compare(hash, deaggregator->start) < 0 ||
+                                       leat_hash_key_compare(hash, deaggregator->end) > 0);
+}
+
+/* One user record outside, and all of the aggregate is another's: whoever put it puts it again. Up to the first bad index, as
+   they are handed out. */
+static bool
+drops(struct leat_deaggregator *deaggregator)
+{
+    struct leat_kpl kpl = deaggregator->kpl; /* its place; the tables are shared */
+    struct leat_kpl_record user;
+    uint64_t outside = 0;
+
+    while (leat_kpl_next(&kpl, &user)) {
+        struct leat_hash_key hash = {0};
+        struct leat_record record;
+
+        if (!resolve_keys(deaggregator, &user, &record, &hash))
+            break;
+        outside += is_outside(deaggregator, hash);
+    }
+    deaggregator->counts.outside_hash_range += outside;
+    deaggregator->counts.dropped_aggregates += outside > 0;
+    return outside > 0;
 }
 
 static bool
@@ -283,9 +388,11 @@ begin_kpl(struct leat_deaggregator *deaggregator)
     if (outcome != LEAT_KPL_AGGREGATE)
         return true;
     bytes = leat_kpl_table_bytes(kpl);
-    if (bytes > deaggregator->limits.limit_bytes) {
-        deaggregator->plain_status = LEAT_USER_RECORD_TOO_LARGE;
-        deaggregator->counts.too_large++;
+    if (bytes > deaggregator->limits.limit_bytes ||
+        kpl->record_count > deaggregator->limits.elements) {
+        divert_whole(deaggregator, bytes > deaggregator->limits.limit_bytes
+                                       ? LEAT_USER_RECORD_TOO_LARGE
+                                       : LEAT_USER_RECORD_TOO_MANY);
         return true;
     }
     if (bytes > deaggregator->kpl_charged_bytes &&
@@ -295,6 +402,8 @@ begin_kpl(struct leat_deaggregator *deaggregator)
     leat_kpl_fill_tables(kpl);
     deaggregator->mode = KPL;
     deaggregator->counts.aggregates++;
+    if (deaggregator->limits.outside == LEAT_OUTSIDE_DROP_AGGREGATE && drops(deaggregator))
+        deaggregator->mode = IDLE;
     return true;
 }
 
@@ -339,26 +448,6 @@ fill(struct leat_deaggregator *deaggregator, struct leat_slice data,
     };
 }
 
-/* Keys from the tables; false: an index or a hash key that is none. */
-static bool
-resolve_keys(struct leat_deaggregator *deaggregator, const struct leat_kpl_record *user,
-             struct leat_record *record, struct leat_hash_key *ret_hash)
-{
-    const struct leat_kpl *kpl = &deaggregator->kpl;
-
-    if (!leat_kpl_key(kpl, &kpl->partition_keys, user->partition_key_index, &record->partition_key))
-        return false;
-    if (!user->has_explicit_hash_key) {
-        if (deaggregator->has_range)
-            leat_hash_key_of(record->partition_key, ret_hash);
-        return true;
-    }
-    if (!leat_kpl_key(kpl, &kpl->explicit_hash_keys, user->explicit_hash_key_index,
-                      &record->explicit_hash_key))
-        return false;
-    return leat_hash_key_parse(record->explicit_hash_key, ret_hash);
-}
-
 static bool
 next_kpl(struct leat_deaggregator *deaggregator, struct leat_user_record *record)
 {
@@ -373,9 +462,10 @@ next_kpl(struct leat_deaggregator *deaggregator, struct leat_user_record *record
     if (deaggregator->is_index_bad) {
         record->status = LEAT_USER_RECORD_BAD_INDEX;
         deaggregator->counts.bad_index++;
-    } else if (deaggregator->has_range && (leat_hash_key_compare(hash, deaggregator->start) < 0 ||
-                                           leat_hash_key_compare(hash, deaggregator->end) > 0)) {
-        record->status = LEAT_USER_RECORD_OUTSIDE_HASH_RANGE;
+    } else if (is_outside(deaggregator, hash)) {
+        if (deaggregator->limits.outside == LEAT_OUTSIDE_KEEP_IN_RANGE)
+            record->status = LEAT_USER_RECORD_OUTSIDE_HASH_RANGE;
+        record->is_outside = true;
         deaggregator->counts.outside_hash_range++;
     }
     return true;
@@ -426,6 +516,24 @@ leat_deaggregator_next(struct leat_deaggregator *deaggregator, struct leat_user_
         break;
     }
     return false;
+}
+
+size_t
+leat_deaggregator_elements(const struct leat_deaggregator *deaggregator)
+{
+    if (deaggregator->mode == KPL)
+        return deaggregator->kpl.record_count;
+    if (deaggregator->mode == ARRAY)
+        return deaggregator->expanded->elements;
+    return deaggregator->mode == PLAIN;
+}
+
+void
+leat_deaggregator_skip(struct leat_deaggregator *deaggregator)
+{
+    if (deaggregator->mode == ARRAY)
+        deaggregator->expanded->is_open = false;
+    deaggregator->mode = IDLE;
 }
 
 size_t

@@ -25,6 +25,15 @@ take(struct leat_json_array *array, unsigned char letter)
 }
 
 bool
+leat_json_array_may_begin(struct leat_slice beginning)
+{
+    struct leat_json_array array = {.text = beginning};
+
+    skip_space(&array);
+    return array.position == beginning.size || beginning.data[array.position] == '[';
+}
+
+bool
 leat_json_array_open(struct leat_json_array *array, struct leat_slice text)
 {
     *array = (struct leat_json_array){.text = text, .is_first = true};

@@ -19,6 +19,8 @@ enum leat_json_array_outcome {
     LEAT_JSON_ARRAY_BAD = 2 /* the rest, from position, does not parse */
 };
 
+/* The beginning of a text: false: whatever follows, it is no array. */
+bool leat_json_array_may_begin(struct leat_slice beginning);
 /* false: the text is no array. */
 bool leat_json_array_open(struct leat_json_array *array, struct leat_slice text);
 enum leat_json_array_outcome leat_json_array_next(struct leat_json_array *array,

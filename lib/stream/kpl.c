@@ -139,6 +139,7 @@ check_message(struct leat_kpl *kpl)
         } else {
             if (!read_record(field.bytes, &record))
                 return LEAT_KPL_BAD_MD5;
+            kpl->record_count++;
             want(&kpl->partition_keys, record.partition_key_index);
             if (record.has_explicit_hash_key)
                 want(&kpl->explicit_hash_keys, record.explicit_hash_key_index);
@@ -154,7 +155,7 @@ leat_kpl_open(struct leat_kpl *kpl, struct leat_slice data)
         data.size > UINT32_MAX)
         return LEAT_KPL_PLAIN;
     kpl->message = leat_slice_make(data.data + sizeof magic, data.size - sizeof magic - MD5_BYTES);
-    kpl->position = 0;
+    kpl->position = kpl->record_count = 0;
     kpl->partition_keys.count = kpl->partition_keys.wanted = 0;
     kpl->explicit_hash_keys.count = kpl->explicit_hash_keys.wanted = 0;
     if (!md5_is_right(kpl->message, data.data + data.size - MD5_BYTES))

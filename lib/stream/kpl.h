@@ -21,6 +21,7 @@ struct leat_kpl {
     struct leat_slice message; /* the protobuf */
     size_t position;           /* of the next field to look at */
     struct leat_kpl_keys partition_keys, explicit_hash_keys;
+    size_t record_count;
 };
 
 enum leat_kpl_outcome {

@@ -391,6 +391,172 @@ START_TEST(bad_records_are_diverted_by_name)
 }
 END_TEST
 
+/* ---- many in one --------------------------------------------------------------------------------- */
+
+/* [a,a,…b,b,…] as one compressed record. */
+static void
+put_array(const char *first, int first_count, const char *second, int second_count)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF array = LEAT_BUF_INIT;
+
+    for (int i = 0; i < first_count + second_count; i++)
+        leat_buf_printf(&text, "%c%s", i == 0 ? '[' : ',', i < first_count ? first : second);
+    leat_buf_add_byte(&text, ']');
+    add_gzip(leat_buf_slice(&text), &array);
+    put(leat_buf_slice(&array));
+}
+
+#define GOOD "{\"device_id\":1,\"time\":\"2022-01-01 00:00:01\",\"measurement\":\"t\",\"value\":1}"
+
+static void
+ck_reaches(const char *sql, int64_t wanted)
+{
+    ck_assert_msg(test_fleet_wait_for(&fleet, sql, wanted, soon()), "%s: %lld, not %lld", sql,
+                  (long long)test_fleet_number(&fleet, sql), (long long)wanted);
+    ck_assert_int_eq(test_fleet_number(&fleet, sql), wanted);
+}
+
+static const char *const batches[] = {"10000", "700", "1"};
+
+/* A hundred bytes that expand to 32,701 elements: one letter, and the processor goes on. So it does with most of an array. */
+START_TEST(a_record_of_many_failures_is_one_letter)
+{
+    LEAT_AUTO_BUF yaml = LEAT_BUF_INIT;
+    const bool is_single = strcmp(batches[_i], "1") == 0;
+    int64_t good = 0, whole = 0, single = 0;
+
+    leat_buf_printf(
+        &yaml,
+        "processors: [{ name: rollup, plugin: rollup, batch: { records: %s }, target: { "
+        "plugin: postgres } }]\n",
+        batches[_i]);
+    begin(leat_buf_text(&yaml));
+    put_good(10), good += 10;
+    put_array("0", 32701, "", 0), whole++;
+    put_good(10), good += 10;
+    put_array(GOOD, 9, "0", 20), whole++;
+    put_array(GOOD, 20, "0", 9), good += 20, single += 9; /* most are good */
+    put_array("0", 9, "", 0), single += 9;                /* few */
+    if (is_single) /* one at a time: those before the tenth failure, or the half, stand alone */
+        single += 10 + 10, good += 9;
+    put_good(10), good += 10;
+    worker = test_fleet_spawn(&fleet, "w1", NULL);
+    ck_reaches("SELECT coalesce(sum(count), 0)::int8 FROM rollup", good);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE reason = 'most_elements'", whole);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE reason = 'failed'", single);
+    ck_reaches("SELECT count(*) FROM leat.failures", whole + single);
+    ck_assert(!test_worker_says(&worker, "stopped", leat_clock_monotonic_us()));
+    /* Byte for byte: what lies there expands again. */
+    free(test_fleet_shell(&fleet,
+                          "grep -l most_elements -r $DIR/archive | head -1 | xargs cat | "
+                          "grep -o '\"data_base64\":\"[^\"]*' | cut -d'\"' -f4 | base64 -d | "
+                          "gzip -t"));
+    test_worker_kill(&worker, SIGTERM);
+    ck_assert_int_eq(test_worker_wait(&worker, NULL), 0);
+}
+END_TEST
+
+START_TEST(more_elements_than_may_be_are_one_letter)
+{
+    begin("processors: [{ name: rollup, plugin: rollup, expand: { elements: 100 }, target: { "
+          "plugin: postgres } }]\n");
+    put_array(GOOD, 100, "", 0);
+    put_array(GOOD, 101, "", 0);
+    worker = test_fleet_spawn(&fleet, "w1", NULL);
+    ck_reaches("SELECT coalesce(sum(count), 0)::int8 FROM rollup", 100);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE reason = 'expansion_limit'", 1);
+    test_worker_kill(&worker, SIGTERM);
+    ck_assert_int_eq(test_worker_wait(&worker, NULL), 0);
+}
+END_TEST
+
+/* ---- an aggregate across a split ------------------------------------------------------------------ */
+
+static void
+add_kpl_field(struct leat_buf *out, unsigned char number, struct leat_slice bytes)
+{
+    leat_buf_add_byte(out, (unsigned char)(number << 3 | 2));
+    for (size_t size = bytes.size; size > 0 || bytes.size == 0; size >>= 7) {
+        leat_buf_add_byte(out, (unsigned char)((size & 0x7F) | (size >= 0x80 ? 0x80 : 0)));
+        if (size < 0x80)
+            break;
+    }
+    leat_buf_add_slice(out, bytes);
+}
+
+/* One user record of each of the two shards (explicit hash keys 0 and 2^128 - 1), under one partition key, in the first shard. */
+static void
+put_across(const char *partition_key, struct leat_slice data)
+{
+    LEAT_AUTO_BUF message = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF aggregate = LEAT_BUF_INIT;
+    struct leat_error err;
+
+    add_kpl_field(&message, 1, leat_slice_from(partition_key));
+    add_kpl_field(&message, 2, leat_slice_from("0"));
+    add_kpl_field(&message, 2, leat_slice_from("340282366920938463463374607431768211455"));
+    for (unsigned char hash = 0; hash < 2; hash++) {
+        LEAT_AUTO_BUF record = LEAT_BUF_INIT;
+
+        leat_buf_add(&record, (unsigned char[]){1 << 3, 0, 2 << 3, hash}, 4);
+        add_kpl_field(&record, 3, data);
+        add_kpl_field(&message, 3, leat_buf_slice(&record));
+    }
+    seal_kpl(leat_buf_slice(&message), &aggregate);
+    ck_assert_int_eq(leat_local_kinesis_put(fleet.kinesis, TEST_FLEET_STREAM,
+                                            leat_slice_from("container"), leat_slice_from("0"),
+                                            leat_buf_slice(&aggregate), NULL, &err),
+                     0);
+}
+
+static const struct {
+    const char *word;
+    int64_t good, letters;
+} outsides[] = {{"keep_in_range", 1, 1}, {"drop_aggregate", 0, 0}, {"keep_all", 2, 0}};
+
+START_TEST(an_aggregate_across_a_split_as_configured)
+{
+    LEAT_AUTO_BUF yaml = LEAT_BUF_INIT;
+
+    leat_buf_printf(&yaml,
+                    "processors: [{ name: rollup, plugin: rollup, expand: { outside_hash_range: %s "
+                    "}, target: { plugin: postgres } }]\n",
+                    outsides[_i].word);
+    begin(leat_buf_text(&yaml));
+    put_across("key", leat_slice_from(GOOD));
+    put_good(1);
+    worker = test_fleet_spawn(&fleet, "w1", NULL);
+    ck_reaches("SELECT coalesce(sum(count), 0)::int8 FROM rollup", outsides[_i].good + 1);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE reason = 'outside_hash_range'",
+               outsides[_i].letters);
+    test_worker_kill(&worker, SIGTERM);
+    ck_assert_int_eq(test_worker_wait(&worker, NULL), 0);
+}
+END_TEST
+
+/* ---- keys that no dead-letter stream takes -------------------------------------------------------- */
+
+#define FIFTY "01234567890123456789012345678901234567890123456789"
+
+/* A key of 300 letters, one that is no text, and an ordinary letter behind them: each lies in the dead-letter stream. */
+START_TEST(a_letter_with_a_key_that_is_none_arrives)
+{
+    struct leat_error err;
+
+    begin("dead_letters: { stream: letters }\n" ROLLUP);
+    ck_assert_int_eq(leat_local_kinesis_create_stream(fleet.kinesis, "letters", 1, &err), 0);
+    put_across(FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY, leat_slice_from("bad"));
+    put_across("\xff\xfe\n", leat_slice_from("bad"));
+    put(leat_slice_from("bad"));
+    worker = test_fleet_spawn(&fleet, "w1", NULL);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE dead_letter_position IS NOT NULL", 5);
+    ck_reaches("SELECT count(*) FROM leat.failures WHERE length(partition_key) = 300", 2);
+    test_worker_kill(&worker, SIGTERM);
+    ck_assert_int_eq(test_worker_wait(&worker, NULL), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -405,6 +571,12 @@ main(void)
     tcase_add_loop_test(tests, a_start_that_fails_says_why, 0,
                         test_cases((int)LEAT_COUNT_OF(starts), 3));
     tcase_add_test(tests, bad_records_are_diverted_by_name);
+    tcase_add_loop_test(tests, a_record_of_many_failures_is_one_letter, 0,
+                        (int)LEAT_COUNT_OF(batches));
+    tcase_add_test(tests, more_elements_than_may_be_are_one_letter);
+    tcase_add_loop_test(tests, an_aggregate_across_a_split_as_configured, 0,
+                        (int)LEAT_COUNT_OF(outsides));
+    tcase_add_test(tests, a_letter_with_a_key_that_is_none_arrives);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

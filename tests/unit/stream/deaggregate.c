@@ -358,15 +358,186 @@ START_TEST(test_the_rest_of_a_bad_array_is_told)
 }
 END_TEST
 
-START_TEST(test_a_bomb_is_held_below_its_limit)
+/* It would not have been expanded: so it is no bomb, whatever its ratio. */
+START_TEST(test_what_is_no_array_is_no_bomb)
 {
-    size_t size = (size_t)40 << 20;
+    size_t size = (size_t)8 << 20;
     char *zeros = leat_alloc_zero(1, size);
     struct leat_deaggregator *deaggregator;
     struct leat_user_record record;
 
+    if (_i == 1)
+        memcpy(zeros, "{\"a\": 1}", 8);
     compress_text(zeros, size);
     free(zeros);
+    deaggregator = begin();
+    ck_assert(leat_deaggregator_next(deaggregator, &record));
+    ck_assert_int_eq(record.status, LEAT_USER_RECORD_GOOD);
+    ck_assert(leat_slice_equals(record.record.data, raw.data));
+    ck_assert_int_eq(record.record.flags, 0);
+    expect_end(deaggregator);
+}
+END_TEST
+
+static void
+add_tail(const char *tail, size_t size)
+{
+    leat_buf_add(&bytes, tail, size);
+    raw.data = leat_buf_slice(&bytes);
+}
+
+/* As gzip and Python read them: zero bytes are padding, members may follow one another, also behind padding. */
+START_TEST(test_padding_and_members)
+{
+    LEAT_AUTO_BUF first = LEAT_BUF_INIT;
+    static const char zeros[3];
+    struct leat_deaggregator *deaggregator;
+
+    compress_text("[1,", 3);
+    leat_buf_add_slice(&first, raw.data);
+    if (_i == 1)
+        leat_buf_add(&first, zeros, 3);
+    compress_text("2]", 2);
+    leat_buf_add_slice(&first, raw.data);
+    if (_i > 0)
+        leat_buf_add(&first, zeros, 3);
+    raw.data = leat_buf_slice(&first);
+    deaggregator = begin();
+    expect(deaggregator, "1", LEAT_USER_RECORD_GOOD);
+    expect(deaggregator, "2", LEAT_USER_RECORD_GOOD);
+    expect_end(deaggregator);
+}
+END_TEST
+
+static const struct {
+    const char *tail;
+    size_t size;
+} garbage[] = {{"x", 1}, {"\0\0x", 3}, {"\x1f\x8b", 2}, {"\x1f\x8b\x08\0", 4}, {"[2]", 3}};
+
+/* Python refuses them, gzip warns: handed on as they came, nothing of it is lost. */
+START_TEST(test_garbage_behind_it)
+{
+    struct leat_deaggregator *deaggregator;
+    struct leat_user_record record;
+
+    compress_text("[1]", 3);
+    add_tail(garbage[_i].tail, garbage[_i].size);
+    deaggregator = begin();
+    ck_assert(leat_deaggregator_next(deaggregator, &record));
+    ck_assert(leat_slice_equals(record.record.data, raw.data));
+    ck_assert_int_eq(record.status, LEAT_USER_RECORD_GOOD);
+    expect_end(deaggregator);
+}
+END_TEST
+
+static struct leat_deaggregator *
+begin_with(const struct leat_expand_limits *limits)
+{
+    struct leat_hash_key start = {0, 0}, end = {0, 100};
+    struct leat_deaggregator *deaggregator = leat_deaggregator_new(limits, &start, &end);
+
+    ck_assert(leat_deaggregator_begin(deaggregator, &raw));
+    return deaggregator;
+}
+
+START_TEST(test_elements_have_a_limit)
+{
+    struct leat_expand_limits limits = {.elements = 3};
+    static const char *const arrays[] = {"[1,2,3]", "[1,2,3,4]", "[1,2,", "[1,2,3,"};
+    struct leat_deaggregator *deaggregator;
+    struct leat_user_record record;
+
+    compress_text(arrays[_i], strlen(arrays[_i]));
+    deaggregator = begin_with(&limits);
+    if (_i % 2 == 0) {
+        ck_assert_uint_eq(leat_deaggregator_elements(deaggregator), 3);
+        expect(deaggregator, "1", LEAT_USER_RECORD_GOOD);
+        leat_deaggregator_skip(deaggregator);
+        ck_assert(!leat_deaggregator_is_open(deaggregator));
+    } else {
+        ck_assert(leat_deaggregator_next(deaggregator, &record));
+        ck_assert_int_eq(record.status, LEAT_USER_RECORD_TOO_MANY);
+        ck_assert(leat_slice_equals(record.record.data, raw.data));
+    }
+    expect_end(deaggregator);
+}
+END_TEST
+
+START_TEST(test_records_of_an_aggregate_have_a_limit)
+{
+    struct leat_expand_limits limits = {.elements = 2};
+    struct leat_user_record record;
+    struct leat_deaggregator *deaggregator;
+
+    add_field(&message, 1, leat_slice_from("a"));
+    for (int i = 0; i < 2 + _i; i++)
+        add_user_record(0, -1, "x");
+    seal();
+    deaggregator = begin_with(&limits);
+    ck_assert(leat_deaggregator_next(deaggregator, &record));
+    ck_assert_int_eq(record.status == LEAT_USER_RECORD_TOO_MANY, _i == 1);
+    leat_deaggregator_free(deaggregator);
+}
+END_TEST
+
+/* One of three lies outside. */
+START_TEST(test_what_lies_outside_as_configured)
+{
+    struct leat_expand_limits limits = {.outside = (enum leat_outside)_i};
+    struct leat_deaggregator *deaggregator;
+    struct leat_deaggregator_counts counts;
+
+    add_field(&message, 1, leat_slice_from("a"));
+    add_field(&message, 2, leat_slice_from("100"));
+    add_field(&message, 2, leat_slice_from("101"));
+    add_user_record(0, 0, "inside");
+    add_user_record(0, 1, "outside");
+    add_user_record(0, 0, "inside, too");
+    seal();
+    deaggregator = begin_with(&limits);
+    if (_i != LEAT_OUTSIDE_DROP_AGGREGATE) {
+        expect(deaggregator, "inside", LEAT_USER_RECORD_GOOD);
+        ck_assert(expect(deaggregator, "outside",
+                         _i == LEAT_OUTSIDE_KEEP_ALL ? LEAT_USER_RECORD_GOOD
+                                                     : LEAT_USER_RECORD_OUTSIDE_HASH_RANGE)
+                      .is_outside);
+        ck_assert(!expect(deaggregator, "inside, too", LEAT_USER_RECORD_GOOD).is_outside);
+    }
+    counts = leat_deaggregator_counts(deaggregator);
+    ck_assert_uint_eq(counts.outside_hash_range, 1);
+    ck_assert_uint_eq(counts.dropped_aggregates, _i == LEAT_OUTSIDE_DROP_AGGREGATE);
+    expect_end(deaggregator);
+}
+END_TEST
+
+START_TEST(test_an_aggregate_of_one_shard_is_not_dropped)
+{
+    struct leat_expand_limits limits = {.outside = LEAT_OUTSIDE_DROP_AGGREGATE};
+    struct leat_deaggregator *deaggregator;
+
+    add_field(&message, 1, leat_slice_from("a"));
+    add_field(&message, 2, leat_slice_from("100"));
+    add_user_record(0, 0, "inside");
+    add_user_record(0, 0, "inside, too");
+    seal();
+    deaggregator = begin_with(&limits);
+    expect(deaggregator, "inside", LEAT_USER_RECORD_GOOD);
+    expect(deaggregator, "inside, too", LEAT_USER_RECORD_GOOD);
+    ck_assert_uint_eq(leat_deaggregator_counts(deaggregator).dropped_aggregates, 0);
+    expect_end(deaggregator);
+}
+END_TEST
+
+START_TEST(test_a_bomb_is_held_below_its_limit)
+{
+    size_t size = (size_t)40 << 20;
+    char *spaces = leat_alloc(size); /* what may still become an array */
+    struct leat_deaggregator *deaggregator;
+    struct leat_user_record record;
+
+    memset(spaces, ' ', size);
+    compress_text(spaces, size);
+    free(spaces);
     deaggregator = begin();
     ck_assert(leat_deaggregator_next(deaggregator, &record));
     ck_assert_int_eq(record.status, LEAT_USER_RECORD_TOO_LARGE);
@@ -435,6 +606,13 @@ main(void)
     tcase_add_test(tests, test_keys_of_a_neighbour_shard_are_told_one_by_one);
     tcase_add_test(tests, test_an_empty_aggregate_gives_nothing);
     tcase_add_test(tests, test_a_gzipped_array_is_taken_apart);
+    tcase_add_loop_test(tests, test_what_is_no_array_is_no_bomb, 0, 2);
+    tcase_add_loop_test(tests, test_padding_and_members, 0, 3);
+    tcase_add_loop_test(tests, test_garbage_behind_it, 0, (int)LEAT_COUNT_OF(garbage));
+    tcase_add_loop_test(tests, test_elements_have_a_limit, 0, 4);
+    tcase_add_loop_test(tests, test_records_of_an_aggregate_have_a_limit, 0, 2);
+    tcase_add_loop_test(tests, test_what_lies_outside_as_configured, 0, 3);
+    tcase_add_test(tests, test_an_aggregate_of_one_shard_is_not_dropped);
     tcase_add_test(tests, test_what_expands_asks_the_budget_first);
     tcase_add_loop_test(tests, test_empty_keys_cost_four_bytes_as_far_as_they_are_named, 0, 4);
     tcase_add_loop_test(tests, test_the_rest_of_a_bad_array_is_told, 0,
