@@ -523,6 +523,8 @@ leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void
             break;
         if (rest.outcome == LEAT_COMMIT_UNKNOWN) {
             flight->is_unknown = true;
+        } else if (rest.outcome == LEAT_COMMIT_CONFIGURATION && flight->count > 1) {
+            result.rest = split(flight);
         } else if (is_refusal(flight, &rest)) {
             struct refusing refusing = {flight, &flush, rows, random};
 

@@ -63,6 +63,7 @@ struct sender {
     struct leat_pg_parameters parameters;
     size_t sent, user_from, user_to; /* statements [user_from, user_to) write the user's tables */
     size_t fence_at;                 /* the fence's; SIZE_MAX: none */
+    bool is_missing_inside; /* what failed is a function that does not find what it names */
 };
 
 static void
@@ -73,6 +74,7 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->flush = flush;
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
+    sender->is_missing_inside = false;
     for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
         leat_buf_init(&sender->arrays[i], INT32_MAX);
 }
@@ -344,6 +346,7 @@ read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
         if (answer == PGRES_FATAL_ERROR && *ret_failed == SIZE_MAX) {
             status = leat_pg_refused(err, result, connection, "postgres refused a commit");
             *ret_failed = statement;
+            sender->is_missing_inside = leat_pg_is_missing_inside(result);
         }
         PQclear(result);
         while ((result = PQgetResult(conn)) != NULL)
@@ -452,7 +455,8 @@ outcome_of(const struct sender *sender, size_t failed, const struct leat_error *
     case LEAT_SQLSTATE_CONFIGURATION:
         break;
     }
-    return is_users ? LEAT_COMMIT_REFUSED : LEAT_COMMIT_CONFIGURATION;
+    /* A trigger that finds no table of its own is broken for all rows that come so far, not for what one of them holds. */
+    return is_users && !sender->is_missing_inside ? LEAT_COMMIT_REFUSED : LEAT_COMMIT_CONFIGURATION;
 }
 
 static int

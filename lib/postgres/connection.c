@@ -5,7 +5,8 @@
  * again, waits for each host alone, and refuses a server that is read-only. (2) A connection that was opened to a primary
  * which came back as a standby: the first refusal (25006) makes it broken, so that the next connect finds the right one.
  * (3) The role, or the database, has another isolation for a default: every condition of the protocol reads what is committed
- * when its statement begins, not what was when the transaction did.
+ * when its statement begins, not what was when the transaction did. (4) Another role has made functions and operators in `public`
+ * that fit our calls better: search_path is ours from the first statement on; the statements before that name pg_catalog.
  */
 #include "postgres/connection.h"
 
@@ -16,6 +17,32 @@
 #include "base/memory.h"
 #include "postgres/array.h"
 #include "postgres/sqlstate.h"
+
+/* Not what a trigger raises as such, nor what dynamic SQL makes of a row. */
+bool
+leat_pg_is_missing_inside(const PGresult *result)
+{
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *context = result != NULL ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
+    const char *source = result != NULL ? PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)
+                                        : NULL;
+
+    return state != NULL && context != NULL && strstr(context, "function ") != NULL &&
+           strstr(context, " at EXECUTE") == NULL &&
+           (source == NULL || strcmp(source, "exec_stmt_raise") != 0) &&
+           (strcmp(state, "42P01") == 0 || strcmp(state, "42883") == 0 ||
+            strcmp(state, "42704") == 0 || strcmp(state, "42703") == 0 ||
+            strcmp(state, "3F000") == 0);
+}
+
+static const char *
+hint_for(const PGresult *result)
+{
+    return leat_pg_is_missing_inside(result)
+               ? ", inside a function: leat's search_path is pg_catalog alone, so it has to name "
+                 "schemas, or get its own (ALTER FUNCTION … SET search_path)"
+               : "";
+}
 
 /* The first line of libpq's text: further ones hold hints and positions. */
 static void
@@ -41,10 +68,10 @@ leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn
         code = LEAT_E_FENCED;
     else if (leat_sqlstate_classify(state) != LEAT_SQLSTATE_TRANSIENT)
         code = LEAT_E_INVALID;
-    leat_error_set(err, code, "%s: %s%s%s%s%s%s%s", what, line, state != NULL ? " (SQLSTATE " : "",
-                   state != NULL ? state : "", state != NULL ? ")" : "",
-                   table != NULL ? ", table " : "", table != NULL ? table : "",
-                   column != NULL ? ", see its columns" : "");
+    leat_error_set(
+        err, code, "%s: %s%s%s%s%s%s%s%s", what, line, state != NULL ? " (SQLSTATE " : "",
+        state != NULL ? state : "", state != NULL ? ")" : "", table != NULL ? ", table " : "",
+        table != NULL ? table : "", column != NULL ? ", see its columns" : "", hint_for(result));
     if (err != NULL && state != NULL)
         snprintf(err->sqlstate, sizeof err->sqlstate, "%s", state);
     return code;
@@ -97,7 +124,7 @@ connect_failed(PGconn *conn, const char *url, struct leat_error *err)
 /* A server that went without a word is noticed in seconds, not hours; what stands before the URL can be said otherwise in
    it. Blocking, so that libpq gives each host of the URL the whole time: one that is cut off must not hide the next one. */
 static PGconn *
-start(const struct leat_pg_options *options, const char *url, bool with_settings)
+start(const struct leat_pg_options *options, const char *url, const char *settings)
 {
     int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
                                                          : 5 * LEAT_SECOND_US;
@@ -110,11 +137,10 @@ start(const struct leat_pg_options *options, const char *url, bool with_settings
                               "dbname",
                               "application_name",
                               "client_encoding",
-                              with_settings ? "options" : NULL,
+                              settings != NULL ? "options" : NULL,
                               NULL};
-    const char *values[] = {
-        "5", "2", "3", seconds, timeout, url, options->application_name, "UTF8", options->settings,
-        NULL};
+    const char *values[] = {"5",    "2",      "3", seconds, timeout, url, options->application_name,
+                            "UTF8", settings, NULL};
 
     snprintf(seconds, sizeof seconds, "%lld",
              (long long)((timeout_us + LEAT_SECOND_US - 1) / LEAT_SECOND_US));
@@ -146,17 +172,17 @@ check_server(struct leat_pg_connection *connection, const struct leat_pg_options
     bool is_read_only;
 
     if (status == 0)
-        status = leat_pg_execute(
-            connection,
-            "SELECT pg_backend_pid(), current_setting('transaction_read_only')::bool, "
-            "current_setting('transaction_isolation') = 'read committed'",
-            NULL, &result, err);
+        status = leat_pg_execute(connection,
+                                 "SELECT pg_catalog.pg_backend_pid(), "
+                                 "pg_catalog.current_setting('transaction_read_only'), "
+                                 "pg_catalog.current_setting('transaction_isolation')",
+                                 NULL, &result, err);
     if (status != 0)
         return status;
     connection->backend_pid = leat_pg_int4(PQgetvalue(result, 0, 0));
     connection->is_pooled = connection->backend_pid != PQbackendPID(connection->conn);
-    is_read_only = PQgetvalue(result, 0, 1)[0] != 0;
-    connection->is_read_committed = PQgetvalue(result, 0, 2)[0] != 0;
+    is_read_only = strcmp(PQgetvalue(result, 0, 1), "on") == 0;
+    connection->is_read_committed = strcmp(PQgetvalue(result, 0, 2), "read committed") == 0;
     PQclear(result);
     if (!is_read_only || !options->is_for_writing)
         return 0;
@@ -185,7 +211,7 @@ local_settings(const char *settings)
         settings += 3;
         name = strcspn(settings, "=");
         value = strcspn(settings + name + 1, " ");
-        leat_buf_printf(&sql, "%sset_config('%.*s', '%.*s', true)",
+        leat_buf_printf(&sql, "%spg_catalog.set_config('%.*s', '%.*s', true)",
                         sql.size == 0 ? "SELECT " : ", ", (int)name, settings, (int)value,
                         settings + name + 1);
         settings += name + 1 + value;
@@ -193,15 +219,41 @@ local_settings(const char *settings)
     return sql.size > 0 ? leat_buf_take(&sql) : NULL;
 }
 
+/* What the URL says itself comes first: ours is the last word. */
+static void
+add_options_of_url(const char *url, struct leat_buf *out)
+{
+    PQconninfoOption *parsed = PQconninfoParse(url, NULL);
+
+    for (const PQconninfoOption *option = parsed; option != NULL && option->keyword != NULL;
+         option++) {
+        if (strcmp(option->keyword, "options") == 0 && option->val != NULL)
+            leat_buf_printf(out, "%s ", option->val);
+    }
+    PQconninfoFree(parsed);
+}
+
+static void
+add_settings(const struct leat_pg_options *options, struct leat_buf *out)
+{
+    leat_buf_printf(out, "-c search_path=%s",
+                    options->search_path != NULL ? options->search_path : LEAT_PG_SEARCH_PATH);
+    if (options->settings != NULL)
+        leat_buf_printf(out, " %s", options->settings);
+}
+
 static int
 open_connection(const struct leat_pg_options *options, const char *url, bool with_settings,
                 PGconn **ret_conn, struct leat_error *err)
 {
+    LEAT_AUTO_BUF settings = LEAT_BUF_INIT;
     PGconn *conn;
 
     if (leat_database_url_check(url, err) != 0)
         return leat_error_prefix(err, "the database's url");
-    conn = start(options, url, with_settings);
+    add_options_of_url(url, &settings);
+    add_settings(options, &settings);
+    conn = start(options, url, with_settings ? leat_buf_text(&settings) : NULL);
     if (conn == NULL)
         leat_out_of_memory(0);
     if (PQstatus(conn) != CONNECTION_OK)
@@ -258,7 +310,8 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
                 struct leat_error *err)
 {
     struct leat_pg_connection *connection;
-    bool has_settings = options->settings != NULL;
+    LEAT_AUTO_BUF settings = LEAT_BUF_INIT;
+    bool has_settings = true;
     PGconn *conn;
     int status = open_with_settings(options, &has_settings, &conn, err);
 
@@ -274,10 +327,11 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
         leat_pg_close(connection);
         return status;
     }
-    connection->is_pooled = connection->is_pooled || has_settings != (options->settings != NULL);
+    connection->is_pooled = connection->is_pooled || !has_settings;
     connection->answer_timeout_us = options->answer_timeout_us;
+    add_settings(options, &settings);
     if (connection->is_pooled)
-        connection->settings_sql = local_settings(options->settings);
+        connection->settings_sql = local_settings(leat_buf_text(&settings));
     else if (!connection->is_read_committed)
         status =
             leat_pg_script(connection, "SET default_transaction_isolation = 'read committed'", err);

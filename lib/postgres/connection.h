@@ -5,6 +5,10 @@
  * Behind a pooler (PgBouncer in transaction mode) no session is ours: settings are given anew inside each transaction, single
  * statements included, in the same round trip. Nothing else changes for callers, but that session locks, LISTEN, temporary
  * tables and prepared statements must not be relied on.
+ *
+ * Names without a schema are looked up in pg_catalog alone, on every connection, whatever a role or a database says: else whoever
+ * may create functions and operators in `public` makes one that fits a call of ours better than the system's, and it runs with
+ * our rights. So what is not the system's is written with its schema.
  */
 #ifndef LEAT_POSTGRES_CONNECTION_H
 #define LEAT_POSTGRES_CONNECTION_H
@@ -18,11 +22,14 @@
 #define LEAT_PG_PARAMETERS 320
 /* The oldest server that is taken; older ones are refused at each connect, by every command and worker. */
 #define LEAT_PG_OLDEST 14
+/* pg_temp is named, and last: else it would come first. */
+#define LEAT_PG_SEARCH_PATH "pg_catalog,pg_temp"
 
 struct leat_pg_options {
     const char *url; /* URI or conninfo; passwords by libpq's own means, too */
     const char *application_name;
     const char *settings;       /* "-c statement_timeout=10000 …"; NULL: none */
+    const char *search_path;    /* NULL: LEAT_PG_SEARCH_PATH, as for everything but tests */
     int64_t connect_timeout_us; /* 0: 5 s; for each host of the URL */
     int64_t user_timeout_ms;    /* tcp_user_timeout; 0: none */
     int64_t answer_timeout_us;  /* to each statement; then the connection is broken. 0: for ever */
@@ -85,6 +92,8 @@ int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struc
 /* Fills err from a failed result (sqlstate, one line, primary message) with what was tried in front. */
 int leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn,
                   const char *what);
+/* A name is not found inside a function, a trigger's for example: it may be there for a session with another search_path. */
+bool leat_pg_is_missing_inside(const PGresult *result);
 /* The same, and remembers that the server is read-only where that is what it says. */
 int leat_pg_refused(struct leat_error *err, const PGresult *result,
                     struct leat_pg_connection *connection, const char *what);

@@ -184,6 +184,10 @@ leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct le
         leat_buf_printf(&with_settings, "%.*s ISOLATION LEVEL READ COMMITTED; %s%s", (int)first,
                         sql, connection->settings_sql, sql + first);
         sql = leat_buf_text(&with_settings);
+    } else if (connection->settings_sql != NULL &&
+               PQtransactionStatus(connection->conn) == PQTRANS_IDLE) {
+        leat_buf_printf(&with_settings, "%s; %s", connection->settings_sql, sql);
+        sql = leat_buf_text(&with_settings);
     }
     if (PQsendQuery(connection->conn, sql) == 1)
         result = collect(connection);

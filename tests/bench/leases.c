@@ -269,7 +269,8 @@ sure(int status, const struct leat_error *err)
 static struct leat_pg_connection *
 connect_again(void)
 {
-    struct leat_pg_options options = {.url = fleet.url, .application_name = "bench"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = fleet.url, .application_name = "bench"};
     struct leat_pg_connection *connection;
     struct leat_error err;
 

@@ -24,7 +24,8 @@ give_up(const char *what, const char *why)
 struct leat_pg_connection *
 chaos_connect(const struct chaos_database *database)
 {
-    struct leat_pg_options options = {.url = database->url,
+    struct leat_pg_options options = {.search_path = "public",
+                                      .url = database->url,
                                       .application_name = "oracle",
                                       .connect_timeout_us = 2 * LEAT_SECOND_US};
     struct leat_pg_connection *connection;

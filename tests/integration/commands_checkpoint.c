@@ -419,7 +419,7 @@ END_TEST
 START_TEST(targets_are_elsewhere)
 {
     struct test_fleet_options options = {.shards = SHARDS};
-    struct leat_pg_options other_options = {.application_name = "test"};
+    struct leat_pg_options other_options = {.search_path = "public", .application_name = "test"};
     struct leat_pg_connection *other;
     LEAT_AUTO_BUF processors = LEAT_BUF_INIT;
     struct leat_error err;

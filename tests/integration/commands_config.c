@@ -89,7 +89,8 @@ write_good(void)
 static void
 sql(const char *database, const char *text)
 {
-    struct leat_pg_options options = {.url = database, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = database, .application_name = "test"};
     struct leat_pg_connection *connection;
 
     ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);

@@ -23,7 +23,8 @@ static struct leat_error err;
 static void
 sql(const char *text)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     struct leat_pg_connection *connection;
 
     ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
@@ -34,7 +35,8 @@ sql(const char *text)
 static void
 migrate(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     struct leat_pg_connection *connection;
     int applied;
 

@@ -81,7 +81,8 @@ ck_value(size_t line, const char *key, const char *wanted)
 static struct leat_pg_connection *
 connect_there(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     struct leat_pg_connection *connection;
     struct leat_error err;
 

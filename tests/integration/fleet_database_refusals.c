@@ -54,7 +54,7 @@ come_back(struct test_proxy *proxy)
 START_TEST(a_server_that_is_full_is_waited_for)
 {
     struct leat_pg_connection *others[64];
-    struct leat_pg_options options = {.application_name = "others"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "others"};
     struct leat_error err;
     char url[160];
     int count = 0;

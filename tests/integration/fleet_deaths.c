@@ -145,7 +145,8 @@ restart_after_the_leases(void)
 static void
 reconnect(void)
 {
-    struct leat_pg_options options = {.url = fleet.url, .application_name = "oracle"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = fleet.url, .application_name = "oracle"};
     int64_t deadline_us = soon();
     struct leat_error err;
 

@@ -152,8 +152,10 @@ ck_by_expiry_alone(void)
 static struct leat_pg_connection *
 connect_with(const char *settings)
 {
-    struct leat_pg_options options = {
-        .url = fleet.url, .application_name = "settings", .settings = settings};
+    struct leat_pg_options options = {.search_path = "public",
+                                      .url = fleet.url,
+                                      .application_name = "settings",
+                                      .settings = settings};
     struct leat_pg_connection *connection;
     struct leat_error err;
 
@@ -216,7 +218,8 @@ END_TEST
 
 START_TEST(a_direct_connection_is_not_called_pooled)
 {
-    struct leat_pg_options options = {.settings = "-c statement_timeout=200ms"};
+    struct leat_pg_options options = {.search_path = "public",
+                                      .settings = "-c statement_timeout=200ms"};
     struct leat_pg_connection *connection;
     struct leat_error err;
     char name[40], url[200];

@@ -38,7 +38,8 @@ run(struct leat_local_postgres *postgres, const char *sql)
     struct leat_pg_connection *connection;
 
     leat_buf_printf(&url, "%s dbname=postgres", leat_local_postgres_conninfo(postgres));
-    struct leat_pg_options options = {.url = leat_buf_text(&url), .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = leat_buf_text(&url), .application_name = "test"};
     ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
     ck_assert_msg(leat_pg_script(connection, sql, &err) == 0, "%s", err.text);
     leat_pg_close(connection);

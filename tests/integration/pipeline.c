@@ -254,7 +254,8 @@ write_lines(void)
 static struct leat_pg_connection *
 connect_plain(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "oracle"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "oracle"};
     struct leat_pg_connection *connection;
 
     ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);

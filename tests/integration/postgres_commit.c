@@ -30,7 +30,8 @@ static struct leat_error err;
 static struct leat_pg_connection *
 connect_plain(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     struct leat_pg_connection *connection;
 
     ck_assert_msg(leat_pg_connect(&options, &connection, &err) == 0, "%s", err.text);
@@ -306,7 +307,8 @@ END_TEST
 START_TEST(test_a_locked_row_is_freed)
 {
     struct leat_pg_committer *a = committer(), *b = committer();
-    struct leat_pg_options options = {.url = url, .application_name = "leat test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "leat test"};
     struct leat_pg_connection *frozen;
     int64_t begun_us;
 
@@ -329,7 +331,8 @@ END_TEST
 static struct leat_pg_connection *
 connect_as_leat(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "leat test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "leat test"};
     struct leat_pg_connection *connection;
 
     ck_assert_int_eq(leat_pg_connect(&options, &connection, &err), 0);
@@ -371,7 +374,8 @@ END_TEST
 START_TEST(test_a_first_insert_holds_up_nobody_else)
 {
     struct leat_pg_committer *b = committer();
-    struct leat_pg_options options = {.url = url, .application_name = "somebody else"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "somebody else"};
     struct leat_pg_connection *other;
     struct leat_take takes[] = {wish(22, "s0", 2), wish(22, "s1", 2), wish(22, "s2", 2)};
 

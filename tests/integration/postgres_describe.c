@@ -39,7 +39,8 @@ tell(void *context, const char *text)
 static void
 run(const char *sql)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     struct leat_pg_connection *connection;
     int applied;
 

@@ -20,7 +20,7 @@ sql(const char *text)
 static void
 setup(void)
 {
-    struct leat_pg_options options = {.application_name = "test"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "test"};
     struct leat_error err;
     char name[40], url[200];
     int applied;

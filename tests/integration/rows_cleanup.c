@@ -38,7 +38,7 @@ number(const char *text)
 static void
 setup(void)
 {
-    struct leat_pg_options options = {.application_name = "test"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "test"};
     struct leat_error err;
     char name[40], url[200];
     int applied;
@@ -124,7 +124,7 @@ END_TEST
 /* A sync that looks at the stream has its row locked: it may be about to say that it is there after all. */
 START_TEST(a_stream_that_somebody_works_on_stays)
 {
-    struct leat_pg_options options = {.application_name = "test"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "test"};
     struct leat_pg_connection *sync;
     struct leat_error err;
     char name[40], url[200];

@@ -46,7 +46,8 @@ notice(void *context, enum leat_log_level level, const char *what,
 static struct leat_pg_connection *
 connect_plain(void)
 {
-    struct leat_pg_options connection_options = {.url = url, .application_name = "oracle"};
+    struct leat_pg_options connection_options = {
+        .search_path = "public", .url = url, .application_name = "oracle"};
     struct leat_pg_connection *connection;
 
     ck_assert_msg(leat_pg_connect(&connection_options, &connection, &err) == 0, "%s", err.text);

@@ -55,7 +55,7 @@ static const struct target_case cases[] = {
         .sql = "CREATE FUNCTION long() RETURNS text LANGUAGE sql AS $$ SELECT "
                "string_agg(md5(i::text), '') FROM generate_series(1, 400) AS i $$;"
                "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-               "IF new.k = 'large' THEN new.k := long(); END IF; RETURN new; END $$;"
+               "IF new.k = 'large' THEN new.k := public.long(); END IF; RETURN new; END $$;"
                "CREATE TABLE t (k text PRIMARY KEY, n bigint);"
                "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
         .lines = "0|m|good|1\n0|m|large|1\n0|m|good2|1\n",
@@ -77,7 +77,8 @@ static char url[200], directory[64], file[128];
 static struct leat_pg_connection *
 connect_to(const char *to)
 {
-    struct leat_pg_options options = {.url = to, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = to, .application_name = "test"};
     struct leat_pg_connection *connection;
     struct leat_error err;
 

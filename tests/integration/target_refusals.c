@@ -372,7 +372,8 @@ static int databases;
 static void
 setup(void)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "test"};
     char name[40];
     int applied;
 
@@ -515,6 +516,12 @@ static const struct broken {
      "ALTER TABLE b ALTER n TYPE bigint USING NULL", "is of type boolean"},
     {"the key has no index", "ALTER TABLE b DROP CONSTRAINT b_pkey",
      "ALTER TABLE b ADD PRIMARY KEY (k)", "no unique or exclusion constraint"},
+    {"a trigger does not find what it names for some rows",
+     "CREATE FUNCTION public.helper() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.k LIKE '%5' THEN "
+     "PERFORM helper(); END IF; RETURN new; END $$; CREATE TRIGGER g BEFORE INSERT ON b FOR EACH "
+     "ROW EXECUTE FUNCTION f()",
+     "ALTER FUNCTION f() SET search_path = public", "ALTER FUNCTION … SET search_path"},
     {"a trigger is broken",
      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO nowhere VALUES "
      "(1); RETURN new; END $$; CREATE TRIGGER g BEFORE INSERT ON b FOR EACH ROW EXECUTE FUNCTION "

@@ -462,7 +462,8 @@ static void
 setup(void)
 {
     static int databases;
-    struct leat_pg_options options = {.url = url, .application_name = "oracle"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "oracle"};
     char name[40];
     int applied;
 

@@ -265,7 +265,7 @@ test_cluster_socket(const struct test_cluster *cluster, char *out, size_t room)
 void
 test_cluster_sql(const struct test_cluster *cluster, const char *database, const char *sql)
 {
-    struct leat_pg_options options = {.application_name = "test"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "test"};
     struct leat_pg_connection *connection;
     struct leat_error err;
     char url[160];

@@ -60,7 +60,8 @@ end_at_exit(void)
 static struct leat_pg_connection *
 connect_to(const char *url)
 {
-    struct leat_pg_options options = {.url = url, .application_name = "oracle"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = url, .application_name = "oracle"};
     struct leat_pg_connection *connection;
     struct leat_error err;
 

@@ -89,7 +89,8 @@ test_postgres_url(void)
 void
 test_postgres_database(const char *name, char *ret_url, size_t size)
 {
-    struct leat_pg_options options = {.url = test_postgres_url(), .application_name = "test"};
+    struct leat_pg_options options = {
+        .search_path = "public", .url = test_postgres_url(), .application_name = "test"};
     struct leat_pg_connection *connection;
     LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
     struct leat_error err;

@@ -18,7 +18,7 @@
 static struct leat_pg_connection *
 connect_to(const struct test_cluster *cluster)
 {
-    struct leat_pg_options options = {.application_name = "oracle"};
+    struct leat_pg_options options = {.search_path = "public", .application_name = "oracle"};
     struct leat_pg_connection *connection;
     struct leat_error err;
     char url[160];

@@ -60,6 +60,9 @@ takes(enum leat_type type, const char *actual)
         if (strcmp(actual, more[type][i]) == 0)
             return true;
     }
+    /* An extension's: it is in whatever schema it was created in. */
+    if (type == LEAT_TEXT && strrchr(actual, '.') != NULL)
+        return strcmp(strrchr(actual, '.'), ".citext") == 0;
     return false;
 }
 
