@@ -92,15 +92,33 @@ leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *con
     leat_mutex_unlock(&committer->lock);
 }
 
-void
+bool
 leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer)
 {
+    bool is_forgotten;
+
     leat_mutex_lock(&committer->lock);
-    leat_committer_queue(committer, consumer, LEAT_QUEUE_FORGETS);
-    wake(committer);
-    while ((consumer->queues & LEAT_QUEUE_FORGETS) && !committer->is_ended)
-        leat_condition_wait(&committer->forgotten, &committer->lock);
+    if (!consumer->is_leaving) {
+        consumer->is_leaving = true;
+        leat_committer_queue(committer, consumer, LEAT_QUEUE_FORGETS);
+        wake(committer);
+    }
+    is_forgotten = !(consumer->queues & LEAT_QUEUE_FORGETS) || committer->is_ended;
     leat_mutex_unlock(&committer->lock);
+    return is_forgotten;
+}
+
+void
+leat_committer_call_begin(struct leat_committer *committer, const char *call)
+{
+    committer->call = call;
+    committer->calling_since_us = leat_clock_monotonic_us();
+}
+
+void
+leat_committer_call_end(struct leat_committer *committer)
+{
+    committer->calling_since_us = 0;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -206,7 +224,9 @@ fly(struct leat_committer *committer, struct leat_flight *flight)
     struct leat_flight_result result;
 
     while (flight != NULL) {
+        leat_committer_call_begin(committer, "commit");
         result = leat_flight_fly(flight, &committer->store, committer->rows, &committer->random);
+        leat_committer_call_end(committer);
         if (result.commit_us > 0 &&
             (committer->cheapest_us == 0 || result.commit_us < committer->cheapest_us))
             committer->cheapest_us = result.commit_us;
@@ -286,7 +306,8 @@ forget_all(struct leat_committer *committer)
         drop_parked(committer, consumer);
         leat_mutex_lock(&committer->lock);
         unqueue(committer, consumer, LEAT_QUEUE_FORGETS);
-        leat_condition_broadcast(&committer->forgotten);
+        /* Under the lock: the next one who sees that it is forgotten frees it. */
+        leat_scheduler_wake(leat_pipeline_scheduler(consumer->runtime->pipeline), &consumer->actor);
     }
     leat_mutex_unlock(&committer->lock);
 }
@@ -337,8 +358,10 @@ take_all(struct leat_committer *committer, int64_t now_us)
         committer->parents_at_us = now_us + PARENTS_US;
     }
     takes = steal(committer, LEAT_QUEUE_TAKES);
+    leat_committer_call_begin(committer, "take");
     if (takes.count > 0)
         leat_committer_run_takes(committer, &takes);
+    leat_committer_call_end(committer);
     free(takes.items);
     return next_take_us(committer);
 }
@@ -429,13 +452,15 @@ leat_committer_main(void *context)
         next_us = take_all(committer, now_us);
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));
+        leat_committer_call_begin(committer, "progress_read");
         next_us = least(next_us, leat_committer_audit(committer, now_us));
+        leat_committer_call_begin(committer, "progress_forget");
         leat_committer_clean_up(committer);
+        leat_committer_call_end(committer);
         if (next_us > now_us)
             wait_for_work(committer, next_us);
     }
     leat_mutex_lock(&committer->lock);
     committer->is_ended = true;
-    leat_condition_broadcast(&committer->forgotten);
     leat_mutex_unlock(&committer->lock);
 }

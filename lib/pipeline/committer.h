@@ -26,7 +26,7 @@ struct leat_committer {
     struct leat_runtime *runtime;
     struct leat_thread thread;
     struct leat_mutex lock;
-    struct leat_condition condition, forgotten, answered;
+    struct leat_condition condition, answered;
     struct leat_consumer_list takes LEAT_FIELD_GUARDED_BY(lock), dirty LEAT_FIELD_GUARDED_BY(lock),
         waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock);
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
@@ -34,6 +34,11 @@ struct leat_committer {
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
     struct leat_known *known LEAT_FIELD_GUARDED_BY(lock);
     struct leat_meeting *meetings LEAT_FIELD_GUARDED_BY(lock); /* meeting.c */
+
+    /* A call into the target: which, and since when (monotonic; 0: none). Told by its thread, looked at by the watchdog. */
+    const char *_Atomic call;
+    _Atomic int64_t calling_since_us;
+    bool is_named; /* the watchdog's */
 
     /* What has been told of its target, for all its shards: LEAT_TARGET_AWAY, or nothing. */
     _Atomic int told;
@@ -53,6 +58,9 @@ struct leat_committer {
 
 /* True: it is news, and counts as told. The committer's thread. */
 bool leat_committer_tells(struct leat_committer *committer, enum leat_target_trouble trouble);
+/* Around what the target does. */
+void leat_committer_call_begin(struct leat_committer *committer, const char *call);
+void leat_committer_call_end(struct leat_committer *committer);
 void leat_committer_main(void *committer);
 void leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,
                           enum leat_queue queue) LEAT_REQUIRES(committer->lock);

@@ -194,7 +194,6 @@ release(struct leat_committer *committer)
     free(committer->waiting.items);
     free(committer->forgets.items);
     leat_condition_release(&committer->condition);
-    leat_condition_release(&committer->forgotten);
     leat_condition_release(&committer->answered);
     leat_mutex_release(&committer->lock);
 }
@@ -210,7 +209,6 @@ open_committer(struct leat_committer *committer, struct leat_runtime *runtime, u
     committer->refusal_told_us = -REFUSALS_US;
     leat_mutex_init(&committer->lock);
     leat_condition_init(&committer->condition);
-    leat_condition_init(&committer->forgotten);
     leat_condition_init(&committer->answered);
     leat_random_seed(&committer->random, (uint64_t)leat_random_identity());
     status = runtime->config.target->committer_open(runtime->target, runtime->tables, index,

@@ -489,6 +489,11 @@ read_mail(struct leat_consumer *consumer)
     struct leat_message *message;
 
     while ((message = next_message(consumer)) != NULL) {
+        /* One that is lost only waits for its committer to forget it. */
+        if (consumer->state == LEAT_CONSUMER_LOST) {
+            leat_message_free(message);
+            continue;
+        }
         if (is_for_any_generation(message->kind) || message->generation == consumer->generation)
             handle(consumer, message);
         leat_message_free(message);
@@ -537,10 +542,9 @@ leave(struct leat_consumer *consumer)
 {
     close_feed(consumer);
     leat_consumer_drop_epochs(consumer);
-    /* A target's commit that does not come back holds this thread as a processor's call would, and is replaced like that. */
-    leat_consumer_call_begin(consumer, "commit");
-    leat_committer_forget(consumer->committer, consumer);
-    leat_consumer_call_end(consumer);
+    /* A target's commit that does not come back holds its committer, and nobody who waits for it. */
+    if (!leat_committer_forget(consumer->committer, consumer))
+        return INT64_MAX;
     if (consumer->is_begun)
         leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
     leat_pipeline_gone(consumer->runtime->pipeline, consumer);

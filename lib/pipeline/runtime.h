@@ -200,6 +200,7 @@ struct leat_consumer {
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
     unsigned queues;         /* of the committer, guarded by its lock: enum leat_queue */
+    bool is_leaving;         /* the same: it has asked to be forgotten */
     _Atomic uint64_t generation;
     _Atomic int state; /* the worker thread's; the committer turns taking into waiting_parents */
     _Atomic int target_trouble; /* written by the committer, until a take or a commit succeeds */
@@ -412,8 +413,8 @@ void leat_committers_stop(struct leat_runtime *runtime);
 struct leat_committer *leat_committer_for(struct leat_runtime *runtime, struct leat_slice shard);
 void leat_committer_take(struct leat_committer *committer, struct leat_consumer *consumer);
 void leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *consumer);
-/* Blocks until the committer does not know this consumer any more. */
-void leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
+/* True: the committer does not know this consumer any more. Else it will, and wakes it then. */
+bool leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
 
 /* pipeline.c */
 /* What one transaction may hold: as configured, but never more than a part of what rows may hold at all. */

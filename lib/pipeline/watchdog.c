@@ -16,13 +16,22 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "pipeline/committer.h"
 #include "pipeline/registry.h"
 
 #define LEAST_PERIOD_US (20 * LEAT_MS_US)
 #define MOST_PERIOD_US (500 * LEAT_MS_US)
 #define MOST_PUBLISHED 100
 
-enum saying { SAY_STUCK, SAY_OVER, SAY_REWIND, SAY_GIVE_AWAY, SAY_OVERDUE };
+enum saying {
+    SAY_STUCK,
+    SAY_OVER,
+    SAY_REWIND,
+    SAY_GIVE_AWAY,
+    SAY_OVERDUE,
+    SAY_COMMITTER_STUCK,
+    SAY_COMMITTER_OVER
+};
 
 struct line {
     enum saying saying;
@@ -159,6 +168,66 @@ look_at(struct watching *watching, struct leat_consumer *consumer)
         publish(watching, consumer);
 }
 
+/* ---- committers -------------------------------------------------------------------------------------- */
+
+static size_t
+count_of(const struct leat_pipeline *pipeline, const struct leat_committer *committer)
+    LEAT_REQUIRES(pipeline->lock)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < pipeline->consumer_count; i++)
+        count += pipeline->consumers[i]->committer == committer;
+    return count;
+}
+
+/* One that is in a call into its target for too long: all its shards wait for it, and nobody else does. */
+static void
+look_at_committer(struct watching *watching, struct leat_committer *committer, unsigned index)
+    LEAT_REQUIRES(watching->pipeline->lock)
+{
+    int64_t since_us = committer->calling_since_us;
+    bool is_stuck = since_us != 0 &&
+                    watching->now_us - since_us >= watching->settings.stuck_after_us;
+    struct leat_slice none = leat_slice_from("");
+    struct line *line;
+
+    if (is_stuck == committer->is_named)
+        return;
+    committer->is_named = is_stuck;
+    LEAT_GROW(watching->lines, watching->line_count, watching->line_capacity);
+    line = &watching->lines[watching->line_count++];
+    *line = (struct line){.saying = is_stuck ? SAY_COMMITTER_STUCK : SAY_COMMITTER_OVER};
+    line->view = (struct leat_consumer_view){.processor = committer->runtime->config.name,
+                                             .stream = none,
+                                             .stream_id = none,
+                                             .shard = none,
+                                             .state = "",
+                                             .reason = "",
+                                             .stuck = ""};
+    if (is_stuck)
+        leat_error_set(&line->why, LEAT_E_TIMEOUT,
+                       "committer %u is in %s of target \"%s\" for %.1f s: its %zu shards wait",
+                       index, committer->call, committer->runtime->config.target->name,
+                       (double)(watching->now_us - since_us) / 1e6,
+                       count_of(watching->pipeline, committer));
+    else
+        leat_error_set(&line->why, LEAT_E_NONE, "committer %u", index);
+}
+
+static void
+look_at_committers(struct watching *watching) LEAT_REQUIRES(watching->pipeline->lock)
+{
+    struct leat_pipeline *pipeline = watching->pipeline;
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        struct leat_runtime *runtime = &pipeline->runtimes[i];
+
+        for (unsigned c = 0; c < runtime->config.committers; c++)
+            look_at_committer(watching, &runtime->committers[c], c);
+    }
+}
+
 /* ---- what comes of it: without the lock ----------------------------------------------------------- */
 
 static void
@@ -176,6 +245,8 @@ write_lines(const struct watching *watching)
         [SAY_OVERDUE] = {LEAT_LOG_WARNING,
                          "a call is past its deadline (batch.deadline): another thread works in "
                          "its place, and what it does will not count"},
+        [SAY_COMMITTER_STUCK] = {LEAT_LOG_WARNING, "a committer is stuck"},
+        [SAY_COMMITTER_OVER] = {LEAT_LOG_INFO, "a committer is not stuck any more"},
     };
     const struct leat_pipeline_options *options = &watching->pipeline->options;
 
@@ -246,6 +317,7 @@ look_at_all(struct leat_pipeline *pipeline, struct leat_buf *said)
     leat_mutex_lock(&pipeline->lock);
     for (size_t i = 0; i < pipeline->consumer_count; i++)
         look_at(&watching, pipeline->consumers[i]);
+    look_at_committers(&watching);
     leat_mutex_unlock(&pipeline->lock);
     pipeline->stuck = watching.standing_count;
     pipeline->calls_overdue = watching.overdue;

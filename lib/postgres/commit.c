@@ -16,6 +16,9 @@
 
 #define ROWS_PER_STATEMENT 1000
 #define STATEMENT_BYTES ((size_t)1 << 20)
+#define UNSENT_BYTES ((size_t)256 << 10)
+/* A commit as a whole, whatever its statements may take one by one. */
+#define COMMIT_US (60 * LEAT_SECOND_US)
 
 #define CHECK_CONSTRAINTS "SET CONSTRAINTS ALL IMMEDIATE"
 
@@ -63,6 +66,8 @@ struct sender {
     struct leat_pg_parameters parameters;
     size_t sent, user_from, user_to; /* statements [user_from, user_to) write the user's tables */
     size_t fence_at;                 /* the fence's; SIZE_MAX: none */
+    size_t unsent_bytes;             /* at most: libpq keeps what the socket does not take */
+    int64_t until_us;                /* the end of all waiting */
     bool is_missing_inside; /* what failed is a function that does not find what it names */
 };
 
@@ -75,6 +80,8 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
     sender->is_missing_inside = false;
+    sender->unsent_bytes = 0;
+    sender->until_us = leat_clock_monotonic_us() + COMMIT_US;
     for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
         leat_buf_init(&sender->arrays[i], INT32_MAX);
 }
@@ -86,19 +93,39 @@ sender_release(struct sender *sender)
         leat_buf_release(&sender->arrays[i]);
 }
 
+static int64_t
+soon(const struct sender *sender)
+{
+    int64_t soon_us = leat_clock_monotonic_us() + sender->committer->connection->answer_timeout_us;
+
+    return soon_us < sender->until_us ? soon_us : sender->until_us;
+}
+
 static int
 send(struct sender *sender, const char *sql, bool has_parameters, struct leat_error *err)
 {
-    PGconn *conn = sender->committer->connection->conn;
+    struct leat_pg_connection *connection = sender->committer->connection;
     const struct leat_pg_parameters *p = &sender->parameters;
 
     sender->sent++;
-    if (PQsendQueryParams(conn, sql, has_parameters ? p->count : 0,
+    if (PQsendQueryParams(connection->conn, sql, has_parameters ? p->count : 0,
                           has_parameters ? p->types : NULL, has_parameters ? p->values : NULL,
                           has_parameters ? p->lengths : NULL, has_parameters ? p->formats : NULL,
-                          1) == 1)
+                          1) != 1)
+        return leat_pg_error(err, NULL, connection->conn, "could not send a commit");
+    for (int i = 0; has_parameters && i < p->count; i++)
+        sender->unsent_bytes += (size_t)p->lengths[i];
+    if (sender->unsent_bytes < UNSENT_BYTES)
         return 0;
-    return leat_pg_error(err, NULL, conn, "could not send a commit");
+    sender->unsent_bytes = 0;
+    if (leat_pg_flush(connection, soon(sender)))
+        return 0;
+    if (connection->is_lost)
+        return leat_error_set(err, LEAT_E_UNAVAILABLE,
+                              "postgres takes no more of a commit for %.1f s: the connection is "
+                              "given up",
+                              (double)connection->answer_timeout_us / 1e6);
+    return leat_pg_error(err, NULL, connection->conn, "could not send a commit");
 }
 
 /* $1 application, $2 processor, $3 tenant, $4 streams, $5 shards. */
@@ -316,11 +343,11 @@ send_all(struct sender *sender, struct leat_error *err)
 
 /* NULL: it did not come in time, or the connection broke. */
 static PGresult *
-next_answer(struct leat_pg_connection *connection)
+next_answer(struct sender *sender)
 {
-    if (!leat_pg_wait(connection, leat_clock_monotonic_us() + connection->answer_timeout_us))
-        return NULL;
-    return PQgetResult(connection->conn);
+    struct leat_pg_connection *connection = sender->committer->connection;
+
+    return leat_pg_wait(connection, soon(sender)) ? PQgetResult(connection->conn) : NULL;
 }
 
 /* Reads every answer up to the sync. The first failure counts; *ret_failed is its statement, SIZE_MAX: none. */
@@ -333,7 +360,7 @@ read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
 
     *ret_failed = SIZE_MAX;
     for (size_t statement = 0;; statement++) {
-        PGresult *result = next_answer(connection);
+        PGresult *result = next_answer(sender);
         ExecStatusType answer = PQresultStatus(result);
 
         if (result == NULL)
@@ -490,6 +517,11 @@ run_commit(struct sender *sender, struct leat_commit_result *results, struct lea
     sent = send_all(sender, err);
     /* What could not even be bound is rolled back: the rest of the pipeline is a ROLLBACK. */
     LEAT_POINT("commit.before");
+    if (leat_pg_is_broken(sender->committer->connection)) {
+        /* The COMMIT was never said. */
+        set_all(sender->flush, results, LEAT_COMMIT_TRANSIENT, err);
+        return 0;
+    }
     status = send(sender, sent == 0 ? "COMMIT" : "ROLLBACK", false, sent == 0 ? err : NULL);
     PQpipelineSync(conn);
     LEAT_POINT("commit.sent");
@@ -563,6 +595,8 @@ run_trial(struct sender *sender, const struct leat_trial *trial,
     if (PQenterPipelineMode(connection->conn) != 1)
         return leat_pg_error(err, NULL, connection->conn, "could not try rows");
     sent = send_trial(sender, trial, err);
+    if (leat_pg_is_broken(connection))
+        return sent != 0 ? sent : leat_pg_error(err, NULL, connection->conn, "could not try rows");
     status = read_answers(sender, &failed, &why);
     if (!leat_pg_is_broken(connection)) {
         PQexitPipelineMode(connection->conn);

@@ -18,6 +18,8 @@
 #include "postgres/array.h"
 #include "postgres/sqlstate.h"
 
+#define MOST_CONNECT_S 60
+
 /* Not what a trigger raises as such, nor what dynamic SQL makes of a row. */
 bool
 leat_pg_is_missing_inside(const PGresult *result)
@@ -121,6 +123,41 @@ connect_failed(PGconn *conn, const char *url, struct leat_error *err)
     return LEAT_E_UNAVAILABLE;
 }
 
+static char *
+word_of_url(const char *url, const char *keyword)
+{
+    PQconninfoOption *parsed = PQconninfoParse(url, NULL);
+    char *word = NULL;
+
+    for (const PQconninfoOption *option = parsed;
+         word == NULL && option != NULL && option->keyword != NULL; option++) {
+        if (strcmp(option->keyword, keyword) == 0 && option->val != NULL)
+            word = leat_strdup(option->val);
+    }
+    PQconninfoFree(parsed);
+    return word;
+}
+
+/* What the URL says itself comes first: ours is the last word. */
+static void
+add_options_of_url(const char *url, struct leat_buf *out)
+{
+    LEAT_AUTO_FREE char *options = word_of_url(url, "options");
+
+    if (options != NULL)
+        leat_buf_printf(out, "%s ", options);
+}
+
+/* connect_timeout=0, or one of an hour: a thread would hang in it. */
+static bool
+is_patient(const char *url)
+{
+    LEAT_AUTO_FREE char *seconds = word_of_url(url, "connect_timeout");
+    long number = seconds != NULL ? strtol(seconds, NULL, 10) : 1;
+
+    return number <= 0 || number > MOST_CONNECT_S;
+}
+
 /* A server that went without a word is noticed in seconds, not hours; what stands before the URL can be said otherwise in
    it. Blocking, so that libpq gives each host of the URL the whole time: one that is cut off must not hide the next one. */
 static PGconn *
@@ -128,6 +165,7 @@ start(const struct leat_pg_options *options, const char *url, const char *settin
 {
     int64_t timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us
                                                          : 5 * LEAT_SECOND_US;
+    const char *late = is_patient(url) ? "connect_timeout" : NULL;
     char seconds[24], timeout[24];
     const char *keywords[] = {"keepalives_idle",
                               "keepalives_interval",
@@ -137,10 +175,20 @@ start(const struct leat_pg_options *options, const char *url, const char *settin
                               "dbname",
                               "application_name",
                               "client_encoding",
-                              settings != NULL ? "options" : NULL,
+                              settings != NULL ? "options" : late,
+                              settings != NULL ? late : NULL,
                               NULL};
-    const char *values[] = {"5",    "2",      "3", seconds, timeout, url, options->application_name,
-                            "UTF8", settings, NULL};
+    const char *values[] = {"5",
+                            "2",
+                            "3",
+                            seconds,
+                            timeout,
+                            url,
+                            options->application_name,
+                            "UTF8",
+                            settings != NULL ? settings : seconds,
+                            seconds,
+                            NULL};
 
     snprintf(seconds, sizeof seconds, "%lld",
              (long long)((timeout_us + LEAT_SECOND_US - 1) / LEAT_SECOND_US));
@@ -217,20 +265,6 @@ local_settings(const char *settings)
         settings += name + 1 + value;
     }
     return sql.size > 0 ? leat_buf_take(&sql) : NULL;
-}
-
-/* What the URL says itself comes first: ours is the last word. */
-static void
-add_options_of_url(const char *url, struct leat_buf *out)
-{
-    PQconninfoOption *parsed = PQconninfoParse(url, NULL);
-
-    for (const PQconninfoOption *option = parsed; option != NULL && option->keyword != NULL;
-         option++) {
-        if (strcmp(option->keyword, "options") == 0 && option->val != NULL)
-            leat_buf_printf(out, "%s ", option->val);
-    }
-    PQconninfoFree(parsed);
 }
 
 static void
@@ -318,6 +352,8 @@ leat_pg_connect(const struct leat_pg_options *options, struct leat_pg_connection
     if (status != 0)
         return status;
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    if (PQsetnonblocking(conn, 1) != 0)
+        return connect_failed(conn, options->url, err);
     connection = LEAT_NEW(struct leat_pg_connection);
     connection->conn = conn;
     connection->answer_timeout_us = options->connect_timeout_us > 0 ? options->connect_timeout_us

@@ -1,5 +1,5 @@
 /*
- * One libpq connection. It belongs to one thread; nothing here is shared. Reconnecting is the caller's.
+ * One libpq connection, non-blocking. It belongs to one thread; nothing here is shared. Reconnecting is the caller's.
  * Error texts name host, port and database, never a password.
  *
  * Behind a pooler (PgBouncer in transaction mode) no session is ours: settings are given anew inside each transaction, single
@@ -86,6 +86,8 @@ int leat_pg_answer(struct leat_pg_connection *connection, int64_t deadline_us,
                    PGresult **ret_result, struct leat_error *err);
 /* Waits until libpq has something to tell, or the deadline. False: it passed, and the connection is broken. */
 bool leat_pg_wait(struct leat_pg_connection *connection, int64_t deadline_us);
+/* Sends what is waiting to be sent. False: the deadline passed, and the connection is broken, or it was. */
+bool leat_pg_flush(struct leat_pg_connection *connection, int64_t deadline_us);
 /* Several statements in one text, without parameters. One that opens a transaction begins with BEGIN. */
 int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struct leat_error *err);
 

@@ -1,6 +1,7 @@
 /*
  * Sends statements and waits for their answers, with a deadline where there is one: a server that a firewall cut off, or a
- * pooler that has lost its server, answers nothing, and a thread that waits for ever is no worker any more.
+ * pooler that has lost its server, answers nothing, and a thread that waits for ever is no worker any more. Sending waits, too,
+ * when the other side takes nothing more (a backend that is stopped): connections are non-blocking, and all waiting is here.
  * Behind a pooler each statement outside of a transaction brings its settings with it: one pipeline, one sync, one round trip.
  */
 #include <errno.h>
@@ -17,23 +18,53 @@ deadline_us(const struct leat_pg_connection *connection)
                : INT64_MAX;
 }
 
+/* Until the socket can be read, or written where something is left to send. False: the deadline passed. */
+static bool
+wait_for_socket(PGconn *conn, bool has_more_to_send, int64_t until_us, bool *ret_is_bad)
+{
+    struct pollfd descriptor = {.fd = PQsocket(conn), .events = POLLIN};
+    int64_t left_us = until_us == INT64_MAX ? 3600 * LEAT_SECOND_US
+                                            : until_us - leat_clock_monotonic_us();
+
+    if (left_us <= 0)
+        return false;
+    if (has_more_to_send)
+        descriptor.events |= POLLOUT;
+    *ret_is_bad = poll(&descriptor, 1, (int)(left_us / 1000) + 1) < 0 && errno != EINTR;
+    return true;
+}
+
 /* True: an answer, or the end of the connection, can be read without waiting. */
 static bool
 wait_until(struct leat_pg_connection *connection, int64_t until_us)
 {
     PGconn *conn = connection->conn;
+    bool is_bad = false;
+    int unsent;
 
-    while (PQconsumeInput(conn) == 1 && PQisBusy(conn) == 1) {
-        struct pollfd descriptor = {.fd = PQsocket(conn), .events = POLLIN};
-        int64_t left_us = until_us == INT64_MAX ? 3600 * LEAT_SECOND_US
-                                                : until_us - leat_clock_monotonic_us();
-
-        if (left_us <= 0)
+    while ((unsent = PQflush(conn)) >= 0 && PQconsumeInput(conn) == 1 && PQisBusy(conn) == 1) {
+        if (!wait_for_socket(conn, unsent > 0, until_us, &is_bad))
             return false;
-        if (poll(&descriptor, 1, (int)(left_us / 1000) + 1) < 0 && errno != EINTR)
+        if (is_bad)
             return true;
     }
     return true;
+}
+
+/* What the other side says meanwhile is taken in: it may not read on before that. */
+bool
+leat_pg_flush(struct leat_pg_connection *connection, int64_t until_us)
+{
+    PGconn *conn = connection->conn;
+    bool is_bad = false;
+    int unsent;
+
+    while ((unsent = PQflush(conn)) > 0 && !is_bad) {
+        connection->is_lost = !wait_for_socket(conn, true, until_us, &is_bad);
+        if (connection->is_lost || PQconsumeInput(conn) != 1)
+            return false;
+    }
+    return unsent == 0;
 }
 
 bool

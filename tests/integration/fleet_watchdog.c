@@ -404,6 +404,54 @@ START_TEST(sigterm_waits_for_nobody)
 }
 END_TEST
 
+/* A target that does not come back from commit: its committer is named, its shards wait; another processor of the same shards goes
+   on, also when leases come and go meanwhile; and SIGTERM ends in time. */
+START_TEST(a_hanging_target_holds_its_committer_alone)
+{
+    LEAT_AUTO_BUF more = LEAT_BUF_INIT;
+    int64_t begun_us;
+    int status;
+
+    begin("100", "watchdog: { stuck_after: 2s, act_after: 0s }\n"
+                 "shutdown: { drain_timeout: 3s }\n");
+    leat_buf_printf(&more,
+                    "leases: { heartbeat: 300ms, expiry: 3s, force_after: 2s }\n"
+                    "threads: { workers: 2 }\n"
+                    "watchdog: { stuck_after: 2s, act_after: 0s }\n"
+                    "shutdown: { drain_timeout: 3s }\n"
+                    "processors:\n"
+                    "  - { name: flaky, plugin: %s/badplugins/flaky.so, target: { plugin: postgres "
+                    "} }\n"
+                    "  - { name: other, plugin: %s/badplugins/flaky.so, target: { plugin: "
+                    "%s/badplugins/hanging.so, options: { hang_while: %s/hang } } }\n",
+                    getenv("LEAT_BUILD"), getenv("LEAT_BUILD"), getenv("LEAT_BUILD"),
+                    fleet.directory);
+    test_fleet_reconfigure(&fleet, leat_buf_text(&more));
+    shell("touch $DIR/hang");
+    start_worker(0, NULL);
+    put_some();
+    ck_says(0, "a committer is stuck");
+    ck_says(0, "is in commit of target \\\"hanging\\\"");
+    ck_reaches("SELECT count(*) FROM flaky", records_put);
+    /* Two of four shards go to another worker: who leaves waits for the committer, and holds no thread. */
+    start_worker(1, NULL);
+    ck_reaches("SELECT count(DISTINCT lease_owner) FROM leat.leases", 2);
+    put_some();
+    ck_reaches("SELECT count(*) FROM flaky", records_put);
+    begun_us = leat_clock_monotonic_us();
+    test_worker_kill(&workers[0], SIGTERM);
+    status = test_worker_wait(&workers[0], NULL);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
+    ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, PATIENCE_US);
+    put_some();
+    ck_reaches("SELECT count(*) FROM flaky", records_put);
+    shell("rm $DIR/hang");
+    ck_says(1, "a committer is not stuck any more");
+    ck_reaches("SELECT count(*) FROM leat.progress WHERE processor = 'other' AND takes = 0",
+               SHARDS);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -415,6 +463,7 @@ main(void)
         silence_is_named_and_rewound,
         a_hanging_commit_is_named_and_rewound,
         sigterm_waits_for_nobody,
+        a_hanging_target_holds_its_committer_alone,
     };
     SRunner *runner;
     Suite *suite = suite_create("fleet_watchdog");

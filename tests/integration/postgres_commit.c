@@ -1,11 +1,13 @@
 /* Take, fence, commit and resolve against a real Postgres: two owners of one shard, and what must never get in. */
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "postgres/committer.h"
 #include "postgres/migrate.h"
 #include "support/patience.h"
@@ -424,6 +426,55 @@ START_TEST(test_refused_rows_and_missing_tables_are_told_apart)
 }
 END_TEST
 
+/* A stopped backend on a Unix socket takes no more than the socket holds: nothing waits for it for ever. */
+START_TEST(test_a_backend_that_takes_nothing_more_is_given_up)
+{
+    struct leat_pg_committer_options options = {
+        .connection = {.url = url,
+                       .application_name = "leat stopped",
+                       .answer_timeout_us = LEAT_SECOND_US},
+        .application = "app",
+        .tables = tables,
+    };
+    struct leat_pg_committer *a = leat_pg_committer_new(&options);
+    struct leat_pg_connection *connection = connect_plain();
+    size_t size = (size_t)6 << 20;
+    char *large = leat_alloc(size);
+    struct leat_flush_shard shard = part("s0", 1, 1, "42");
+    struct leat_commit_result results[1];
+    enum leat_commit_outcome outcome;
+    int64_t begun_us, until_us;
+    PGresult *result;
+    pid_t pid;
+
+    memset(large, 'x', size);
+    take(a, 11, "s0", 1);
+    result = PQexec(connection->conn,
+                    "SELECT pid FROM pg_stat_activity WHERE application_name = 'leat stopped' AND "
+                    "datname = current_database()");
+    ck_assert_int_eq(PQntuples(result), 1);
+    pid = (pid_t)strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    set_row(7, "1", 1, "x");
+    row[6] = leat_text(leat_slice_make(large, size));
+    begun_us = leat_clock_monotonic_us();
+    outcome = commit(a, 11, &shard, 1, results);
+    ck_assert_int_lt(leat_clock_monotonic_us() - begun_us, 20 * LEAT_SECOND_US);
+    ck_assert(outcome == LEAT_COMMIT_TRANSIENT || outcome == LEAT_COMMIT_UNKNOWN);
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    until_us = leat_clock_monotonic_us() + 60 * LEAT_SECOND_US;
+    while ((outcome = commit(a, 11, &shard, 1, results)) == LEAT_COMMIT_TRANSIENT &&
+           leat_clock_monotonic_us() < until_us)
+        usleep(50000);
+    ck_assert_int_eq(outcome, LEAT_COMMITTED);
+    expect("SELECT count(*)::text FROM minutes WHERE length(note) = 6 << 20", "1");
+    free(large);
+    leat_pg_close(connection);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
 /* What a trial says, and that nothing of it stays. */
 START_TEST(test_rows_that_are_only_tried)
 {
@@ -538,6 +589,7 @@ main(void)
     tcase_add_test(tests, test_a_first_insert_holds_up_nobody_else);
     tcase_add_test(tests, test_refused_rows_and_missing_tables_are_told_apart);
     tcase_add_test(tests, test_rows_that_are_only_tried);
+    tcase_add_test(tests, test_a_backend_that_takes_nothing_more_is_given_up);
     tcase_add_test(tests, test_resolve_never_guesses);
     tcase_add_test(tests, test_the_ledger_is_in_the_commit);
     suite_add_tcase(suite, tests);
