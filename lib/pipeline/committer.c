@@ -448,7 +448,9 @@ leat_committer_main(void *context)
         int64_t now_us = leat_clock_monotonic_us(), next_us;
 
         forget_all(committer);
+        leat_committer_call_begin(committer, "progress_list");
         leat_committer_answer_meetings(committer);
+        leat_committer_call_end(committer);
         next_us = take_all(committer, now_us);
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));
