@@ -129,6 +129,17 @@ sort_out(struct leat_committer *committer, struct leat_consumer *consumer,
     }
 }
 
+/* Before anything is merged: what a shard emits comes after its take. */
+static void
+tell_forms(struct leat_committer *committer)
+{
+    const struct leat_target *target = committer->runtime->config.target;
+
+    if (target->size >= offsetof(struct leat_target, forms) + sizeof target->forms &&
+        target->forms != NULL)
+        leat_merge_schema_tell(committer->runtime->schema, target->forms, committer->rows);
+}
+
 void
 leat_committer_run_takes(struct leat_committer *committer,
                          const struct leat_consumer_list *consumers)
@@ -159,6 +170,7 @@ leat_committer_run_takes(struct leat_committer *committer,
         all_again(committer, &these, &err);
     } else {
         committer->take_failures = 0;
+        tell_forms(committer);
         for (size_t i = 0; i < count; i++)
             sort_out(committer, these.items[i], &takes[i], generations[i]);
         LEAT_POINT("take.answered");

@@ -184,6 +184,8 @@ make_flush(struct leat_flight *flight, struct leat_arena *arena)
         merges[i] = flight->parts[i].pending->merge;
     }
     flush.groups = leat_merge_groups(merges, flight->count, arena, &flush.group_count);
+    flush.is_divisible =
+        leat_merge_divisible(merges, flight->count, flush.groups, flush.group_count, arena);
     return flush;
 }
 

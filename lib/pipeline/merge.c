@@ -1,8 +1,10 @@
 /*
  * The merge buffer: rows by key in a hash table, one arena for their bytes. Pure but for memory.
  *
- * Invariants: each key stands once per table; a row's operation is the closed composition of all that was applied to it
- * (protocol §5). LEAT_FIRST and LEAT_LAST are decided before the column they are ordered by is itself merged.
+ * Invariants: the table finds the last row of each key's chain, and only that one merges with what comes. A row's depth is
+ * greater than that of the one before it in the chain, and rows are written by depth. Where keys that differ here may be one
+ * in the target, what does not merge in any order is written in the order in which it came: each stretch of such rows has a depth
+ * of its own, and is of one operation, one shape and different keys.
  */
 #include "pipeline/merge.h"
 
@@ -11,6 +13,8 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "pipeline/merge_cell.h"
+#include "pipeline/merge_compose.h"
+#include "pipeline/merge_form.h"
 #include "pipeline/merge_rows.h"
 
 struct leat_merge_schema *
@@ -18,6 +22,7 @@ leat_merge_schema_new(const struct leat_table *tables)
 {
     struct leat_merge_schema *schema = LEAT_NEW(struct leat_merge_schema);
 
+    leat_mutex_init(&schema->lock);
     if (tables == NULL)
         return schema;
     while (tables[schema->table_count].name != NULL)
@@ -44,15 +49,82 @@ leat_merge_schema_new(const struct leat_table *tables)
     return schema;
 }
 
+static void
+forms_free(struct leat_merge_forms *forms, size_t table_count)
+{
+    for (size_t t = 0; t < table_count; t++)
+        free(forms->tables[t].columns);
+    free(forms->tables);
+    free(forms);
+}
+
 void
 leat_merge_schema_free(struct leat_merge_schema *schema)
 {
+    struct leat_merge_forms *forms;
+
     if (schema == NULL)
         return;
+    while ((forms = schema->forms) != NULL) {
+        schema->forms = forms->older;
+        forms_free(forms, schema->table_count);
+    }
     for (size_t t = 0; t < schema->table_count; t++)
         free(schema->tables[t].columns);
     free(schema->tables);
+    leat_mutex_release(&schema->lock);
     free(schema);
+}
+
+/* ---- forms ------------------------------------------------------------------------------------- */
+
+static struct leat_merge_forms *
+forms_new(const struct leat_merge_schema *schema)
+{
+    struct leat_merge_forms *forms = LEAT_NEW(struct leat_merge_forms);
+
+    forms->tables = LEAT_NEW_ARRAY(struct leat_table_forms, schema->table_count);
+    for (size_t t = 0; t < schema->table_count; t++) {
+        forms->tables[t].size = sizeof forms->tables[t];
+        forms->tables[t].columns = LEAT_NEW_ARRAY(struct leat_form, schema->tables[t].width);
+    }
+    return forms;
+}
+
+static bool
+forms_equal(const struct leat_merge_schema *schema, const struct leat_merge_forms *a,
+            const struct leat_merge_forms *b)
+{
+    for (size_t t = 0; t < schema->table_count; t++) {
+        if (a->tables[t].is_known != b->tables[t].is_known ||
+            a->tables[t].may_equal != b->tables[t].may_equal ||
+            memcmp(a->tables[t].columns, b->tables[t].columns,
+                   schema->tables[t].width * sizeof(struct leat_form)) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Buffers hold them without a count: all live as long as the schema, and they change when a table is altered. */
+void
+leat_merge_schema_tell(struct leat_merge_schema *schema,
+                       void (*ask)(void *committer, size_t table,
+                                   struct leat_table_forms *ret_forms),
+                       void *committer)
+{
+    struct leat_merge_forms *forms = forms_new(schema);
+
+    for (size_t t = 0; t < schema->table_count; t++)
+        ask(committer, t, &forms->tables[t]);
+    leat_mutex_lock(&schema->lock);
+    if (schema->forms == NULL || !forms_equal(schema, schema->forms, forms)) {
+        forms->older = schema->forms;
+        schema->forms = forms;
+        forms = NULL;
+    }
+    leat_mutex_unlock(&schema->lock);
+    if (forms != NULL)
+        forms_free(forms, schema->table_count);
 }
 
 static int
@@ -146,7 +218,8 @@ leat_merge_clear(struct leat_merge *merge)
     for (size_t t = 0; t < merge->schema->table_count; t++) {
         struct leat_merge_rows *rows = &merge->tables[t];
 
-        rows->count = 0;
+        rows->count = rows->stretch = 0;
+        rows->stretch_depth = rows->most_depth = 0;
         if (rows->place_count > 0)
             memset(rows->places, 0, rows->place_count * sizeof *rows->places);
     }
@@ -166,14 +239,17 @@ grow_places(struct leat_merge_rows *rows)
     for (size_t i = 0; i < rows->count; i++) {
         size_t place = rows->rows[i].hash & (place_count - 1);
 
+        if (rows->rows[i].is_followed)
+            continue;
         while (rows->places[place] != 0)
             place = (place + 1) & (place_count - 1);
         rows->places[place] = (uint32_t)i + 1;
     }
 }
 
-static struct leat_merge_row *
-find_row(struct leat_merge_rows *rows, struct leat_slice key, uint64_t hash)
+/* The place of the last row of this key's chain; NULL: there is none. */
+static uint32_t *
+find_place(struct leat_merge_rows *rows, struct leat_slice key, uint64_t hash)
 {
     if (rows->place_count == 0)
         return NULL;
@@ -182,134 +258,96 @@ find_row(struct leat_merge_rows *rows, struct leat_slice key, uint64_t hash)
         struct leat_merge_row *row = &rows->rows[rows->places[place] - 1];
 
         if (row->hash == hash && leat_slice_equals(row->key, key))
-            return row;
+            return &rows->places[place];
     }
     return NULL;
 }
 
+/* A row behind all others; of a chain when the key has one. */
 static struct leat_merge_row *
 add_row(struct leat_merge *merge, size_t table, struct leat_slice key, uint64_t hash)
 {
     struct leat_merge_rows *rows = &merge->tables[table];
-    struct leat_merge_row *row;
-    size_t place;
+    uint32_t *place = find_place(rows, key, hash);
+    struct leat_merge_row *row, *before = NULL;
 
     LEAT_GROW(rows->rows, rows->count, rows->capacity);
-    if ((rows->count + 1) * 2 > rows->place_count)
+    if (place != NULL) {
+        before = &rows->rows[*place - 1];
+        before->is_followed = true;
+    } else if ((rows->count + 1) * 2 > rows->place_count) {
         grow_places(rows);
+    }
     row = &rows->rows[rows->count];
-    *row = (struct leat_merge_row){.key = leat_arena_copy(&merge->arena, key), .hash = hash};
+    *row = (struct leat_merge_row){.key = before != NULL ? before->key
+                                                         : leat_arena_copy(&merge->arena, key),
+                                   .hash = hash,
+                                   .depth = before != NULL ? before->depth + 1 : 0};
     row->cells = leat_arena_alloc_zero(&merge->arena, merge->schema->tables[table].width,
                                        sizeof(struct leat_cell));
-    place = hash & (rows->place_count - 1);
-    while (rows->places[place] != 0)
-        place = (place + 1) & (rows->place_count - 1);
-    rows->places[place] = (uint32_t)++rows->count;
+    if (place == NULL) {
+        size_t free_place = hash & (rows->place_count - 1);
+
+        while (rows->places[free_place] != 0)
+            free_place = (free_place + 1) & (rows->place_count - 1);
+        place = &rows->places[free_place];
+    }
+    *place = (uint32_t)++rows->count;
     merge->row_count++;
     return row;
 }
 
-/* Is `from` the value to keep? Equal order: the greater value. A missing order never wins. */
+/* ---- keys that may be equal in the target ------------------------------------------------------ */
+
 static bool
-wins(enum leat_rule rule, const struct leat_cell *into, const struct leat_cell *into_order,
-     const struct leat_cell *from, const struct leat_cell *from_order)
+has_shape(const struct leat_merge_table *table, const struct leat_merge_row *row,
+          enum leat_operation operation, const struct leat_cell *cells)
 {
-    int order;
-
-    if (from->type == LEAT_ABSENT || leat_cell_is_nothing(from_order))
+    if (row->operation != operation)
         return false;
-    if (leat_cell_is_nothing(into_order))
-        return true;
-    order = leat_cell_compare(from_order, into_order);
-    if (order == 0)
-        return leat_cell_compare(from, into) > 0;
-    return rule == LEAT_FIRST ? order < 0 : order > 0;
-}
-
-static void
-merge_ordered(const struct leat_merge_table *table, struct leat_cell *into,
-              const struct leat_cell *from, struct leat_arena *arena)
-{
     for (size_t c = 0; c < table->width; c++) {
-        const struct leat_merge_column *column = &table->columns[c];
-
-        if (column->rule != LEAT_FIRST && column->rule != LEAT_LAST)
-            continue;
-        if (!wins(column->rule, &into[c], &into[column->order_by], &from[c],
-                  &from[column->order_by]))
-            continue;
-        into[c] = from[c];
-        leat_cell_own(&into[c], arena);
+        if ((row->cells[c].type == LEAT_ABSENT) != (cells[c].type == LEAT_ABSENT))
+            return false;
     }
+    return true;
 }
+
+/* Does the operation go on with the last stretch? last: the last row of its key's chain; NULL: none. */
+static bool
+goes_on(const struct leat_merge_table *table, const struct leat_merge_rows *rows, bool is_in_order,
+        const struct leat_merge_row *last, enum leat_operation operation,
+        const struct leat_cell *cells)
+{
+    const struct leat_merge_row *first = &rows->rows[rows->stretch];
+
+    if (rows->stretch == rows->count || first->is_in_order != is_in_order)
+        return false;
+    return !is_in_order ||
+           (has_shape(table, first, operation, cells) && (last == NULL || last < first));
+}
+
+/*
+ * NULL: a row of its own. Else the one of its key that it may merge with, which is in the last stretch, and the stretch is free of
+ * order. Sets what the new row's depth begins with.
+ */
+static struct leat_merge_row *
+find_in_stretch(const struct leat_merge_table *table, struct leat_merge_rows *rows,
+                bool is_in_order, struct leat_merge_row *last, enum leat_operation operation,
+                const struct leat_cell *cells)
+{
+    if (!goes_on(table, rows, is_in_order, last, operation, cells)) {
+        rows->stretch_depth = rows->count == 0 ? 0 : rows->most_depth + 1;
+        rows->stretch = rows->count;
+    }
+    return last != NULL && !is_in_order && last >= &rows->rows[rows->stretch] ? last : NULL;
+}
+
+/* ---- apply ------------------------------------------------------------------------------------- */
 
 static void
-merge_cell(enum leat_rule rule, struct leat_cell *into, const struct leat_cell *from,
-           struct leat_arena *arena)
-{
-    bool is_taken = false;
-
-    switch (rule) {
-    case LEAT_SET:
-        is_taken = from->type != LEAT_ABSENT;
-        break;
-    case LEAT_SUM:
-    case LEAT_COUNT:
-        if (!leat_cell_is_nothing(from) && !leat_cell_is_nothing(into))
-            leat_cell_add(into, from, arena);
-        else
-            is_taken = !leat_cell_is_nothing(from);
-        break;
-    case LEAT_MIN:
-        is_taken = !leat_cell_is_nothing(from) &&
-                   (leat_cell_is_nothing(into) || leat_cell_compare(from, into) < 0);
-        break;
-    case LEAT_MAX:
-        is_taken = !leat_cell_is_nothing(from) && leat_cell_compare(from, into) > 0;
-        break;
-    case LEAT_KEY:
-    case LEAT_FIRST:
-    case LEAT_LAST:
-        break;
-    }
-    if (is_taken) {
-        *into = *from;
-        leat_cell_own(into, arena);
-    }
-}
-
-static void
-replace_cells(const struct leat_merge_table *table, struct leat_cell *into,
-              const struct leat_cell *from, struct leat_arena *arena)
-{
-    for (size_t c = 0; c < table->width; c++) {
-        into[c] = from[c];
-        leat_cell_own(&into[c], arena);
-    }
-}
-
-/* y after x (protocol §5). */
-static void
-compose(const struct leat_merge_table *table, struct leat_merge_row *row,
-        enum leat_operation operation, const struct leat_cell *cells, struct leat_arena *arena)
-{
-    if (operation != LEAT_OP_MERGE || row->operation == LEAT_OP_DELETE) {
-        replace_cells(table, row->cells, cells, arena);
-        row->operation = operation == LEAT_OP_MERGE ? LEAT_OP_REPLACE : operation;
-        return;
-    }
-    merge_ordered(table, row->cells, cells, arena);
-    for (size_t c = 0; c < table->width; c++)
-        merge_cell(table->columns[c].rule, &row->cells[c], &cells[c], arena);
-}
-
-void
-leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation operation,
-               const struct leat_cell *cells)
+make_key(struct leat_merge *merge, size_t table_index, const struct leat_cell *cells)
 {
     const struct leat_merge_table *table = &merge->schema->tables[table_index];
-    struct leat_merge_row *row = NULL;
-    uint64_t hash;
 
     leat_buf_clear(&merge->key);
     for (size_t c = 0; c < table->width; c++) {
@@ -319,19 +357,63 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
     /* Without a key each row is its own: ordered as it came. */
     if (table->key_count == 0)
         leat_buf_add_be64(&merge->key, merge->tables[table_index].count);
-    hash = leat_hash(leat_buf_slice(&merge->key));
-    if (table->key_count > 0)
-        row = find_row(&merge->tables[table_index], leat_buf_slice(&merge->key), hash);
-    if (row != NULL) {
-        compose(table, row, operation, cells, &merge->arena);
-        return;
-    }
-    row = add_row(merge, table_index, leat_buf_slice(&merge->key), hash);
-    row->operation = operation;
-    replace_cells(table, row->cells, cells, &merge->arena);
 }
 
-/* A value without an order never wins, not even the first (protocol §5): it is no value. */
+static const struct leat_table_forms *
+forms_of(struct leat_merge *merge, size_t table)
+{
+    static struct leat_form none[LEAT_MERGE_COLUMNS];
+    static const struct leat_table_forms unknown = {.columns = none};
+
+    if (merge->row_count == 0)
+        merge->forms = merge->schema->forms;
+    return merge->forms != NULL ? &merge->forms->tables[table] : &unknown;
+}
+
+void
+leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation operation,
+               struct leat_cell *cells)
+{
+    const struct leat_merge_table *table = &merge->schema->tables[table_index];
+    const struct leat_table_forms *forms = forms_of(merge, table_index);
+    struct leat_merge_rows *rows = &merge->tables[table_index];
+    bool may_equal = forms->may_equal && table->key_count > 0, is_in_order = false, is_alone;
+    enum leat_composition composition = LEAT_STAYS_TWO;
+    struct leat_merge_row *row;
+    uint32_t *place;
+    uint64_t hash;
+
+    for (size_t c = 0; c < table->width; c++)
+        leat_form_apply(&forms->columns[c], table->columns[c].rule, &cells[c], &merge->arena);
+    is_alone = !leat_merge_is_taken(table, forms->columns, operation, cells);
+    make_key(merge, table_index, cells);
+    hash = leat_hash(leat_buf_slice(&merge->key));
+    place = table->key_count > 0 ? find_place(rows, leat_buf_slice(&merge->key), hash) : NULL;
+    row = place != NULL ? &rows->rows[*place - 1] : NULL;
+    if (may_equal) {
+        is_in_order = is_alone || !leat_merge_is_free(table, forms->columns, operation, cells);
+        row = find_in_stretch(table, rows, is_in_order, row, operation, cells);
+    }
+    if (row != NULL && !is_alone)
+        composition =
+            leat_merge_compose(table, forms->columns, row, operation, cells, &merge->arena);
+    if (composition == LEAT_COMPOSED)
+        return;
+    row = add_row(merge, table_index, leat_buf_slice(&merge->key), hash);
+    if (may_equal && row->depth < rows->stretch_depth)
+        row->depth = rows->stretch_depth;
+    if (row->depth > rows->most_depth)
+        rows->most_depth = row->depth;
+    row->operation = operation;
+    row->is_alone = is_alone || composition == LEAT_STAYS_ALONE;
+    row->is_in_order = is_in_order;
+    for (size_t c = 0; c < table->width; c++) {
+        row->cells[c] = cells[c];
+        leat_cell_own(&row->cells[c], &merge->arena);
+    }
+}
+
+/* A value without an order is none (protocol §5). A replace writes its row as it is. */
 static void
 drop_unordered(const struct leat_merge_table *table, struct leat_cell *cells)
 {
@@ -339,8 +421,8 @@ drop_unordered(const struct leat_merge_table *table, struct leat_cell *cells)
         const struct leat_merge_column *column = &table->columns[c];
 
         if ((column->rule == LEAT_FIRST || column->rule == LEAT_LAST) && column->order_by >= 0 &&
-            cells[c].type != LEAT_ABSENT && leat_cell_is_nothing(&cells[column->order_by]))
-            cells[c] = (struct leat_cell){.type = LEAT_NULL};
+            leat_cell_is_nothing(&cells[column->order_by]))
+            cells[c] = (struct leat_cell){.type = LEAT_ABSENT};
     }
 }
 
@@ -359,7 +441,8 @@ leat_merge_apply(struct leat_merge *merge, size_t table_index, enum leat_operati
         else
             cells[c] = leat_cell_from(&values[given++], table->columns[c].rule);
     }
-    drop_unordered(table, cells);
+    if (operation == LEAT_OP_MERGE)
+        drop_unordered(table, cells);
     leat_merge_add(merge, table_index, operation, cells);
 }
 

@@ -1,7 +1,4 @@
-/*
- * Cells: what a column's rule does to two values. Sums of integers that leave 64 bits become decimals, which an int64
- * column of the target refuses as out of range: never a silent wrap.
- */
+/* Cells: one value each, as the merge keeps, compares and adds it. A sum that leaves its type says so: never a silent wrap. */
 #include "pipeline/merge_cell.h"
 
 #include <math.h>
@@ -150,35 +147,28 @@ decimal_add(struct leat_cell *into, const struct leat_cell *from, struct leat_ar
     into->as.slice = leat_arena_copy(arena, leat_buf_slice(&sum));
 }
 
-static void
-integer_to_decimal(struct leat_cell *cell)
-{
-    if (cell->type != LEAT_INT64)
-        return;
-    struct leat_decimal decimal = {.digits = cell->as.integer, .scale = 0};
-    cell->type = LEAT_DECIMAL;
-    cell->is_parsed = true;
-    cell->as.decimal = decimal;
-}
-
-void
+bool
 leat_cell_add(struct leat_cell *into, const struct leat_cell *from, struct leat_arena *arena)
 {
-    struct leat_cell other = *from;
-    int64_t sum;
+    int64_t integer;
+    double real;
 
-    if (into->type == LEAT_FLOAT64) {
-        into->as.real += from->as.real;
-        return;
+    switch (into->type) {
+    case LEAT_FLOAT64:
+        real = into->as.real + from->as.real;
+        if (isinf(real) && !isinf(into->as.real) && !isinf(from->as.real))
+            return false;
+        into->as.real = real;
+        return true;
+    case LEAT_INT64:
+        if (__builtin_add_overflow(into->as.integer, from->as.integer, &integer))
+            return false;
+        into->as.integer = integer;
+        return true;
+    default:
+        decimal_add(into, from, arena);
+        return true;
     }
-    if (into->type == LEAT_INT64 && from->type == LEAT_INT64 &&
-        !__builtin_add_overflow(into->as.integer, from->as.integer, &sum)) {
-        into->as.integer = sum;
-        return;
-    }
-    integer_to_decimal(into);
-    integer_to_decimal(&other);
-    decimal_add(into, &other, arena);
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * From merge buffers to the groups of a flush. A table whose rules are commutative, and whose rows are all merges, is
+ * From merge buffers to the groups of a flush. Rows are written by their depth in their key's chain (merge.h). A table whose rules are commutative, and whose rows are all merges, is
  * merged across the shards; any other is written shard by shard, in key order, inside the one transaction. A shard's
  * replaces and deletions never meet another's merges of the same statement.
  */
@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "pipeline/merge.h"
+#include "pipeline/merge_form.h"
 #include "pipeline/merge_rows.h"
 
 struct groups {
@@ -15,10 +16,12 @@ struct groups {
     struct leat_arena *arena;
 };
 
-/* Which columns are absent decides which statement writes the row. */
+/* The depth, then the operation and which columns are absent decide which statement writes the row. */
 static int
 compare_shape(const struct leat_merge_row *a, const struct leat_merge_row *b, size_t width)
 {
+    if (a->depth != b->depth)
+        return a->depth < b->depth ? -1 : 1;
     if (a->operation != b->operation)
         return (int)b->operation - (int)a->operation; /* deletions, replaces, merges */
     for (size_t c = 0; c < width; c++) {
@@ -37,6 +40,8 @@ compare_rows(const void *left, const void *right, void *width)
     const struct leat_merge_row *b = *(struct leat_merge_row *const *)right;
     int order = compare_shape(a, b, *(size_t *)width);
 
+    if (order == 0 && a->is_in_order)
+        return a < b ? -1 : a > b;
     return order != 0 ? order : leat_slice_compare(a->key, b->key);
 }
 
@@ -114,13 +119,17 @@ add_across(struct groups *groups, struct leat_merge *const *merges, size_t merge
            size_t table_index)
 {
     struct leat_merge *all = leat_merge_new(merges[0]->schema);
+    size_t width = merges[0]->schema->tables[table_index].width;
+    struct leat_cell cells[LEAT_MERGE_COLUMNS];
     size_t first_group = groups->count;
 
     for (size_t m = 0; m < merge_count; m++) {
         const struct leat_merge_rows *rows = &merges[m]->tables[table_index];
 
-        for (size_t i = 0; i < rows->count; i++)
-            leat_merge_add(all, table_index, LEAT_OP_MERGE, rows->rows[i].cells);
+        for (size_t i = 0; i < rows->count; i++) {
+            memcpy(cells, rows->rows[i].cells, width * sizeof *cells);
+            leat_merge_add(all, table_index, LEAT_OP_MERGE, cells);
+        }
     }
     add_rows(groups, all, table_index);
     for (size_t g = first_group; g < groups->count; g++) {
@@ -167,4 +176,24 @@ leat_merge_groups(struct leat_merge *const *merges, size_t merge_count, struct l
     }
     *ret_group_count = groups.count;
     return groups.items;
+}
+
+const bool *
+leat_merge_divisible(struct leat_merge *const *merges, size_t merge_count,
+                     const struct leat_flush_rows *groups, size_t group_count,
+                     struct leat_arena *arena)
+{
+    bool *is_divisible = leat_arena_alloc_zero(arena, group_count + 1, sizeof *is_divisible);
+
+    for (size_t g = 0; g < group_count; g++) {
+        size_t table = groups[g].table_index;
+
+        is_divisible[g] = true;
+        for (size_t m = 0; m < merge_count; m++) {
+            if (merges[m]->tables[table].count > 0 &&
+                (merges[m]->forms == NULL || !merges[m]->forms->tables[table].may_equal))
+                is_divisible[g] = false;
+        }
+    }
+    return is_divisible;
 }

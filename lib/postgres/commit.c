@@ -14,7 +14,6 @@
 #include "postgres/committer_inside.h"
 #include "postgres/sqlstate.h"
 
-#define ROWS_PER_STATEMENT 1000
 #define STATEMENT_BYTES ((size_t)1 << 20)
 #define UNSENT_BYTES ((size_t)256 << 10)
 /* A commit as a whole, whatever its statements may take one by one. */
@@ -69,6 +68,8 @@ struct sender {
     size_t unsent_bytes;             /* at most: libpq keeps what the socket does not take */
     int64_t until_us;                /* the end of all waiting */
     bool is_missing_inside; /* what failed is a function that does not find what it names */
+    size_t *group_ends;     /* by group: the first statement behind its own */
+    bool is_divided;        /* the flush is to be sent again, in smaller statements */
 };
 
 static void
@@ -77,6 +78,8 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
 {
     sender->committer = committer;
     sender->flush = flush;
+    sender->group_ends = LEAT_NEW_ARRAY(size_t, flush != NULL ? flush->group_count + 1 : 1);
+    sender->is_divided = false;
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
     sender->is_missing_inside = false;
@@ -91,6 +94,7 @@ sender_release(struct sender *sender)
 {
     for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
         leat_buf_release(&sender->arrays[i]);
+    leat_cleanup_free(&sender->group_ends);
 }
 
 static int64_t
@@ -246,13 +250,13 @@ send_ledger(struct sender *sender, struct leat_error *err)
 
 /* How many rows from `first` on go into one statement: its bytes lie twice in our memory until they are sent. */
 static size_t
-rows_for_statement(const struct leat_flush_rows *rows, size_t first)
+rows_for_statement(const struct leat_flush_rows *rows, size_t first, size_t limit)
 {
     const struct leat_value *value = &rows->values[first * rows->width];
     size_t most = rows->count - first, bytes = 0;
 
-    if (most > ROWS_PER_STATEMENT)
-        most = ROWS_PER_STATEMENT;
+    if (most > limit)
+        most = limit;
     for (size_t row = 0; row < most; row++) {
         for (size_t c = 0; c < rows->width; c++, value++) {
             if (value->type == LEAT_TEXT || value->type == LEAT_BYTES || value->type == LEAT_JSON)
@@ -264,45 +268,46 @@ rows_for_statement(const struct leat_flush_rows *rows, size_t first)
     return most;
 }
 
-static int
-send_part(struct sender *sender, const struct leat_flush_rows *rows, const char *sql,
-          bool keys_only, struct leat_error *err)
+static bool
+is_divisible(const struct leat_flush *flush, size_t group)
 {
+    return flush->size >= offsetof(struct leat_flush, is_divisible) + sizeof flush->is_divisible &&
+           flush->is_divisible != NULL && flush->is_divisible[group];
+}
+
+/* Rows in a statement, at most. Those that are only tried stand alone: keys that meet are no reason to refuse one of them. */
+static size_t
+rows_at_once(const struct sender *sender, size_t group)
+{
+    if (sender->flush == NULL)
+        return 1;
+    return is_divisible(sender->flush, group) ? sender->committer->statement_rows
+                                              : LEAT_PG_STATEMENT_ROWS;
+}
+
+static int
+send_rows(struct sender *sender, const struct leat_flush_rows *rows, size_t limit,
+          struct leat_error *err)
+{
+    struct leat_pg_committer *committer = sender->committer;
+    bool keys_only = rows->operation == LEAT_OP_DELETE;
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
     size_t count;
 
+    leat_pg_rows_sql(committer->options.names,
+                     leat_pg_facts_of(committer->facts, rows->table_index), rows, &sql);
     for (size_t first = 0; first < rows->count; first += count) {
         int status;
 
-        count = rows_for_statement(rows, first);
+        count = rows_for_statement(rows, first, limit);
         status = leat_pg_bind_rows(rows, first, count, keys_only, sender->arrays,
                                    &sender->parameters, err);
         if (status == 0)
-            status = send(sender, sql, true, err);
+            status = send(sender, leat_buf_text(&sql), true, err);
         if (status != 0)
             return status;
     }
     return 0;
-}
-
-static int
-send_rows(struct sender *sender, const struct leat_flush_rows *rows, struct leat_error *err)
-{
-    const struct leat_pg_names *names = sender->committer->options.names;
-    int status = 0;
-
-    if (rows->operation != LEAT_OP_MERGE) {
-        LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
-
-        leat_pg_delete_sql(names, rows, &sql);
-        status = send_part(sender, rows, leat_buf_text(&sql), true, err);
-    }
-    if (status == 0 && rows->operation != LEAT_OP_DELETE) {
-        LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
-
-        leat_pg_insert_sql(names, rows, &sql);
-        status = send_part(sender, rows, leat_buf_text(&sql), false, err);
-    }
-    return status;
 }
 
 /* All rows, then what the user's tables check at the end of a transaction. */
@@ -312,8 +317,11 @@ send_groups(struct sender *sender, const struct leat_flush_rows *groups, size_t 
 {
     int status = 0;
 
-    for (size_t g = 0; status == 0 && g < count; g++)
-        status = send_rows(sender, &groups[g], err);
+    for (size_t g = 0; status == 0 && g < count; g++) {
+        status = send_rows(sender, &groups[g], rows_at_once(sender, g), err);
+        if (sender->flush != NULL)
+            sender->group_ends[g] = sender->sent;
+    }
     if (status == 0 && count > 0)
         status = send(sender, CHECK_CONSTRAINTS, false, err);
     return status;
@@ -486,6 +494,34 @@ outcome_of(const struct sender *sender, size_t failed, const struct leat_error *
     return is_users && !sender->is_missing_inside ? LEAT_COMMIT_REFUSED : LEAT_COMMIT_CONFIGURATION;
 }
 
+/*
+ * Two rows of one statement met in one row of the table: their keys differ here and are equal there. Where the flush is made for
+ * that it is sent again with one row a statement. Else it is refused, so that its shards make it anew: from the next take on
+ * the pipeline knows that this table's keys may be equal, and keeps their rows in order.
+ */
+static bool
+divide(struct sender *sender, size_t failed, const struct leat_error *err)
+{
+    struct leat_pg_committer *committer = sender->committer;
+    const struct leat_flush *flush = sender->flush;
+    size_t g = 0;
+
+    if (strcmp(err->sqlstate, LEAT_SQLSTATE_CARDINALITY) != 0 || failed < sender->user_from ||
+        failed >= sender->user_to)
+        return false;
+    while (g < flush->group_count && sender->group_ends[g] <= failed)
+        g++;
+    if (g == flush->group_count)
+        return false; /* what is checked behind the rows */
+    if (is_divisible(flush, g) && committer->statement_rows == 1)
+        return false; /* a trigger says so of one row */
+    if (is_divisible(flush, g))
+        sender->is_divided = true;
+    else
+        committer->equals[flush->groups[g].table_index] = true;
+    return true;
+}
+
 static int
 failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *results,
               struct leat_error *err)
@@ -493,6 +529,10 @@ failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *r
     struct leat_pg_committer *committer = sender->committer;
     enum leat_commit_outcome outcome = outcome_of(sender, failed, err);
 
+    if (divide(sender, failed, err))
+        outcome = LEAT_COMMIT_DATA;
+    if (strncmp(err->sqlstate, "42", 2) == 0)
+        committer->are_facts_old = true;
     if (leat_pg_is_broken(committer->connection)) {
         /* Whatever came before the end: a backend that is terminated may say so after its commit. */
         set_all(sender->flush, results, LEAT_COMMIT_UNKNOWN, err);
@@ -554,6 +594,17 @@ leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flu
     sender = LEAT_NEW(struct sender);
     sender_init(sender, committer, flush);
     status = run_commit(sender, results, err);
+    if (status == 0 && sender->is_divided) {
+        committer->statement_rows = 1;
+        sender_release(sender);
+        sender_init(sender, committer, flush);
+        status = run_commit(sender, results, err);
+    } else if (committer->statement_rows < LEAT_PG_STATEMENT_ROWS) {
+        /* The next may hold none such. */
+        committer->statement_rows = committer->statement_rows * 2 < LEAT_PG_STATEMENT_ROWS
+                                        ? committer->statement_rows * 2
+                                        : LEAT_PG_STATEMENT_ROWS;
+    }
     sender_release(sender);
     leat_cleanup_free(&sender);
     return status;

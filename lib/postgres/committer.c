@@ -24,6 +24,7 @@ struct leat_pg_committer *
 leat_pg_committer_new(const struct leat_pg_committer_options *options)
 {
     struct leat_pg_committer *committer = LEAT_NEW(struct leat_pg_committer);
+    size_t table_count = 0;
 
     committer->options = *options;
     if (committer->options.connection.settings == NULL)
@@ -34,6 +35,10 @@ leat_pg_committer_new(const struct leat_pg_committer_options *options)
     if (committer->options.connection.user_timeout_ms == 0)
         committer->options.connection.user_timeout_ms = USER_TIMEOUT_MS;
     leat_arena_init(&committer->arena);
+    committer->statement_rows = LEAT_PG_STATEMENT_ROWS;
+    while (options->tables != NULL && options->tables[table_count].name != NULL)
+        table_count++;
+    committer->equals = LEAT_NEW_ARRAY(bool, table_count + 1);
     return committer;
 }
 
@@ -44,8 +49,39 @@ leat_pg_committer_free(struct leat_pg_committer *committer)
         return;
     leat_pg_close(committer->connection);
     leat_pg_close(committer->control);
+    leat_pg_facts_free(committer->facts);
     leat_arena_release(&committer->arena);
+    free(committer->equals);
     free(committer);
+}
+
+static int
+read_facts(struct leat_pg_committer *committer, struct leat_pg_connection *connection,
+           struct leat_error *err)
+{
+    struct leat_pg_facts *facts;
+    int status = leat_pg_facts_read(connection, committer->options.names, committer->options.tables,
+                                    &facts, err);
+
+    if (status != 0)
+        return status;
+    leat_pg_facts_free(committer->facts);
+    committer->facts = facts;
+    committer->are_facts_old = false;
+    return 0;
+}
+
+void
+leat_pg_forms(struct leat_pg_committer *committer, size_t table, struct leat_table_forms *ret_forms)
+{
+    const struct leat_pg_table_facts *facts = leat_pg_facts_of(committer->facts, table);
+
+    if (facts == NULL)
+        return;
+    ret_forms->is_known = true;
+    ret_forms->may_equal = facts->may_equal || committer->equals[table];
+    for (size_t c = 0; c < leat_table_width(&committer->options.tables[table]); c++)
+        ret_forms->columns[c] = facts->columns[c].form;
 }
 
 int
@@ -55,7 +91,7 @@ leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *
     int status;
 
     if (!leat_pg_is_broken(committer->connection))
-        return 0;
+        return committer->are_facts_old ? read_facts(committer, committer->connection, err) : 0;
     leat_pg_close(committer->connection);
     committer->connection = NULL;
     status = leat_pg_connect(&committer->options.connection, &connection, err);
@@ -63,6 +99,8 @@ leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *
         return status;
     /* A target that was never migrated, or by a newer leat, is refused by name before anything is written. */
     status = leat_schema_check(connection, "target", err);
+    if (status == 0 && committer->options.tables != NULL)
+        status = read_facts(committer, connection, err);
     if (status != 0) {
         leat_pg_close(connection);
         return status;

@@ -40,6 +40,9 @@ int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush 
 /* See try_rows in leat/target.h. */
 int leat_pg_try_rows(struct leat_pg_committer *committer, const struct leat_trial *trial,
                      enum leat_trial_outcome *ret_outcome, struct leat_error *err);
+/* See leat_target.forms. */
+void leat_pg_forms(struct leat_pg_committer *committer, size_t table,
+                   struct leat_table_forms *ret_forms);
 int leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *flush,
                     struct leat_commit_result *results, struct leat_error *err);
 

@@ -10,7 +10,13 @@ struct leat_pg_committer {
     struct leat_pg_connection *connection; /* NULL: not open */
     struct leat_pg_connection *control;    /* frees locked rows; open for the end of a take alone */
     struct leat_arena arena;               /* what the last call returned */
+    struct leat_pg_facts *facts; /* of the tables, as this connection saw them; NULL: none */
+    bool are_facts_old;          /* to be read again before the next commit */
+    bool *
+        equals; /* by table: its keys were found to be equal though nothing in the catalog says so */
+    size_t statement_rows; /* at most, in one statement */
 };
+#define LEAT_PG_STATEMENT_ROWS 1000
 
 /* Opens the connection when there is none, or a broken one. */
 int leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err);

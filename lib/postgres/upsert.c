@@ -94,9 +94,43 @@ add_unnest(const struct leat_flush_rows *rows, bool keys_only, struct leat_buf *
     leat_buf_add_byte(out, ')');
 }
 
-void
-leat_pg_delete_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
-                   struct leat_buf *out)
+/* ---- casts ------------------------------------------------------------------------------------- */
+
+static const struct leat_pg_column_facts *
+known_column(const struct leat_pg_table_facts *facts, size_t column)
+{
+    return facts != NULL && facts->columns[column].type != NULL ? &facts->columns[column] : NULL;
+}
+
+static bool
+is_text_in_all_but_name(const char *builtin)
+{
+    return strcmp(builtin, "text") == 0 || strcmp(builtin, "varchar") == 0 ||
+           strcmp(builtin, "bpchar") == 0;
+}
+
+/* What the declared type does not become by itself when it is assigned; lengths are the assignment's to check. */
+static void
+add_cast(const struct leat_pg_table_facts *facts, const struct leat_table *table, size_t c,
+         bool is_compared, struct leat_buf *out)
+{
+    const struct leat_pg_column_facts *known = known_column(facts, c);
+    enum leat_type declared = table->columns[c].type;
+
+    if (known != NULL && declared == LEAT_JSON && strcmp(known->builtin, "json") == 0)
+        leat_buf_add_text(out, "::json");
+    else if (known != NULL && declared == LEAT_TEXT &&
+             (is_compared || !is_text_in_all_but_name(known->builtin)))
+        leat_buf_printf(out, "::%s", known->type);
+    else
+        leat_buf_add_text(out, types[declared].cast);
+}
+
+/* ---- deletions --------------------------------------------------------------------------------- */
+
+static void
+add_delete(const struct leat_pg_names *names, const struct leat_pg_table_facts *facts,
+           const struct leat_flush_rows *rows, struct leat_buf *out)
 {
     const char *separator = "";
 
@@ -107,38 +141,88 @@ leat_pg_delete_sql(const struct leat_pg_names *names, const struct leat_flush_ro
     leat_buf_add_text(out, " WHERE ");
     for (size_t c = 0; c < rows->width; c++) {
         const struct leat_column *column = &rows->table->columns[c];
+        const struct leat_pg_column_facts *known = known_column(facts, c);
 
         if (column->rule != LEAT_KEY)
             continue;
         leat_buf_printf(out, "%st.", separator);
         add_column(column, out);
-        leat_buf_printf(out, " = r.c%zu%s", c, types[column->type].cast);
+        leat_buf_printf(out, " %s r.c%zu", known != NULL ? known->equals : "=", c);
+        add_cast(facts, rows->table, c, true, out);
         separator = " AND ";
     }
 }
 
-/* The winner by order_by; equal order: the greater value; a missing order never (protocol §5). */
-static void
-add_ordered(const struct leat_column *column, struct leat_buf *out)
-{
-    LEAT_AUTO_BUF value = LEAT_BUF_INIT;
-    LEAT_AUTO_BUF order = LEAT_BUF_INIT;
-    const char *sign = column->rule == LEAT_FIRST ? "<" : ">";
-    const char *v, *o;
+/* ---- rules ------------------------------------------------------------------------------------- */
 
-    leat_pg_quote(leat_slice_from(column->name), &value);
-    leat_pg_quote(leat_slice_from(column->order_by), &order);
-    v = leat_buf_text(&value);
-    o = leat_buf_text(&order);
-    leat_buf_printf(out,
-                    "CASE WHEN excluded.%s IS NULL THEN t.%s WHEN t.%s IS NULL OR excluded.%s %s "
-                    "t.%s THEN excluded.%s "
-                    "WHEN excluded.%s = t.%s THEN greatest(t.%s, excluded.%s) ELSE t.%s END",
-                    o, v, o, o, sign, o, v, o, o, v, v, v);
+/* A column's value as it is compared: texts by their bytes, as in memory, whatever the column's collation says. */
+static void
+add_compared(const char *of, const struct leat_column *column, struct leat_buf *out)
+{
+    leat_buf_printf(out, "%s.", of);
+    add_column(column, out);
+    if (column->type == LEAT_TEXT)
+        leat_buf_add_text(out, "::text COLLATE \"C\"");
 }
 
 static void
-add_rule(const struct leat_column *column, struct leat_buf *out)
+add_comparison(const struct leat_column *column, const char *operator, struct leat_buf * out)
+{
+    add_compared("excluded", column, out);
+    leat_buf_printf(out, " %s ", operator);
+    add_compared("t", column, out);
+}
+
+static const struct leat_column *
+order_of(const struct leat_table *table, const struct leat_column *column)
+{
+    const struct leat_column *order = table->columns;
+
+    while (strcmp(order->name, column->order_by) != 0)
+        order++;
+    return order;
+}
+
+/*
+ * The winner by order_by; equal order: the greater value; a missing order never (protocol §5). Value and order are looked at
+ * together: a row that has an order, and no value at it, is a row whose value at that order is null.
+ */
+static void
+add_ordered(const struct leat_table *table, const struct leat_column *column, struct leat_buf *out)
+{
+    const struct leat_column *order = order_of(table, column);
+    LEAT_AUTO_BUF value = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF by = LEAT_BUF_INIT;
+    const char *v, *o;
+
+    add_column(column, &value);
+    add_column(order, &by);
+    v = leat_buf_text(&value);
+    o = leat_buf_text(&by);
+    leat_buf_printf(out, "CASE WHEN excluded.%s IS NULL THEN t.%s WHEN t.%s IS NULL OR ", o, v, o);
+    add_comparison(order, column->rule == LEAT_FIRST ? "<" : ">", out);
+    leat_buf_printf(out, " THEN excluded.%s WHEN ", v);
+    add_comparison(order, "=", out);
+    leat_buf_printf(out, " AND (t.%s IS NULL OR ", v);
+    add_comparison(column, ">", out);
+    leat_buf_printf(out, ") THEN excluded.%s ELSE t.%s END", v, v);
+}
+
+static void
+add_extreme(const struct leat_column *column, const char *operator, struct leat_buf * out)
+{
+    LEAT_AUTO_BUF quoted = LEAT_BUF_INIT;
+    const char *c;
+
+    add_column(column, &quoted);
+    c = leat_buf_text(&quoted);
+    leat_buf_printf(out, "CASE WHEN t.%s IS NULL OR ", c);
+    add_comparison(column, operator, out);
+    leat_buf_printf(out, " THEN excluded.%s ELSE t.%s END", c, c);
+}
+
+static void
+add_rule(const struct leat_table *table, const struct leat_column *column, struct leat_buf *out)
 {
     LEAT_AUTO_BUF quoted = LEAT_BUF_INIT;
     const char *c;
@@ -151,14 +235,14 @@ add_rule(const struct leat_column *column, struct leat_buf *out)
         leat_buf_printf(out, "coalesce(t.%s + excluded.%s, t.%s, excluded.%s)", c, c, c, c);
         break;
     case LEAT_MIN:
-        leat_buf_printf(out, "least(t.%s, excluded.%s)", c, c);
+        add_extreme(column, "<", out);
         break;
     case LEAT_MAX:
-        leat_buf_printf(out, "greatest(t.%s, excluded.%s)", c, c);
+        add_extreme(column, ">", out);
         break;
     case LEAT_FIRST:
     case LEAT_LAST:
-        add_ordered(column, out);
+        add_ordered(table, column, out);
         break;
     case LEAT_SET:
     case LEAT_KEY:
@@ -167,9 +251,20 @@ add_rule(const struct leat_column *column, struct leat_buf *out)
     }
 }
 
+/* ---- inserts ----------------------------------------------------------------------------------- */
+
+static void
+begin_update(bool *has_one, const char *name, struct leat_buf *out)
+{
+    leat_buf_add_text(out, *has_one ? ", " : " DO UPDATE SET ");
+    leat_pg_quote(leat_slice_from(name), out);
+    leat_buf_add_text(out, " = ");
+    *has_one = true;
+}
+
 /* Each present column that is no key, with its rule; then whether there was one. */
 static bool
-add_updates(const struct leat_flush_rows *rows, struct leat_buf *out)
+add_merging(const struct leat_flush_rows *rows, struct leat_buf *out)
 {
     bool has_one = false;
 
@@ -178,17 +273,42 @@ add_updates(const struct leat_flush_rows *rows, struct leat_buf *out)
 
         if (column->rule == LEAT_KEY || !is_present(rows, c, false))
             continue;
-        leat_buf_add_text(out, has_one ? ", " : " DO UPDATE SET ");
-        add_column(column, out);
-        leat_buf_add_text(out, " = ");
-        add_rule(column, out);
-        has_one = true;
+        begin_update(&has_one, column->name, out);
+        add_rule(rows->table, column, out);
     }
     return has_one;
 }
 
 static void
-add_conflict(const struct leat_flush_rows *rows, struct leat_buf *out)
+add_excluded(bool *has_one, const char *name, struct leat_buf *out)
+{
+    begin_update(has_one, name, out);
+    leat_buf_add_text(out, "excluded.");
+    leat_pg_quote(leat_slice_from(name), out);
+}
+
+/*
+ * The row as if the old one had been deleted: what is not given has in `excluded` what an insert gives it, the column's default.
+ * Generated columns and identities stay what they are.
+ */
+static bool
+add_replacing(const struct leat_pg_table_facts *facts, const struct leat_flush_rows *rows,
+              struct leat_buf *out)
+{
+    bool has_one = false;
+
+    for (size_t c = 0; c < rows->width; c++) {
+        if (rows->table->columns[c].rule != LEAT_KEY)
+            add_excluded(&has_one, rows->table->columns[c].name, out);
+    }
+    for (size_t i = 0; facts != NULL && i < facts->other_count; i++)
+        add_excluded(&has_one, facts->others[i], out);
+    return has_one;
+}
+
+static void
+add_conflict(const struct leat_pg_table_facts *facts, const struct leat_flush_rows *rows,
+             struct leat_buf *out)
 {
     const char *separator = " ON CONFLICT (";
     bool has_key = false;
@@ -204,13 +324,14 @@ add_conflict(const struct leat_flush_rows *rows, struct leat_buf *out)
     if (!has_key)
         return;
     leat_buf_add_byte(out, ')');
-    if (!add_updates(rows, out))
+    if (!(rows->operation == LEAT_OP_MERGE ? add_merging(rows, out)
+                                           : add_replacing(facts, rows, out)))
         leat_buf_add_text(out, " DO NOTHING");
 }
 
-void
-leat_pg_insert_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
-                   struct leat_buf *out)
+static void
+add_insert(const struct leat_pg_names *names, const struct leat_pg_table_facts *facts,
+           const struct leat_flush_rows *rows, struct leat_buf *out)
 {
     const char *separator = "";
 
@@ -229,14 +350,26 @@ leat_pg_insert_sql(const struct leat_pg_names *names, const struct leat_flush_ro
     for (size_t c = 0; c < rows->width; c++) {
         if (!is_present(rows, c, false))
             continue;
-        leat_buf_printf(out, "%sr.c%zu%s", separator, c, types[rows->table->columns[c].type].cast);
+        leat_buf_printf(out, "%sr.c%zu", separator, c);
+        add_cast(facts, rows->table, c, false, out);
         separator = ", ";
     }
     leat_buf_add_text(out, " FROM ");
     add_unnest(rows, false, out);
-    if (rows->operation == LEAT_OP_MERGE)
-        add_conflict(rows, out);
+    add_conflict(facts, rows, out);
 }
+
+void
+leat_pg_rows_sql(const struct leat_pg_names *names, const struct leat_pg_table_facts *facts,
+                 const struct leat_flush_rows *rows, struct leat_buf *out)
+{
+    if (rows->operation == LEAT_OP_DELETE)
+        add_delete(names, facts, rows, out);
+    else
+        add_insert(names, facts, rows, out);
+}
+
+/* ---- values ------------------------------------------------------------------------------------ */
 
 static int
 add_value(struct leat_buf *array, const struct leat_column *column, const struct leat_value *value,

@@ -8,6 +8,7 @@
 #include <leat/target.h>
 
 #include "postgres/connection.h"
+#include "postgres/facts.h"
 
 /* Where tables go: schema, and new names for some. */
 struct leat_pg_names {
@@ -22,11 +23,12 @@ void leat_pg_quote(struct leat_slice identifier, struct leat_buf *out);
 /* The type of a column in Postgres: bigint, numeric, timestamptz, … */
 const char *leat_pg_type_name(enum leat_type type);
 
-/* The statements of a group: a replace is two (delete, insert). Each takes the group's arrays in order of its columns. */
-void leat_pg_delete_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
-                        struct leat_buf *out);
-void leat_pg_insert_sql(const struct leat_pg_names *names, const struct leat_flush_rows *rows,
-                        struct leat_buf *out);
+/*
+ * The statement of a group, which takes the group's arrays in order of its columns. facts: of its table; NULL: not known.
+ * A replace is one statement, as a merge is: two committers may write one key in the same moment.
+ */
+void leat_pg_rows_sql(const struct leat_pg_names *names, const struct leat_pg_table_facts *facts,
+                      const struct leat_flush_rows *rows, struct leat_buf *out);
 /* Rows first … first + count of the group, as arrays: all present columns, or the key columns alone.
    `arrays` holds one buf per column of the table. more than five: a range of rows, and the three places it is bound to. */
 int leat_pg_bind_rows(const struct leat_flush_rows *rows, size_t first, size_t count,

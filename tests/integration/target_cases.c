@@ -63,6 +63,252 @@ static const struct target_case cases[] = {
         .rows = "good2|1\ngood|1",
         .letters = "rejected 54000 1",
     },
+    /* ---- what one column keeps --------------------------------------------------------------- */
+    {
+        .name = "a value that is refused, and overwritten behind it",
+        .tables = "t(k:text:key,n:int64:sum,v:text:set)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint, v varchar(3))",
+        .lines = "0|m|a|1|one\n0|m|a|1|four\n0|m|a|1|two\n0|r|b|7|seven\n0|d|b\n0|r|b|8|six\n",
+        .query = "TABLE t",
+        .rows = "a|2|two\nb|8|six",
+        .letters = "rejected 22001 2",
+    },
+    {
+        .name = "a null where none may be, and what comes behind it",
+        .tables = "t(k:text:key,n:int64:sum,v:text:set)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint, v text NOT NULL)",
+        .lines = "0|m|a|1|\\N\n0|m|a|1|x\n0|m|b|1|\\A\n0|m|b|1|y\n0|r|c|5|\\A\n0|r|c|6|z\n",
+        .query = "TABLE t",
+        .rows = "a|1|x\nb|1|y\nc|6|z",
+        .letters = "rejected 23502 3",
+    },
+    {
+        .name = "bytes that are no text",
+        .tables = "t(k:text:key,v:text:max)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, v text)",
+        .lines = "0|m|a|b\n0|m|a|a\xff\n0|m|a|c\n",
+        .query = "TABLE t",
+        .rows = "a|c",
+        .letters = "rejected 22021 1",
+    },
+    {
+        .name = "sums at the edge of their type",
+        .tables = "t(k:text:key,n:int64:sum,s:decimal:sum,f:float64:sum!)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint, s numeric(4,2), f double precision)",
+        .lines = "0|m|a|9223372036854775807|0|0\n0|m|a|1|0|0\n0|m|a|-1|0|0\n"
+                 "0|m|b|0|60.00|0\n0|m|b|0|50.00|0\n0|m|b|0|-20.00|0\n0|m|b|0|100|0\n"
+                 "0|m|c|0|0|1e308\n0|m|c|0|0|1e308\n",
+        .query = "TABLE t",
+        .rows = "a|9223372036854775806|0.00|0\nb|0|40.00|0\nc|0|0.00|1e+308",
+        .letters = "rejected 22003 4",
+    },
+    {
+        .name = "sums of decimals that are rounded one by one",
+        .tables = "t(k:text:key,s:decimal:sum,m:decimal:max,n:int64:sum,i:decimal:sum)",
+        .sql =
+            "CREATE TABLE t (k text PRIMARY KEY, s numeric(10,2), m numeric(5,1), n numeric(6,-2), "
+            "i bigint)",
+        .lines = "0|m|x|0.004|1.25|149|0.5\n0|m|x|0.004|-1.25|150|-0.5\n0|m|x|0.005|1.24|-50|1.49\n"
+                 "0|m|x|-0.005|1.2|-49|\\N\n",
+        .query = "TABLE t",
+        .rows = "x|0.00|1.3|200|1",
+    },
+    {
+        .name = "long decimals that are rounded",
+        .tables = "t(k:decimal:key,s:decimal:sum)",
+        .sql = "CREATE TABLE t (k numeric(60,3) PRIMARY KEY, s numeric(80,4))",
+        .lines = "0|m|1234567890123456789012345678901234567890.12345|"
+                 "9999999999999999999999999999999999999999.99995\n"
+                 "0|m|1234567890123456789012345678901234567890.1233|0.00004\n"
+                 "0|m|1e45|-1e-50\n0|m|1000000000000000000000000000000000000000000000|-0.00005\n",
+        .query = "TABLE t",
+        .rows = "1000000000000000000000000000000000000000000000.000|-0.0001\n"
+                "1234567890123456789012345678901234567890.123|"
+                "10000000000000000000000000000000000000000.0000",
+    },
+    {
+        .name = "the last one by a time that is rounded",
+        .tables = "t(k:text:key,o:timestamp:max,v:text:last=o)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, o timestamptz(0), v text)",
+        .lines = "0|m|x|1000400000|b\n0|m|x|1000000000|a\n0|m|y|-500001|b\n0|m|y|-1000000|c\n",
+        .query = "SELECT k, extract(epoch FROM o)::bigint, v FROM t",
+        .rows = "x|1000|b\ny|-1|c",
+    },
+    {
+        .name = "floats of single precision, and noughts with a sign",
+        .tables = "t(k:text:key,o:float64:max,v:text:last=o,m:float64:min)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, o real, v text, m double precision)",
+        .lines = "0|m|x|1.00000001|b|0\n0|m|x|1.00000002|a|-0\n0|m|y|nan|b|1\n0|m|y|inf|c|nan\n",
+        .query = "TABLE t",
+        .rows = "x|1|b|0\ny|NaN|b|1",
+    },
+    {
+        .name = "texts in a collation of people",
+        .tables = "t(k:text:key,hi:text:max,lo:text:min,v:text:last=o,o:text:max)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, hi text, lo text, v text, o text)",
+        .lines = "0|m|x|a|a|one|a-2\n0|m|x|B|B|two|B-1\n0|m|x|_|_|three|_\n",
+        .query = "TABLE t",
+        .rows = "x|a|B|one|a-2",
+        .database = "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' "
+                    "LOCALE 'C.UTF-8'",
+    },
+    {
+        .name = "texts of other types: greatest, least, first, last",
+        .tables =
+            "t(k:text:key,c:text:max,v:text:min,i:text:max,o:text:min,f:text:first=o,u:text:max)",
+        .sql = "CREATE EXTENSION citext; CREATE TABLE t (k text PRIMARY KEY, c char(4), "
+               "v varchar(4), i citext, o char(3), f citext, u uuid)",
+        .lines = "0|m|x|ab|b   |a|b  |one|D25F41F4-7379-DEAD-BEEF-A98811111111\n"
+                 "0|m|x|ab |b|B|b|two|e25f41f47379deadbeefa98811111111\n"
+                 "0|m|x|Ab     |c|A|a|three|{025f41f4-7379-dead-beef-a98811111111}\n",
+        .query = "SELECT k, c::text, v, i, o::text, f, u FROM t",
+        .rows = "x|ab|b|a|a|three|e25f41f4-7379-dead-beef-a98811111111",
+    },
+    /* ---- defaults, and values that are not given ------------------------------------------------ */
+    {
+        .name = "a default that counts",
+        .tables = "t(k:text:key,n:int64:sum,m:int64:max,z:int64:sum,v:text:set)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint DEFAULT 100, m bigint DEFAULT 7, "
+               "z bigint NOT NULL DEFAULT 0, v text DEFAULT 'd')",
+        .lines = "0|m|a|\\A|\\A|\\A|\\A\n0|m|a|5|3|1|\\A\n0|m|b|5|3|1|x\n0|m|b|\\A|9|1|\\A\n"
+                 "0|d|a\n0|m|c|\\A|1|1|x\n0|d|c\n0|m|c|\\A|\\A|\\A|\\A\n0|m|c|1|8|2|\\A\n"
+                 "0|r|d|\\A|\\A|\\A|\\A\n0|m|d|1|1|1|\\A\n",
+        .query = "TABLE t",
+        .rows = "b|5|9|2|x\nc|101|8|2|d\nd|101|7|1|d",
+    },
+    {
+        .name = "first and last: values and orders that are not given",
+        .tables = "t(k:text:key,a:int64:min,f:text:first=a,o:int64:max,v:text:last=o)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, a bigint, f text, o bigint, v text)",
+        .lines = "0|m|x|4|y|4|y\n0|m|x|\\N|x|\\N|x\n0|m|x|3|\\A|5|\\A\n"
+                 "0|m|y|\\N|x|\\A|x\n0|m|y|3|b|3|b\n0|m|y|3|\\N|3|\\N\n"
+                 "0|m|z|5|\\A|5|\\A\n0|m|z|6|c|4|c\n0|m|z|5|d|5|d\n0|m|z|5|a|5|a\n"
+                 "0|m|w|4|a|4|a\n0|m|w|3|\\A|5|\\A\n0|m|w|3|0|5|0\n"
+                 "0|r|v|5|x|\\N|x\n0|m|v|6|y|1|y\n0|m|v|\\N|\\N|9|\\A\n",
+        .query = "TABLE t",
+        .rows = "v|5|x|9|y\nw|3|a|5|a\nx|3|y|5|y\ny|3|b|3|b\nz|5|d|5|d",
+    },
+    {
+        .name =
+            "a replace gives what is not given its default, and keeps what the table makes itself",
+        .tables = "t(k:text:key,n:int64:sum,v:text:set)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint DEFAULT 3, v text, more text DEFAULT "
+               "'m', "
+               "id bigint GENERATED ALWAYS AS IDENTITY, twice bigint GENERATED ALWAYS AS (n * 2) "
+               "STORED); "
+               "INSERT INTO t (k, n, v, more) VALUES ('a', 1, 'old', 'changed')",
+        .lines = "0|m|a|1|\\A\n0|r|a|\\A|\\N\n0|r|b|5|x\n0|m|b|1|\\A\n0|d|c\n0|r|c|\\A|\\A\n",
+        .query = "SELECT k, n, v, more, twice FROM t",
+        .rows = "a|3|\\N|m|6\nb|6|x|m|12\nc|3|\\N|m|6",
+    },
+    {
+        .name = "a table of keys alone, and one without any",
+        .tables = "k(a:int64:key,b:text:key);l(v:text:set,n:int64:set)",
+        .sql = "CREATE TABLE k (a bigint, b text, PRIMARY KEY (b, a)); CREATE TABLE l (v text, n "
+               "bigint "
+               "DEFAULT 5)",
+        .lines = "0|m|1|x ++ 0|m|1|x ++ 1|m|a|1\n0|r|1|x\n0|d|1|x\n0|m|2|y\n0|r|2|y ++ 1|m|a|\\A\n",
+        .query = "SELECT a::text, b FROM k UNION ALL SELECT v, n::text FROM l",
+        .rows = "2|y\na|1\na|5",
+    },
+    /* ---- keys that are equal in the target --------------------------------------------------------- */
+    {
+        .name = "keys: uuid",
+        .tables = "t(k:text:key,n:int64:sum)",
+        .sql = "CREATE TABLE t (k uuid PRIMARY KEY, n bigint)",
+        .lines =
+            "0|m|d25f41f4-7379-dead-beef-a98811111111|1\n"
+            "0|m|D25F41F4-7379-DEAD-BEEF-A98811111111|2\n0|m|no uuid|4\n"
+            "0|m|{d25f41f47379-deadbeefa9881111-1111}|8\n0|r|11111111111111111111111111111111|9\n"
+            "0|d|11111111-1111-1111-1111-111111111111\n",
+        .query = "TABLE t",
+        .rows = "d25f41f4-7379-dead-beef-a98811111111|11",
+        .letters = "rejected 22P02 1",
+    },
+    {
+        .name = "keys: citext",
+        .tables = "t(k:text:key,n:int64:sum)",
+        .sql = "CREATE EXTENSION citext; CREATE TABLE t (k citext PRIMARY KEY, n bigint)",
+        .lines = "0|m|Alpha|1\n0|m|alpha|2\n0|m|beta|4\n0|m|ALPHA|8\n",
+        .query = "SELECT lower(k::text), n FROM t",
+        .rows = "alpha|11\nbeta|4",
+    },
+    {
+        .name = "keys: citext, in order",
+        .tables = "t(k:text:key,v:text:set,n:int64:sum)",
+        .sql = "CREATE EXTENSION citext; CREATE TABLE t (k citext PRIMARY KEY, v text, n bigint)",
+        .lines = "0|m|Alpha|one|1\n0|m|alpha|two|1\n0|m|Alpha|\\A|1\n0|m|Beta|b|1\n0|d|BETA\n0|m|"
+                 "beta|c|1\n"
+                 "0|r|gamma|x|5\n0|m|GAMMA|\\A|1\n0|d|Gamma\n0|m|Delta|a|1\n0|m|delta|b|1\n0|m|"
+                 "Delta|c|1\n",
+        .query = "SELECT lower(k::text), v, n FROM t",
+        .rows = "alpha|two|3\nbeta|c|1\ndelta|c|3",
+    },
+    {
+        .name = "keys: a collation that folds",
+        .tables = "t(k:text:key,v:text:set)",
+        .sql = "CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', "
+               "deterministic = false); "
+               "CREATE TABLE t (k text COLLATE folding PRIMARY KEY, v text)",
+        .lines = "0|m|a|1\n0|m|A|2\n0|m|a|3\n0|d|b\n0|m|B|4\n0|m|b|5\n0|m|c|6\n0|d|C\n",
+        .query = "SELECT lower(k), v FROM t",
+        .rows = "a|3\nb|5",
+    },
+    {
+        .name = "keys: a trigger that folds",
+        .tables = "t(k:text:key,v:text:set,n:int64:sum)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, v text, n bigint); "
+               "CREATE FUNCTION fold() RETURNS trigger LANGUAGE plpgsql AS "
+               "'BEGIN new.k := lower(new.k); RETURN new; END'; "
+               "CREATE TRIGGER fold BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION fold()",
+        .lines = "0|m|a|1|1\n0|m|A|2|1\n0|m|a|3|1\n0|r|B|4|1\n0|m|b|5|1\n",
+        .query = "TABLE t",
+        .rows = "a|3|3\nb|5|2",
+    },
+    {
+        .name = "keys: blanks at the end",
+        .tables = "c(k:text:key,n:int64:sum);v(k:text:key,n:int64:sum)",
+        .sql = "CREATE TABLE c (k char(4) PRIMARY KEY, n bigint); "
+               "CREATE TABLE v (k varchar(4) PRIMARY KEY, n bigint)",
+        .lines = "0|m|a|1\n0|m|a  |2\n0|m|a      |4\n0|m|b |1\n0|d|b\n"
+                 "1|m|ab|1\n1|m|ab  |2\n1|m|ab      |4\n1|m|ab  c|8\n",
+        .query = "SELECT 'c', k::text, n FROM c UNION ALL SELECT 'v', k || '.', n FROM v",
+        .rows = "c|a|7\nv|ab  .|6\nv|ab.|1",
+        .letters = "rejected 22001 1",
+    },
+    {
+        .name = "keys: decimals and times that are rounded",
+        .tables = "d(k:decimal:key,n:int64:sum);t(k:timestamp:key,n:int64:sum);i(k:int64:key,n:"
+                  "int64:sum)",
+        .sql = "CREATE TABLE d (k numeric(10,2) PRIMARY KEY, n bigint); "
+               "CREATE TABLE t (k timestamptz(3) PRIMARY KEY, n bigint); "
+               "CREATE TABLE i (k numeric(4) PRIMARY KEY, n bigint)",
+        .lines = "0|m|1.001|1\n0|m|1.002|2\n0|m|1.005|4\n0|d|1.006\n0|m|99999999.995|1\n"
+                 "1|m|1499|1\n1|m|1500|2\n1|m|2499|4\n2|m|9999|1\n2|m|10000|1\n",
+        .query = "SELECT 'd', k::text, n FROM d UNION ALL SELECT 't', extract(epoch FROM k)::text, "
+                 "n FROM t "
+                 "UNION ALL SELECT 'i', k::text, n FROM i",
+        .rows = "d|1.00|3\ni|9999|1\nt|0.001000|3\nt|0.002000|4",
+        .letters = "rejected 22003 2",
+    },
+    {
+        .name = "keys: a domain",
+        .tables = "t(k:text:key,d:decimal:max)",
+        .sql = "CREATE DOMAIN code AS char(3); CREATE DOMAIN money2 AS numeric(6,2) DEFAULT 5; "
+               "CREATE TABLE t (k code PRIMARY KEY, d money2)",
+        .lines = "0|m|a|\\A\n0|m|a  |1.005\n0|m|b|1.004\n0|m|b |1.0049\n",
+        .query = "SELECT k::text, d FROM t",
+        .rows = "a|5.00\nb|1.00",
+    },
+    {
+        .name = "a second unique constraint that only rows behind each other meet",
+        .tables = "t(k:text:key,v:text:set)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, v text UNIQUE)",
+        .lines = "0|r|a|1\n0|r|b|2\n0|r|a|3\n0|r|c|1\n0|r|b|1\n",
+        .query = "TABLE t",
+        .rows = "a|3\nb|2\nc|1",
+        .letters = "rejected 23505 1",
+    },
 };
 
 /* 0: everything in one commit; 1: one record a commit. */

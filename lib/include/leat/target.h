@@ -131,6 +131,46 @@ struct leat_flush {
     const struct leat_flush_shard *shards; /* in key order, each key once */
     size_t group_count;
     const struct leat_flush_rows *groups; /* applied in this order */
+    /*
+     * By group: its keys, and those of the groups before, may be equal in the target though they differ here, and the rows are in
+     * the order in which they came, or in any: written one by one they give what is right. false: a target that finds two
+     * keys of one group equal has to refuse the flush. NULL: all false.
+     */
+    const bool *is_divisible;
+};
+
+/*
+ * How a column of the target keeps values: rows of one key are merged before they are written, and what is equal in the target
+ * must be equal then. Frozen: arrays of it are indexed.
+ */
+enum leat_form_kind {
+    LEAT_FORM_SAME = 0, /* as the column's type says */
+    LEAT_FORM_NUMERIC =
+        1, /* rounded to `scale` places, half away from zero; `digits`: all of them; 0: any */
+    LEAT_FORM_INTEGER = 2,   /* of `digits` bytes: 2 or 4 */
+    LEAT_FORM_FLOAT32 = 3,   /* of single precision */
+    LEAT_FORM_TIMESTAMP = 4, /* rounded to `scale` places of a second */
+    LEAT_FORM_VARCHAR =
+        5,              /* `digits` characters at most, but blanks at the end, which are cut off */
+    LEAT_FORM_CHAR = 6, /* the same (0: any number), and blanks at the end count for nothing */
+    LEAT_FORM_UUID = 7  /* a text in any spelling that Postgres takes for a uuid */
+};
+enum leat_form_flag {
+    LEAT_FORM_NOT_NULL = 1, /* a null is refused */
+    LEAT_FORM_DEFAULT =
+        2, /* a new row's absent value is something that counts for the column's rule */
+    LEAT_FORM_NEEDED = 4 /* a new row's absent value is refused */
+};
+struct leat_form {
+    uint32_t kind;  /* enum leat_form_kind; one that leat does not know: LEAT_FORM_SAME */
+    uint32_t flags; /* enum leat_form_flag */
+    int32_t digits, scale;
+};
+struct leat_table_forms {
+    size_t size;
+    bool is_known;             /* false: nothing is known of this table */
+    bool may_equal;            /* keys that differ by their forms may yet be one in the target */
+    struct leat_form *columns; /* of the table, in its order; the caller's, all zero before */
 };
 
 enum leat_commit_outcome {
@@ -236,6 +276,8 @@ struct leat_target {
        targets older than it (size): then leat asks by the shards that are listed. */
     int (*progress_list)(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
                          void *context, struct leat_error *err);
+    /* How table number `table` keeps values, as last seen. Called after takes; no I/O. May be NULL. */
+    void (*forms)(void *committer, size_t table, struct leat_table_forms *ret_forms);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

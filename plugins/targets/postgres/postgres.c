@@ -142,6 +142,12 @@ progress_forget(void *committer, const struct leat_progress_forget *forget, size
     return leat_pg_progress_forget(committer, forget, ret_removed, err);
 }
 
+static void
+forms(void *committer, size_t table, struct leat_table_forms *ret_forms)
+{
+    leat_pg_forms(committer, table, ret_forms);
+}
+
 static int
 progress_list(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
               void *context, struct leat_error *err)
@@ -177,4 +183,4 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
             .progress_forget = progress_forget, .try_rows = try_rows,
-            .progress_list = progress_list);
+            .progress_list = progress_list, .forms = forms);

@@ -216,20 +216,33 @@ FIELD(leat_flush_rows, count, 24, 8);
 FIELD(leat_flush_rows, width, 32, 8);
 FIELD(leat_flush_rows, values, 40, 8);
 
-SIZE(leat_flush, 48);
+SIZE(leat_flush, 56);
 FIELD(leat_flush, size, 0, 8);
 FIELD(leat_flush, incarnation, 8, 8);
 FIELD(leat_flush, shard_count, 16, 8);
 FIELD(leat_flush, shards, 24, 8);
 FIELD(leat_flush, group_count, 32, 8);
 FIELD(leat_flush, groups, 40, 8);
+FIELD(leat_flush, is_divisible, 48, 8);
 
 SIZE(leat_commit_result, 492);
 FIELD(leat_commit_result, outcome, 0, 4);
 FIELD(leat_commit_result, sqlstate, 4, 8);
 FIELD(leat_commit_result, text, 12, 480);
 
-SIZE(leat_target, 168);
+SIZE(leat_form, 16);
+FIELD(leat_form, kind, 0, 4);
+FIELD(leat_form, flags, 4, 4);
+FIELD(leat_form, digits, 8, 4);
+FIELD(leat_form, scale, 12, 4);
+
+SIZE(leat_table_forms, 24);
+FIELD(leat_table_forms, size, 0, 8);
+FIELD(leat_table_forms, is_known, 8, 1);
+FIELD(leat_table_forms, may_equal, 9, 1);
+FIELD(leat_table_forms, columns, 16, 8);
+
+SIZE(leat_target, 176);
 FIELD(leat_target, size, 0, 8);
 FIELD(leat_target, abi_major, 8, 4);
 FIELD(leat_target, abi_minor, 12, 4);
@@ -252,6 +265,7 @@ FIELD(leat_target, probe, 136, 8);
 FIELD(leat_target, progress_forget, 144, 8);
 FIELD(leat_target, try_rows, 152, 8);
 FIELD(leat_target, progress_list, 160, 8);
+FIELD(leat_target, forms, 168, 8);
 
 /* What the words are worth. */
 VALUE(LEAT_E_NONE, 0);

@@ -1,0 +1,51 @@
+/*
+ * What pg_catalog says of the tables that are written: how their columns keep values (the forms of leat/target.h), the types that
+ * values are cast to, and what a replace has to reset. Read at each connect, and again when a statement was refused for its
+ * meaning (class 42): the tables may have been altered.
+ */
+#ifndef LEAT_POSTGRES_FACTS_H
+#define LEAT_POSTGRES_FACTS_H
+
+#include <leat/target.h>
+
+#include "base/arena.h"
+#include "postgres/connection.h"
+
+struct leat_pg_names;
+
+struct leat_pg_column_facts {
+    const char *
+        type; /* quoted, with its schema, of a domain: what it is made of; NULL: there is no such column */
+    const char *builtin; /* its name where it lives in pg_catalog; "" else */
+    const char *equals;  /* "=", or the operator of a type that lives in another schema */
+    struct leat_form form;
+};
+
+struct leat_pg_table_facts {
+    bool is_known;  /* it is there */
+    bool may_equal; /* as in struct leat_table_forms */
+    struct leat_pg_column_facts *columns;
+    const char **
+        others; /* columns that are not declared and may be written, but generated ones and identities */
+    size_t other_count;
+};
+
+struct leat_pg_facts {
+    struct leat_arena arena;
+    struct leat_pg_table_facts *tables;
+    size_t table_count;
+};
+
+/* tables: LEAT_END-ended. *ret is the caller's. */
+int leat_pg_facts_read(struct leat_pg_connection *connection, const struct leat_pg_names *names,
+                       const struct leat_table *tables, struct leat_pg_facts **ret_facts,
+                       struct leat_error *err);
+void leat_pg_facts_free(struct leat_pg_facts *facts);
+/* Of table number N; NULL: nothing is known. */
+const struct leat_pg_table_facts *leat_pg_facts_of(const struct leat_pg_facts *facts, size_t table);
+
+/* Is a default expression, as Postgres prints it, null, or nought? Pure. */
+bool leat_pg_default_is_null(const char *expression);
+bool leat_pg_default_is_zero(const char *expression);
+
+#endif
