@@ -16,7 +16,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CXX ?= g++
-TEST_GOALS := test unit integration hostile kill-loop chaos fuzz bench tests valgrind
+TEST_GOALS := test unit integration hostile kill-loop chaos differential fuzz bench tests valgrind
 MODE ?= $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,release)
 SAN ?=
 ifneq ($(filter-out release test,$(MODE)),)

@@ -110,6 +110,10 @@ simulate: ## who gets which lease, over 10,000 shards and 200 workers (SEED=, ST
 kill-loop: tests ## workers killed again and again; the table must be exact
 	@LEAT_BUILD=$(CURDIR)/$(B) tests/chaos/kill-loop
 
+.PHONY: differential
+differential: all $(B)/tests/integration/differential ## random histories, one record a commit against random cuts: ROUNDS=5000 SEED=1
+	$(Q)LEAT_BUILD=$(CURDIR)/$(B) ROUNDS=$(or $(ROUNDS),5000) SEED=$(or $(SEED),1) $(B)/tests/integration/differential
+
 chaos: all $(CHAOS) $(CHAOS_PLUGINS) ## a storm of faults over real workers: SEED= N=faults RECORDS= WORKERS= GAP_MS= (tests/chaos/README.md)
 	@LEAT_BUILD=$(CURDIR)/$(B) $(CHAOS) "$(SEED)" "$(N)" "$(RECORDS)" "$(WORKERS)" "$(GAP_MS)"
 

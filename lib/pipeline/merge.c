@@ -3,8 +3,8 @@
  *
  * Invariants: the table finds the last row of each key's chain, and only that one merges with what comes. A row's depth is
  * greater than that of the one before it in the chain, and rows are written by depth. Where keys that differ here may be one
- * in the target, what does not merge in any order is written in the order in which it came: each stretch of such rows has a depth
- * of its own, and is of one operation, one shape and different keys.
+ * in the target, rows are written in the order in which they came: each stretch of them has a depth of its own, and is of one
+ * operation, one shape and different keys; in it merges only what gives the same in any order.
  */
 #include "pipeline/merge.h"
 
@@ -314,32 +314,27 @@ has_shape(const struct leat_merge_table *table, const struct leat_merge_row *row
 
 /* Does the operation go on with the last stretch? last: the last row of its key's chain; NULL: none. */
 static bool
-goes_on(const struct leat_merge_table *table, const struct leat_merge_rows *rows, bool is_in_order,
+goes_on(const struct leat_merge_table *table, const struct leat_merge_rows *rows, bool is_free,
         const struct leat_merge_row *last, enum leat_operation operation,
         const struct leat_cell *cells)
 {
     const struct leat_merge_row *first = &rows->rows[rows->stretch];
 
-    if (rows->stretch == rows->count || first->is_in_order != is_in_order)
-        return false;
-    return !is_in_order ||
-           (has_shape(table, first, operation, cells) && (last == NULL || last < first));
+    return rows->stretch < rows->count && first->is_free == is_free &&
+           has_shape(table, first, operation, cells) && (is_free || last == NULL || last < first);
 }
 
-/*
- * NULL: a row of its own. Else the one of its key that it may merge with, which is in the last stretch, and the stretch is free of
- * order. Sets what the new row's depth begins with.
- */
+/* The row of its key that the operation may merge with, which is in the last stretch; NULL: a row of its own, maybe of a new one. */
 static struct leat_merge_row *
-find_in_stretch(const struct leat_merge_table *table, struct leat_merge_rows *rows,
-                bool is_in_order, struct leat_merge_row *last, enum leat_operation operation,
+find_in_stretch(const struct leat_merge_table *table, struct leat_merge_rows *rows, bool is_free,
+                struct leat_merge_row *last, enum leat_operation operation,
                 const struct leat_cell *cells)
 {
-    if (!goes_on(table, rows, is_in_order, last, operation, cells)) {
+    if (!goes_on(table, rows, is_free, last, operation, cells)) {
         rows->stretch_depth = rows->count == 0 ? 0 : rows->most_depth + 1;
         rows->stretch = rows->count;
     }
-    return last != NULL && !is_in_order && last >= &rows->rows[rows->stretch] ? last : NULL;
+    return last != NULL && is_free && last >= &rows->rows[rows->stretch] ? last : NULL;
 }
 
 /* ---- apply ------------------------------------------------------------------------------------- */
@@ -377,7 +372,7 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
     const struct leat_merge_table *table = &merge->schema->tables[table_index];
     const struct leat_table_forms *forms = forms_of(merge, table_index);
     struct leat_merge_rows *rows = &merge->tables[table_index];
-    bool may_equal = forms->may_equal && table->key_count > 0, is_in_order = false, is_alone;
+    bool may_equal = forms->may_equal && table->key_count > 0, is_free = false, is_alone;
     enum leat_composition composition = LEAT_STAYS_TWO;
     struct leat_merge_row *row;
     uint32_t *place;
@@ -391,8 +386,8 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
     place = table->key_count > 0 ? find_place(rows, leat_buf_slice(&merge->key), hash) : NULL;
     row = place != NULL ? &rows->rows[*place - 1] : NULL;
     if (may_equal) {
-        is_in_order = is_alone || !leat_merge_is_free(table, forms->columns, operation, cells);
-        row = find_in_stretch(table, rows, is_in_order, row, operation, cells);
+        is_free = !is_alone && leat_merge_is_free(table, forms->columns, operation, cells);
+        row = find_in_stretch(table, rows, is_free, row, operation, cells);
     }
     if (row != NULL && !is_alone)
         composition =
@@ -406,7 +401,8 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
         rows->most_depth = row->depth;
     row->operation = operation;
     row->is_alone = is_alone || composition == LEAT_STAYS_ALONE;
-    row->is_in_order = is_in_order;
+    row->is_free = is_free;
+    row->is_in_order = may_equal;
     for (size_t c = 0; c < table->width; c++) {
         row->cells[c] = cells[c];
         leat_cell_own(&row->cells[c], &merge->arena);

@@ -14,7 +14,7 @@ is_given(const struct leat_cell *cell)
 static bool
 is_plain_when_absent(const struct leat_form *form)
 {
-    return !(form->flags & (LEAT_FORM_DEFAULT | LEAT_FORM_NEEDED));
+    return !(form->flags & LEAT_FORM_DEFAULT);
 }
 
 /* < 0: the order of `from` is worse, 0: they are equal, > 0: better; one that is missing is the worst. */
@@ -64,7 +64,7 @@ sum_fits(const struct leat_form *form, const struct leat_cell *x, const struct l
     if (leat_cell_is_nothing(x) || leat_cell_is_nothing(y))
         return true;
     /* Nearly all: any sum of two that a plain numeric takes. */
-    if (x->type == LEAT_DECIMAL && form->kind != LEAT_FORM_NUMERIC)
+    if (x->type == LEAT_DECIMAL && form->kind == LEAT_FORM_SAME)
         return true;
     return leat_cell_add(&sum, y, arena) && leat_form_takes(form, &sum);
 }
@@ -96,18 +96,6 @@ sums_fit(const struct leat_merge_table *table, const struct leat_form *forms,
     return true;
 }
 
-/* Would the target have taken x, so that nobody misses it? */
-static bool
-is_droppable(const struct leat_merge_table *table, const struct leat_form *forms,
-             const struct leat_merge_row *row)
-{
-    for (size_t c = 0; row->operation != LEAT_OP_DELETE && c < table->width; c++) {
-        if (!is_given(&row->cells[c]) && (forms[c].flags & LEAT_FORM_NEEDED))
-            return false;
-    }
-    return true;
-}
-
 static enum leat_composition
 composes(const struct leat_merge_table *table, const struct leat_form *forms,
          const struct leat_merge_row *row, enum leat_operation operation,
@@ -115,9 +103,7 @@ composes(const struct leat_merge_table *table, const struct leat_form *forms,
 {
     if (row->is_alone)
         return LEAT_STAYS_TWO;
-    if (operation != LEAT_OP_MERGE)
-        return is_droppable(table, forms, row) ? LEAT_COMPOSED : LEAT_STAYS_TWO;
-    if (row->operation == LEAT_OP_DELETE)
+    if (operation != LEAT_OP_MERGE || row->operation == LEAT_OP_DELETE)
         return LEAT_COMPOSED;
     for (size_t c = 0; c < table->width; c++) {
         if (!column_composes(table, forms, c, row, cells))
@@ -236,6 +222,9 @@ leat_merge_is_taken(const struct leat_merge_table *table, const struct leat_form
         if (operation == LEAT_OP_DELETE && table->columns[c].rule != LEAT_KEY)
             continue;
         if (!leat_form_takes(&forms[c], &cells[c]))
+            return false;
+        /* Postgres looks at it before it finds that the row is there. */
+        if (!is_given(&cells[c]) && (forms[c].flags & LEAT_FORM_NEEDED))
             return false;
     }
     return true;

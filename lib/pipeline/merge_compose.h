@@ -5,8 +5,8 @@
  * before, or none. Two operations have no single one that does so when
  * - LEAT_FIRST and LEAT_LAST: one gives an order without a value, and the other a value that lost or tied against that order:
  *   the value's own order is gone then. (x: value a at 4. y: no value, at 5. A stored b at 4.5 stays; a merged "a at 5" would win.)
- * - x leaves a column absent whose default in a new row counts for its rule, or which a new row must be given;
- * - the target takes a value of x or y alone that would be gone when it judges: it is to say that it does not;
+ * - x leaves a column absent whose default in a new row counts for its rule;
+ * - the target does not take a value of x or y (or that one is absent), which would be gone when it judges;
  * - a sum leaves its column's range.
  */
 #ifndef LEAT_PIPELINE_MERGE_COMPOSE_H

@@ -56,17 +56,24 @@ numeric_takes(const struct leat_form *form, const struct leat_cell *cell)
         whole = leat_decimal_whole_digits(decimal);
     else
         leat_decimal_text_digits(cell->as.slice, &whole, &fraction);
-    if (form->kind == LEAT_FORM_NUMERIC && form->digits > 0)
-        return whole <= form->digits - form->scale;
-    return whole <= NUMERIC_WHOLE_DIGITS && fraction <= NUMERIC_FRACTION_DIGITS;
+    if (whole > NUMERIC_WHOLE_DIGITS || fraction > NUMERIC_FRACTION_DIGITS)
+        return false;
+    return form->kind != LEAT_FORM_NUMERIC || form->digits == 0 ||
+           whole <= form->digits - form->scale;
 }
 
 static bool
 integer_takes(const struct leat_form *form, const struct leat_cell *cell)
 {
-    int64_t most = form->digits == 2 ? INT16_MAX : INT32_MAX;
+    __int128 integer = cell->as.integer, most = ((__int128)1 << (8 * form->digits - 1)) - 1;
 
-    return cell->as.integer <= most && cell->as.integer >= -most - 1;
+    if (cell->type == LEAT_DECIMAL) {
+        /* It is rounded: one that 128 bits do not hold is none that eight bytes do. */
+        if (!cell->is_parsed || cell->as.decimal.scale > 0)
+            return false;
+        integer = cell->as.decimal.digits;
+    }
+    return integer <= most && integer >= -most - 1;
 }
 
 static bool
@@ -201,8 +208,9 @@ leat_form_apply(const struct leat_form *form, enum leat_rule rule, struct leat_c
             cell->as.real = 0;
         break;
     case LEAT_DECIMAL:
-        if (form->kind == LEAT_FORM_NUMERIC && numeric_takes(&(struct leat_form){0}, cell))
-            round_decimal(cell, form->scale, arena);
+        if ((form->kind == LEAT_FORM_NUMERIC || form->kind == LEAT_FORM_INTEGER) &&
+            numeric_takes(&(struct leat_form){0}, cell))
+            round_decimal(cell, form->kind == LEAT_FORM_NUMERIC ? form->scale : 0, arena);
         break;
     case LEAT_INT64:
         if (form->kind == LEAT_FORM_NUMERIC)
@@ -229,7 +237,8 @@ leat_form_takes(const struct leat_form *form, const struct leat_cell *cell)
     case LEAT_FLOAT64:
         return form->kind != LEAT_FORM_FLOAT32 || float32_takes(cell->as.real);
     case LEAT_DECIMAL:
-        return numeric_takes(form, cell);
+        return form->kind == LEAT_FORM_INTEGER ? integer_takes(form, cell)
+                                               : numeric_takes(form, cell);
     case LEAT_INT64:
         if (form->kind == LEAT_FORM_INTEGER)
             return integer_takes(form, cell);

@@ -18,6 +18,7 @@ struct leat_merge_row {
     /* The target may refuse it by itself, and is to say so: nothing merges with it. */
     bool is_alone;
     bool is_in_order; /* written as it came among the rows of its depth */
+    bool is_free;     /* is_in_order: of a stretch that merges */
     struct leat_cell *cells;
 };
 

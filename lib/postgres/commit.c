@@ -299,7 +299,7 @@ send_rows(struct sender *sender, const struct leat_flush_rows *rows, size_t limi
     for (size_t first = 0; first < rows->count; first += count) {
         int status;
 
-        count = rows_for_statement(rows, first, limit);
+        count = rows_for_statement(rows, first, leat_pg_rows_are_bare(rows) ? 1 : limit);
         status = leat_pg_bind_rows(rows, first, count, keys_only, sender->arrays,
                                    &sender->parameters, err);
         if (status == 0)

@@ -113,7 +113,7 @@ form_of(enum leat_type declared, const char *builtin, int32_t modifier, bool *re
         int32_t bytes = builtin[3] - '0';
 
         if (declared == LEAT_DECIMAL)
-            return (struct leat_form){.kind = LEAT_FORM_NUMERIC};
+            return (struct leat_form){.kind = LEAT_FORM_INTEGER, .digits = bytes};
         if (declared == LEAT_INT64)
             return (struct leat_form){.kind = bytes == 8 ? LEAT_FORM_SAME : LEAT_FORM_INTEGER,
                                       .digits = bytes};

@@ -68,6 +68,16 @@ is_present(const struct leat_flush_rows *rows, size_t column, bool keys_only)
     return rows->values[column].type != LEAT_ABSENT;
 }
 
+bool
+leat_pg_rows_are_bare(const struct leat_flush_rows *rows)
+{
+    for (size_t c = 0; c < rows->width; c++) {
+        if (is_present(rows, c, rows->operation == LEAT_OP_DELETE))
+            return false;
+    }
+    return true;
+}
+
 /* unnest($1::…[], …) AS r (c1, c2 …): columns are numbered as in the table. */
 static void
 add_unnest(const struct leat_flush_rows *rows, bool keys_only, struct leat_buf *out)
@@ -289,7 +299,7 @@ add_excluded(bool *has_one, const char *name, struct leat_buf *out)
 
 /*
  * The row as if the old one had been deleted: what is not given has in `excluded` what an insert gives it, the column's default.
- * Generated columns and identities stay what they are.
+ * Keys, too: equal ones may be spelt otherwise (1.5 and 1.50). Generated columns and identities stay what they are.
  */
 static bool
 add_replacing(const struct leat_pg_table_facts *facts, const struct leat_flush_rows *rows,
@@ -297,10 +307,8 @@ add_replacing(const struct leat_pg_table_facts *facts, const struct leat_flush_r
 {
     bool has_one = false;
 
-    for (size_t c = 0; c < rows->width; c++) {
-        if (rows->table->columns[c].rule != LEAT_KEY)
-            add_excluded(&has_one, rows->table->columns[c].name, out);
-    }
+    for (size_t c = 0; c < rows->width; c++)
+        add_excluded(&has_one, rows->table->columns[c].name, out);
     for (size_t i = 0; facts != NULL && i < facts->other_count; i++)
         add_excluded(&has_one, facts->others[i], out);
     return has_one;
@@ -337,6 +345,10 @@ add_insert(const struct leat_pg_names *names, const struct leat_pg_table_facts *
 
     leat_buf_add_text(out, "INSERT INTO ");
     leat_pg_table_name(names, rows->table->name, out);
+    if (leat_pg_rows_are_bare(rows)) {
+        leat_buf_add_text(out, " DEFAULT VALUES");
+        return;
+    }
     leat_buf_add_text(out, " AS t (");
     for (size_t c = 0; c < rows->width; c++) {
         if (!is_present(rows, c, false))

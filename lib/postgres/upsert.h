@@ -29,6 +29,8 @@ const char *leat_pg_type_name(enum leat_type type);
  */
 void leat_pg_rows_sql(const struct leat_pg_names *names, const struct leat_pg_table_facts *facts,
                       const struct leat_flush_rows *rows, struct leat_buf *out);
+/* Has no row of the group a value? Then its statement writes one row, of defaults alone. */
+bool leat_pg_rows_are_bare(const struct leat_flush_rows *rows);
 /* Rows first … first + count of the group, as arrays: all present columns, or the key columns alone.
    `arrays` holds one buf per column of the table. more than five: a range of rows, and the three places it is bound to. */
 int leat_pg_bind_rows(const struct leat_flush_rows *rows, size_t first, size_t count,

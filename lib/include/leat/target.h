@@ -147,7 +147,7 @@ enum leat_form_kind {
     LEAT_FORM_SAME = 0, /* as the column's type says */
     LEAT_FORM_NUMERIC =
         1, /* rounded to `scale` places, half away from zero; `digits`: all of them; 0: any */
-    LEAT_FORM_INTEGER = 2,   /* of `digits` bytes: 2 or 4 */
+    LEAT_FORM_INTEGER = 2,   /* of `digits` bytes: 2, 4 or 8; a decimal is rounded to it */
     LEAT_FORM_FLOAT32 = 3,   /* of single precision */
     LEAT_FORM_TIMESTAMP = 4, /* rounded to `scale` places of a second */
     LEAT_FORM_VARCHAR =
