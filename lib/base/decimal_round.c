@@ -131,13 +131,32 @@ leat_decimal_whole_digits(struct leat_decimal decimal)
     return count - decimal.scale;
 }
 
+/* Counted, not written out: 1e130000 is a short text. */
 void
 leat_decimal_text_digits(struct leat_slice text, int64_t *ret_whole, int64_t *ret_fraction)
 {
-    struct digits digits = digits_of(text);
-    int64_t zeros = (int64_t)strspn(digits.text, "0");
+    int64_t whole = 0, fraction = 0, zeros = 0, exponent = 0;
+    bool is_behind = false, is_zero = true, is_negative = false;
+    size_t i = 0;
 
-    *ret_whole = zeros == digits.size ? INT64_MIN / 2 : digits.whole - zeros;
-    *ret_fraction = digits.size - digits.whole;
-    free(digits.text);
+    for (; i < text.size && text.data[i] != 'e' && text.data[i] != 'E'; i++) {
+        unsigned char byte = text.data[i];
+
+        is_behind |= byte == '.';
+        if (byte < '0' || byte > '9')
+            continue;
+        is_zero = is_zero && byte == '0';
+        zeros += is_zero;
+        whole += !is_behind;
+        fraction += is_behind;
+    }
+    for (; i < text.size; i++) {
+        is_negative |= text.data[i] == '-';
+        if (text.data[i] >= '0' && text.data[i] <= '9')
+            exponent = exponent * 10 + (text.data[i] - '0');
+    }
+    if (is_negative)
+        exponent = -exponent;
+    *ret_whole = is_zero ? INT64_MIN / 2 : whole - zeros + exponent;
+    *ret_fraction = fraction > exponent ? fraction - exponent : 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/decimal_round.h"
 #include "base/encoding.h"
+#include "base/json_valid.h"
 
 /* What a numeric without a precision holds, and a timestamptz (µs since 1970, the last one not). */
 #define NUMERIC_WHOLE_DIGITS 131072
@@ -15,11 +16,18 @@
 
 /* ---- numbers ----------------------------------------------------------------------------------- */
 
+/* What it writes out is no longer than the column's precision, or than the digits that were given. */
 static void
 round_decimal(struct leat_cell *cell, int32_t scale, struct leat_arena *arena)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    int64_t whole, fraction;
 
+    if (!cell->is_parsed) {
+        leat_decimal_text_digits(cell->as.slice, &whole, &fraction);
+        if (fraction <= scale)
+            return;
+    }
     if (cell->is_parsed && leat_decimal_round(&cell->as.decimal, scale))
         return;
     if (cell->is_parsed) {
@@ -209,7 +217,7 @@ leat_form_apply(const struct leat_form *form, enum leat_rule rule, struct leat_c
         break;
     case LEAT_DECIMAL:
         if ((form->kind == LEAT_FORM_NUMERIC || form->kind == LEAT_FORM_INTEGER) &&
-            numeric_takes(&(struct leat_form){0}, cell))
+            numeric_takes(form, cell))
             round_decimal(cell, form->kind == LEAT_FORM_NUMERIC ? form->scale : 0, arena);
         break;
     case LEAT_INT64:
@@ -247,6 +255,8 @@ leat_form_takes(const struct leat_form *form, const struct leat_cell *cell)
         return timestamp_takes(cell->as.integer);
     case LEAT_TEXT:
         return text_takes(form, cell->as.slice);
+    case LEAT_JSON:
+        return leat_json_is_valid(cell->as.slice);
     default:
         return true;
     }

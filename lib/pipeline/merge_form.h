@@ -18,7 +18,7 @@ struct leat_merge_forms {
 /* Brings the value to the form; bytes that this makes lie in the arena. */
 void leat_form_apply(const struct leat_form *form, enum leat_rule rule, struct leat_cell *cell,
                      struct leat_arena *arena);
-/* Does a column of this form take the value? false: the target is to say why not. Absent and json: true. */
+/* Does a column of this form take the value? false: the target is to say why not. Absent: true. */
 bool leat_form_takes(const struct leat_form *form, const struct leat_cell *cell);
 
 #endif

@@ -157,6 +157,8 @@ draw_bad_value(struct leat_random *random, enum leat_type type)
         return DRAW(random, "abcde", "a\xff", "abc  d");
     case LEAT_TIMESTAMP:
         return DRAW(random, "9300000000000000000", "-9223372036854775808");
+    case LEAT_JSON:
+        return DRAW(random, "{", "[1,]", "\"\\u0000\"");
     default:
         return "\\N";
     }
