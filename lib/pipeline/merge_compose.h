@@ -21,7 +21,8 @@ enum leat_composition {
     LEAT_STAYS_TWO, /* written one behind the other */
     LEAT_STAYS_ALONE /* and what comes behind does not merge with the second either: the target may refuse it */
 };
-/* row := the operation after row. If they stay two the row is untouched. What is kept of cells is copied into the arena. */
+/* row := the operation after row. If they stay two the row is untouched. What is kept of cells is copied into the arena.
+   more than five: the table and its forms, two operations, and where bytes go. */
 enum leat_composition leat_merge_compose(const struct leat_merge_table *table,
                                          const struct leat_form *forms, struct leat_merge_row *row,
                                          enum leat_operation operation,
