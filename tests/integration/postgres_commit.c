@@ -567,6 +567,132 @@ START_TEST(test_the_ledger_is_in_the_commit)
 }
 END_TEST
 
+/* ---- two committers and one key ----------------------------------------------------------------- */
+
+#define RACES 150
+
+struct racer {
+    struct leat_pg_committer *committer;
+    const char *shard;
+    int64_t incarnation, commit_seq;
+    size_t committed, refused;
+    char text[LEAT_ERROR_TEXT_BYTES];
+};
+
+static void *
+replace_again_and_again(void *context)
+{
+    struct racer *racer = context;
+    struct leat_value values[7] = {
+        leat_int64(7), leat_int64(1), leat_decimal(leat_slice_from("1")),      leat_absent(),
+        leat_null(),   leat_absent(), leat_text(leat_slice_from(racer->shard))};
+    struct leat_flush_rows groups[2] = {{&tables[0], 0, LEAT_OP_DELETE, 1, 7, values},
+                                        {&tables[0], 0, LEAT_OP_REPLACE, 1, 7, values}};
+    struct leat_flush_shard shard = part(racer->shard, 1, racer->commit_seq, "42");
+    struct leat_commit_result result;
+    struct leat_error own;
+
+    for (size_t i = 0; i < RACES;) {
+        bool is_first = i % 3 == 0;
+        struct leat_flush flush = {.size = sizeof flush,
+                                   .incarnation = racer->incarnation,
+                                   .shard_count = 1,
+                                   .shards = &shard,
+                                   .group_count = 1,
+                                   .groups = is_first ? &groups[0] : &groups[1]};
+
+        if (leat_pg_commit(racer->committer, &flush, &result, &own) != 0)
+            break;
+        if (result.outcome == LEAT_COMMIT_TRANSIENT)
+            continue;
+        i++;
+        if (result.outcome == LEAT_COMMITTED) {
+            shard.commit_seq++;
+            racer->committed++;
+        } else {
+            racer->refused++;
+            snprintf(racer->text, sizeof racer->text, "%s", result.text);
+        }
+    }
+    return NULL;
+}
+
+/* Two shards, two committers: they delete and replace one key, and neither is refused for what the other does. */
+START_TEST(test_replaces_do_not_collide)
+{
+    struct racer racers[2] = {{.shard = "s0", .incarnation = 11},
+                              {.shard = "s1", .incarnation = 22}};
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++) {
+        racers[i].committer = committer();
+        racers[i].commit_seq = take(racers[i].committer, racers[i].incarnation, racers[i].shard, 1)
+                                   .progress.commit_seq;
+    }
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, replace_again_and_again, &racers[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_msg(racers[i].refused == 0, "%s", racers[i].text);
+        ck_assert_uint_eq(racers[i].committed, RACES);
+        leat_pg_committer_free(racers[i].committer);
+    }
+}
+END_TEST
+
+/* ---- keys that nobody could foresee to be equal --------------------------------------------------- */
+
+static void
+run_plain(const char *sql)
+{
+    struct leat_pg_connection *connection = connect_plain();
+
+    ck_assert_msg(leat_pg_script(connection, sql, &err) == 0, "%s", err.text);
+    leat_pg_close(connection);
+}
+
+/* Two rows whose keys a trigger makes one: a flush that is not made for that is refused, and the forms say so from then on. */
+START_TEST(test_keys_that_turn_out_to_be_equal)
+{
+    struct leat_pg_committer *a = committer();
+    struct leat_take taken = take(a, 11, "s0", 1);
+    struct leat_flush_shard shard = part("s0", 1, taken.progress.commit_seq, "42");
+    struct leat_form columns_of[7] = {0};
+    struct leat_table_forms forms = {.size = sizeof forms, .columns = columns_of};
+    struct leat_value values[14];
+    struct leat_flush_rows rows = {&tables[0], 0, LEAT_OP_MERGE, 2, 7, values};
+    struct leat_flush flush = {.size = sizeof flush,
+                               .incarnation = 11,
+                               .shard_count = 1,
+                               .shards = &shard,
+                               .group_count = 1,
+                               .groups = &rows};
+    const bool yes = true;
+    struct leat_commit_result result;
+
+    leat_pg_forms(a, 0, &forms);
+    ck_assert(forms.is_known && !forms.may_equal);
+    run_plain("CREATE FUNCTION fold() RETURNS trigger LANGUAGE plpgsql AS "
+              "'BEGIN new.device := new.device / 10; RETURN new; END'; "
+              "CREATE TRIGGER fold BEFORE INSERT ON minutes FOR EACH ROW EXECUTE FUNCTION fold()");
+    set_row(71, "1", 1, "x");
+    memcpy(values, row, sizeof row);
+    set_row(72, "2", 2, "y");
+    memcpy(values + 7, row, sizeof row);
+    ck_assert_int_eq(leat_pg_commit(a, &flush, &result, &err), 0);
+    ck_assert_int_eq(result.outcome, LEAT_COMMIT_DATA);
+    ck_assert_str_eq(result.sqlstate, "21000");
+    leat_pg_forms(a, 0, &forms);
+    ck_assert(forms.may_equal);
+    /* Made again for that, it is cut until it goes through, in its order. */
+    flush.is_divisible = &yes;
+    ck_assert_int_eq(leat_pg_commit(a, &flush, &result, &err), 0);
+    ck_assert_msg(result.outcome == LEAT_COMMITTED, "%s", result.text);
+    expect("SELECT (device, count, total, last_value)::text FROM minutes", "(7,2,3,y)");
+    leat_pg_committer_free(a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -592,6 +718,8 @@ main(void)
     tcase_add_test(tests, test_a_backend_that_takes_nothing_more_is_given_up);
     tcase_add_test(tests, test_resolve_never_guesses);
     tcase_add_test(tests, test_the_ledger_is_in_the_commit);
+    tcase_add_test(tests, test_replaces_do_not_collide);
+    tcase_add_test(tests, test_keys_that_turn_out_to_be_equal);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
