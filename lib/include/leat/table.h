@@ -18,9 +18,12 @@ enum leat_rule {
     LEAT_MIN = 3,
     LEAT_MAX = 4,
     LEAT_COUNT = 5, /* int64: counts the values emitted that are neither null nor absent */
-    LEAT_FIRST =
-        6,        /* the value with the smallest order_by column; equal order: the greater value */
-    LEAT_LAST = 7 /* the value with the greatest order_by column; equal order: the greater value */
+    /*
+     * The value with the smallest, or greatest, order_by column; equal order: the greater value. A null is a value, the smallest. A
+     * value without an order is none. An order without a value counts as an order, and keeps the value that is there.
+     */
+    LEAT_FIRST = 6,
+    LEAT_LAST = 7
 };
 
 enum leat_column_flag {
