@@ -4,9 +4,9 @@
 
 #include <stdbool.h>
 
-#define LEAT_SQLSTATE_READ_ONLY "25006"   /* a standby, or an old primary */
-#define LEAT_SQLSTATE_CANCELLED "57014"   /* by statement_timeout, or by a person */
-#define LEAT_SQLSTATE_LOCKED "55P03"      /* another transaction holds the row: lock_timeout, NOWAIT */
+#define LEAT_SQLSTATE_READ_ONLY "25006" /* a standby, or an old primary */
+#define LEAT_SQLSTATE_CANCELLED "57014" /* by statement_timeout, or by a person */
+#define LEAT_SQLSTATE_LOCKED "55P03" /* another transaction holds the row: lock_timeout, NOWAIT */
 #define LEAT_SQLSTATE_CARDINALITY "21000" /* one statement would affect a row twice */
 
 enum leat_sqlstate_class {
