@@ -94,7 +94,9 @@ open_target(struct leat_checkpoint *checkpoint)
 
     if (leat_progress_url(task->database.config, checkpoint->processor, &url, &err) != 0 ||
         leat_progress_connect(leat_buf_text(&url), task->command->name, &checkpoint->target,
-                              &err) != 0)
+                              &err) != 0 ||
+        leat_progress_check_target(task, checkpoint->processor, checkpoint->target,
+                                   leat_buf_text(&url), &err) != 0)
         return leat_command_failed(task->command->name, &err);
     return LEAT_EXIT_OK;
 }

@@ -25,7 +25,7 @@ struct leat_part_processor {
     struct leat_setup_processor setup;
     struct leat_plugin_host *host;
     struct leat_buf url;
-    struct leat_buf target_id;
+    struct leat_target_identity identity;
     struct leat_position start;
     const struct leat_config_processor *config;
     const struct leat_config *all;
@@ -188,8 +188,9 @@ open_processor(struct leat_parts *parts, size_t index, struct leat_error *err)
     if (status != 0)
         return status;
     processor->host = leat_plugin_host_new("processor", processor->config->name);
+    leat_is_unshared();
     leat_target_name(processor->setup.target, leat_buf_text(&processor->url),
-                     &processor->target_id);
+                     &processor->identity.name);
     return 0;
 }
 
@@ -217,6 +218,8 @@ pipeline_processor(struct leat_part_processor *processor)
         .target_url = leat_buf_text(&processor->url),
         .current_url = current_target_url,
         .url_context = processor,
+        .check_id = leat_target_identity_check,
+        .id_context = &processor->identity,
         .batch_records = (size_t)config->batch_records,
         .batch_bytes = (size_t)config->batch_bytes,
         .batch_deadline_us = config->batch_deadline_us,
@@ -258,6 +261,7 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
         .lease_database_url = leat_buf_text(&parts->database_url),
         .lease_url = current_database_url,
         .lease_url_context = parts,
+        .leases_name = leat_buf_text(&parts->leases_name),
         .worker_threads = (unsigned)(config->thread_workers > 0 ? config->thread_workers
                                      : cores > 0                ? cores
                                                                 : 1),
@@ -309,7 +313,9 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
 
         processors[i] = (struct leat_lease_processor){
             .name = processor->config->name,
-            .target_id = leat_buf_text(&processor->target_id),
+            .current_target = leat_target_identity_current,
+            .registered = leat_target_identity_registered,
+            .target_context = &processor->identity,
             .start = processor->config->start.kind == LEAT_START_UNSET ? NULL : &processor->start,
             .stream_specs = processor->config->streams,
             .stream_count = processor->config->stream_count,
@@ -370,7 +376,8 @@ open_processors(struct leat_parts *parts, struct leat_error *err)
     parts->processors = LEAT_NEW_ARRAY(struct leat_part_processor, parts->config->processor_count);
     for (size_t i = 0; i < parts->config->processor_count; i++) {
         leat_buf_init(&parts->processors[i].url, SIZE_MAX);
-        leat_buf_init(&parts->processors[i].target_id, SIZE_MAX);
+        leat_target_identity_init(&parts->processors[i].identity,
+                                  parts->config->processors[i].name);
     }
     for (size_t i = 0; status == 0 && i < parts->config->processor_count; i++)
         status = open_processor(parts, i, err);
@@ -385,8 +392,11 @@ leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
 
     *parts = (struct leat_parts){.config = config};
     leat_buf_init(&parts->database_url, SIZE_MAX);
+    leat_buf_init(&parts->leases_name, SIZE_MAX);
     leat_setup_aws_init(&parts->aws, config);
     status = leat_setup_database_url(config, &parts->database_url, err);
+    if (status == 0)
+        leat_target_name_place(leat_buf_text(&parts->database_url), &parts->leases_name);
     if (status == 0)
         status = open_processors(parts, err);
     if (status == 0)
@@ -422,7 +432,7 @@ leat_parts_close(struct leat_parts *parts)
         leat_setup_processor_release(&processor->setup);
         leat_plugin_host_free(processor->host);
         leat_buf_release(&processor->url);
-        leat_buf_release(&processor->target_id);
+        leat_target_identity_release(&processor->identity);
     }
     free(parts->processors);
     free(parts->pipeline_processors);
@@ -432,6 +442,7 @@ leat_parts_close(struct leat_parts *parts)
     leat_memory_free(parts->memory);
     leat_setup_aws_release(&parts->aws);
     leat_buf_release(&parts->database_url);
+    leat_buf_release(&parts->leases_name);
 }
 
 void

@@ -31,7 +31,7 @@ struct leat_parts {
     struct leat_lease_processor *lease_processors;       /* and these for the manager's */
     struct leat_pipeline *pipeline;
     struct leat_lease_manager *leases;
-    struct leat_buf database_url;
+    struct leat_buf database_url, leases_name;
 };
 
 /* The notice and the lease manager's trouble go here; see pipeline.h and manager.h. */

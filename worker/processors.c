@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "lease/rows_operator.h"
 #include "worker/operator.h"
+#include "worker/retarget.h"
 
 static void
 help(void)
@@ -16,7 +17,8 @@ help(void)
         "  leat processors -c leat.yaml\n"
         "  leat processors pause rollup       # commits nothing more; it keeps its place\n"
         "  leat processors resume rollup\n"
-        "  leat processors retire rollup      # for ever: shards end without it\n\n"
+        "  leat processors retire rollup      # for ever: shards end without it\n"
+        "  leat processors retarget rollup -c leat.yaml   # its target was rebuilt\n\n"
         "ls       is what it does when nothing is said. States: active, paused, retired\n"
         "pause    other processors of the same shards go on. A paused one falls behind: past the "
         "stream's\n"
@@ -27,9 +29,16 @@ help(void)
         "workers stop\n"
         "         running it, and refuse to start with it again\n"
         "         A name that was retired is not used again: a processor that is to begin anew "
-        "gets a new one\n\n"
+        "gets a new one\n"
+        "retarget the configuration's target is the processor's from now on. Workers refuse any "
+        "other than the\n"
+        "         registered one, by its own id, so that a mixed-up address writes nothing: this "
+        "is "
+        "the word for one\n"
+        "         that was rebuilt or replaced on purpose\n\n"
         "  --processor NAME, --state STATE   only these\n"
-        "  --dry-run  says what would be\n" LEAT_OPERATOR_WATCH_HELP LEAT_DATABASE_HELP,
+        "  --dry-run  says what would be\n"
+        "  --yes      retarget does not ask\n" LEAT_OPERATOR_WATCH_HELP LEAT_DATABASE_HELP,
         stdout);
 }
 
@@ -230,6 +239,8 @@ leat_command_processors(int argc, char **argv)
         {"resume", "processors resume NAME [--dry-run]", 1, LEAT_TAKES_DRY_RUN, say_resume},
         {"retire", "processors retire NAME [--force] [--dry-run]", 1,
          LEAT_TAKES_FORCE | LEAT_TAKES_DRY_RUN, say_retire},
+        {"retarget", "processors retarget NAME -c FILE [--yes] [--dry-run]", 1,
+         LEAT_TAKES_YES | LEAT_TAKES_DRY_RUN, leat_processors_retarget},
     };
     static const struct leat_operator_command command = {"processors",           help,   actions,
                                                          LEAT_COUNT_OF(actions), states, false};

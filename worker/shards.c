@@ -124,6 +124,33 @@ say_missing(const struct leat_operator *task, const char *processor, const struc
     fprintf(out, "leat shards: no progress of processor \"%s\": %s\n", processor, err->text);
 }
 
+/* Those whose target it is; what another target says of a processor is not said here. */
+static void
+add_names(struct leat_operator *task, struct leat_pg_connection *connection, char *const *urls,
+          size_t first, struct leat_buf *names)
+{
+    const struct leat_config *config = task->database.config;
+    bool *is_there = LEAT_NEW_ARRAY(bool, config->processor_count);
+    struct leat_error err;
+    size_t count = 0;
+
+    for (size_t i = first; i < config->processor_count; i++) {
+        if (urls[i] == NULL || strcmp(urls[i], urls[first]) != 0)
+            continue;
+        is_there[i] = leat_progress_check_target(task, &config->processors[i], connection,
+                                                 urls[first], &err) == 0;
+        count += is_there[i];
+        if (!is_there[i])
+            say_missing(task, config->processors[i].name, &err);
+    }
+    leat_pg_array_begin(names, LEAT_PG_TEXT, count);
+    for (size_t i = first; i < config->processor_count; i++) {
+        if (is_there[i])
+            leat_pg_array_bytes(names, leat_slice_from(config->processors[i].name));
+    }
+    free(is_there);
+}
+
 /* One database, for those whose progress is there by the configuration: another one's rows of the same name are not its own. */
 static void
 read_target(struct leat_operator *task, char *const *urls, size_t first,
@@ -133,17 +160,11 @@ read_target(struct leat_operator *task, char *const *urls, size_t first,
     struct leat_pg_connection *connection = NULL;
     struct leat_error err;
     struct leat_buf names;
-    size_t count = 0;
     int status = leat_progress_connect(urls[first], task->command->name, &connection, &err);
 
-    for (size_t i = first; i < config->processor_count; i++)
-        count += urls[i] != NULL && strcmp(urls[i], urls[first]) == 0;
     leat_buf_init(&names, SIZE_MAX);
-    leat_pg_array_begin(&names, LEAT_PG_TEXT, count);
-    for (size_t i = first; i < config->processor_count; i++) {
-        if (urls[i] != NULL && strcmp(urls[i], urls[first]) == 0)
-            leat_pg_array_bytes(&names, leat_slice_from(config->processors[i].name));
-    }
+    if (status == 0)
+        add_names(task, connection, urls, first, &names);
     if (status == 0)
         status = read_progress(task, connection, &names, progress, &err);
     leat_buf_release(&names);

@@ -15,6 +15,7 @@
 #include "stream/spec.h"
 #include "worker/matches.h"
 #include "worker/setup.h"
+#include "worker/target_name.h"
 
 struct validating {
     const struct leat_config *config;
@@ -122,6 +123,54 @@ wants_progress(const struct validating *validating)
     return false;
 }
 
+/* Against what has been committed to so far: a worker would refuse another target by name. */
+static void
+check_registration(struct validating *validating, const struct leat_setup_processor *setup,
+                   const char *registered)
+{
+    LEAT_AUTO_BUF url = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF found = LEAT_BUF_INIT;
+    struct leat_error err;
+
+    if (setup->target->is_transactional
+            ? leat_setup_target_url(validating->config, setup->config, &url, &err) != 0
+            : leat_setup_database_url(validating->config, &url, &err) != 0)
+        return; /* told with the target */
+    leat_target_name(setup->target, leat_buf_text(&url), &found);
+    if (!leat_target_name_is_same(registered, leat_buf_text(&found)))
+        fail_check(validating,
+                   "target of processor \"%s\": this is %s, and the processor has committed to %s: "
+                   "mend its url, or say `leat processors retarget %s` if that one was rebuilt",
+                   setup->config->name, leat_buf_text(&found), registered, setup->config->name);
+}
+
+static void
+check_registrations(struct validating *validating, struct leat_pg_connection *connection)
+{
+    struct leat_pg_parameters parameters;
+    struct leat_error err;
+    PGresult *result;
+
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_text(&parameters, validating->config->application);
+    if (leat_pg_execute(connection,
+                        "SELECT processor::text, target_id FROM leat.processors WHERE application "
+                        "= $1",
+                        &parameters, &result, &err) != 0) {
+        fail_check(validating, "lease database: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < validating->config->processor_count; i++) {
+        const struct leat_setup_processor *setup = &validating->processors[i];
+
+        for (int row = 0; setup->plugin != NULL && row < PQntuples(result); row++) {
+            if (strcmp(PQgetvalue(result, row, 0), setup->config->name) == 0)
+                check_registration(validating, setup, PQgetvalue(result, row, 1));
+        }
+    }
+    PQclear(result);
+}
+
 static void
 check_database(struct validating *validating)
 {
@@ -141,6 +190,8 @@ check_database(struct validating *validating)
     }
     if (leat_schema_check(connection, "lease", &err) != 0)
         fail_check(validating, "lease database: %s", err.text);
+    else
+        check_registrations(validating, connection);
     if (wants_progress(validating) && leat_schema_check(connection, "target", &err) != 0)
         fail_check(validating, "lease database: %s", err.text);
     leat_pg_close(connection);

@@ -261,7 +261,7 @@ int leat_manager_end_strays(struct leat_lease_manager *manager, struct leat_erro
 /* processors.c: the registered processors. */
 /* What this worker runs, as leat.workers.runs. Any thread. */
 void leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out);
-/* Of the configuration, with the streams that they read now. */
+/* Of the configuration, with the streams that they read now. One that is refused (CONFLICT, INVALID) holds up no other. */
 int leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
                           struct leat_error *err);
 /* The same and what this worker runs, where it is not what is stored: before leases of new streams are made. */

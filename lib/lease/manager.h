@@ -126,7 +126,11 @@ struct leat_lease_processor {
     const char *name;
     const char *target_id; /* text that names the target (plugin and uuid or url without secrets) */
     const struct leat_position *start; /* NULL: the stream's. Used once: see leat_stream_spec */
-    const char *const *stream_specs;   /* names, ARNs, patterns (stream/spec.h); count 0: all */
+    /* The target's name as it is known now; and what is registered, each time that it is read. Any thread. NULL: target_id. */
+    void (*current_target)(void *context, struct leat_buf *out);
+    void (*registered)(void *context, const char *target_id);
+    void *target_context;
+    const char *const *stream_specs; /* names, ARNs, patterns (stream/spec.h); count 0: all */
     size_t stream_count;
 };
 

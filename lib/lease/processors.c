@@ -62,6 +62,37 @@ leat_manager_runs(const struct leat_lease_manager *manager, struct leat_buf *out
     leat_json_object_end(&json);
 }
 
+static void
+tell_registered(const struct leat_lease_processor *processor, const char *target_id)
+{
+    if (processor->registered != NULL)
+        processor->registered(processor->target_context, target_id);
+}
+
+/* Its target has the name that it has now: the id may have become known since the start. */
+static int
+register_one(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
+             const struct leat_lease_processor *processor, struct leat_error *err)
+{
+    struct leat_lease_processor now = *processor;
+    LEAT_AUTO_BUF target_id = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF registered = LEAT_BUF_INIT;
+    struct leat_stream_names names;
+    int status;
+
+    if (processor->current_target != NULL) {
+        processor->current_target(processor->target_context, &target_id);
+        now.target_id = leat_buf_text(&target_id);
+    }
+    leat_streams_names(manager->options.streams, processor->stream_specs, processor->stream_count,
+                       &names);
+    status = leat_rows_processor(connection, &manager->rows, &now, &names, &registered, err);
+    leat_stream_names_release(&names);
+    if (registered.size > 0)
+        tell_registered(processor, leat_buf_text(&registered));
+    return status;
+}
+
 /* One whose row somebody's transaction holds is there already: what is new to it is said with the next round of the sync. One that
    is refused holds up none of the others. */
 int
@@ -71,15 +102,9 @@ leat_manager_register(struct leat_lease_manager *manager, struct leat_pg_connect
     int first = 0;
 
     for (size_t i = 0; i < manager->options.processor_count; i++) {
-        const struct leat_lease_processor *processor = &manager->options.processors[i];
-        struct leat_stream_names names;
         struct leat_error why = {0};
-        int status;
+        int status = register_one(manager, connection, &manager->options.processors[i], &why);
 
-        leat_streams_names(manager->options.streams, processor->stream_specs,
-                           processor->stream_count, &names);
-        status = leat_rows_processor(connection, &manager->rows, processor, &names, &why);
-        leat_stream_names_release(&names);
         if (first == 0 && status != 0 && strcmp(why.sqlstate, LEAT_SQLSTATE_LOCKED) != 0) {
             *err = why;
             first = status;
@@ -134,6 +159,8 @@ tell_states(struct leat_lease_manager *manager)
         /* A row that somebody removed is nobody's word: as it was. */
         enum leat_processor_state state = row != NULL ? row->state : manager->states[i];
 
+        if (row != NULL)
+            tell_registered(&options->processors[i], row->target_id);
         if (state == manager->states[i])
             continue;
         manager->states[i] = state;

@@ -200,15 +200,18 @@ int leat_rows_count(struct leat_pg_connection *connection, const struct leat_row
 
 /* ---- registered processors (rows_processors.c) -------------------------------------------------- */
 
-/* Refused by name: retired, or committed to another target. Its streams (names; not asked where it reads all) are added to those
+/* Refused by name: retired (INVALID), or committed to another target (CONFLICT). ret_registered: its target by now. Its streams (names; not asked where it reads all) are added to those
    that are there. */
+/* more than five: a statement, what goes in and what comes out. */
 int leat_rows_processor(struct leat_pg_connection *connection,
                         const struct leat_rows_context *context,
                         const struct leat_lease_processor *processor,
-                        const struct leat_stream_names *names, struct leat_error *err);
+                        const struct leat_stream_names *names, struct leat_buf *ret_registered,
+                        struct leat_error *err);
 
 struct leat_processor_row {
     const char *name;
+    const char *target_id;
     enum leat_processor_state state;
     const struct leat_slice *streams; /* names */
     size_t stream_count;

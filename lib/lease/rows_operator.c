@@ -272,6 +272,23 @@ leat_rows_set_processor(struct leat_pg_connection *connection,
                             &parameters, ret_moved, err);
 }
 
+int
+leat_rows_set_target(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                     const char *processor, const char *const from_to[2], size_t *ret_moved,
+                     struct leat_error *err)
+{
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, processor);
+    leat_pg_add_text(&parameters, from_to[0]);
+    leat_pg_add_text(&parameters, from_to[1]);
+    return leat_rows_change(connection, context,
+                            "UPDATE leat.processors SET target_id = $4 WHERE application = $1 AND "
+                            "processor = $2 AND target_id = $3 RETURNING 1",
+                            &parameters, ret_moved, err);
+}
+
 /* ---- progress was moved ---------------------------------------------------------------------- */
 
 #define SHARDS                                                                                     \

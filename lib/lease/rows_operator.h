@@ -63,6 +63,11 @@ int leat_rows_set_processor(struct leat_pg_connection *connection,
                             const char *seen, const char *state, size_t *ret_moved,
                             struct leat_error *err);
 
+/* Another target is the processor's, from the one that was seen (from and to). more than five: a row's key and what it is compared with. */
+int leat_rows_set_target(struct leat_pg_connection *connection,
+                         const struct leat_rows_context *context, const char *processor,
+                         const char *const from_to[2], size_t *ret_moved, struct leat_error *err);
+
 /*
  * A processor's progress in these shards was put elsewhere: leases that had ended become active again, it counts as one that has
  * not ended them, and with is_first, who owns one of them or of their descendants takes again: the counter grows without a new

@@ -19,7 +19,8 @@
 /* ---- registration ------------------------------------------------------------------------------ */
 
 static int
-refuse(const struct leat_lease_processor *processor, bool is_retired, struct leat_error *err)
+refuse(const struct leat_lease_processor *processor, bool is_retired, const char *registered,
+       struct leat_error *err)
 {
     if (is_retired)
         return leat_error_set(err, LEAT_E_INVALID,
@@ -28,33 +29,43 @@ refuse(const struct leat_lease_processor *processor, bool is_retired, struct lea
                               "bring it back with `leat processors resume %s`",
                               processor->name, processor->name);
     return leat_error_set(err, LEAT_E_CONFLICT,
-                          "processor \"%s\" has committed to another target: its progress is "
-                          "there; give it a new name to begin anew",
-                          processor->name);
+                          "processor \"%s\" has committed to another target: its progress is in "
+                          "%s, and this is %s; mend the target's url, or say `leat processors "
+                          "retarget %s` if that one was rebuilt, or give it a new name to begin "
+                          "anew",
+                          processor->name, registered, processor->target_id, processor->name);
 }
 
-/* The same address, or, behind the '#', the same id: a pooler before it, or a new host, makes it no other target. */
-#define SAME_TARGET                                                                                \
-    "(split_part(target_id, '#', 1) = split_part($3, '#', 1) OR (split_part($3, '#', 2) <> '' "    \
-    "AND split_part(target_id, '#', 2) = split_part($3, '#', 2)))"
+/* Where both know the target's own id, behind the '#', that decides: a pooler before it, or a new host, makes it no other target, and
+   another database at the old address is another one. Else the address does. */
+#define SAME_TARGET(registered)                                                                    \
+    "CASE WHEN split_part(" registered ", '#', 2) <> '' AND split_part($3, '#', 2) <> '' THEN "    \
+    "split_part(" registered ", '#', 2) = split_part($3, '#', 2) ELSE split_part(" registered      \
+    ", '#', 1) = split_part($3, '#', 1) END"
 
-/* $4 is not asked. */
+/* What is registered by now. $4 is not asked. */
 static int
 check(struct leat_pg_connection *connection, const struct leat_pg_parameters *parameters,
-      const struct leat_lease_processor *processor, struct leat_error *err)
+      const struct leat_lease_processor *processor, struct leat_buf *ret_registered,
+      struct leat_error *err)
 {
     PGresult *result;
-    int status =
-        leat_pg_execute(connection,
-                        "SELECT state = 'retired' FROM leat.processors WHERE application = $1 AND "
-                        "processor = $2 AND (NOT " SAME_TARGET " OR state = 'retired') "
-                        "AND $4::text[] IS NOT DISTINCT FROM $4::text[]",
-                        parameters, &result, err);
+    int status = leat_pg_execute(
+        connection,
+        "SELECT target_id, state = 'retired', " SAME_TARGET(
+            "target_id") " FROM leat.processors WHERE application = $1 AND processor = $2 AND "
+                         "$4::text[] IS NOT DISTINCT FROM $4::text[]",
+        parameters, &result, err);
 
     if (status != 0)
         return status;
-    if (PQntuples(result) > 0)
-        status = refuse(processor, PQgetvalue(result, 0, 0)[0] != 0, err);
+    if (PQntuples(result) > 0) {
+        leat_buf_clear(ret_registered);
+        leat_buf_add_text(ret_registered, PQgetvalue(result, 0, 0));
+        if (PQgetvalue(result, 0, 1)[0] != 0 || PQgetvalue(result, 0, 2)[0] == 0)
+            status = refuse(processor, PQgetvalue(result, 0, 1)[0] != 0,
+                            leat_buf_text(ret_registered), err);
+    }
     PQclear(result);
     return status;
 }
@@ -80,9 +91,11 @@ is_as_wanted(struct leat_pg_connection *connection, const struct leat_pg_paramet
 int
 leat_rows_processor(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                     const struct leat_lease_processor *processor,
-                    const struct leat_stream_names *names, struct leat_error *err)
+                    const struct leat_stream_names *names, struct leat_buf *ret_registered,
+                    struct leat_error *err)
 {
-    /* NULL is all streams: whoever says so, for all of them. Sorted, as leat_rows_forget_streams has it. */
+    /* NULL is all streams: whoever says so, for all of them. Sorted, as leat_rows_forget_streams has it. Whoever is refused
+       afterwards has changed nothing. */
     static const char sql[] =
         "INSERT INTO leat.processors AS p (application, processor, target_id, streams) SELECT $1, "
         "$2, $3, CASE WHEN $4::text[] IS NOT NULL THEN (SELECT coalesce(array_agg(DISTINCT u ORDER "
@@ -94,9 +107,12 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
         "'{}') FROM unnest(p.streams || excluded.streams) u) END, "
         "target_id = CASE WHEN excluded.target_id LIKE '%#%' THEN excluded.target_id ELSE "
         "p.target_id END "
-        "WHERE (p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT p.streams @> "
-        "excluded.streams)) OR (excluded.target_id LIKE '%#%' AND p.target_id <> "
-        "excluded.target_id)";
+        "WHERE p.state <> 'retired' AND " SAME_TARGET(
+            "p.target_id") " AND ((p.streams IS NOT NULL AND (excluded.streams IS NULL OR NOT "
+                           "p.streams @> "
+                           "excluded.streams)) OR (excluded.target_id LIKE '%#%' AND p.target_id "
+                           "<> "
+                           "excluded.target_id))";
     struct leat_pg_parameters parameters;
     struct leat_buf streams;
     bool is_there = false;
@@ -113,11 +129,11 @@ leat_rows_processor(struct leat_pg_connection *connection, const struct leat_row
         leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &streams);
     else
         leat_pg_add_null(&parameters, LEAT_PG_TEXT_ARRAY);
-    status = check(connection, &parameters, processor, err);
-    if (status == 0)
-        status = is_as_wanted(connection, &parameters, &is_there, err);
+    status = is_as_wanted(connection, &parameters, &is_there, err);
     if (status == 0 && !is_there)
         status = leat_rows_change(connection, context, sql, &parameters, NULL, err);
+    if (status == 0)
+        status = check(connection, &parameters, processor, ret_registered, err);
     leat_buf_release(&streams);
     return status;
 }
@@ -190,10 +206,11 @@ leat_rows_processors(struct leat_pg_connection *connection, const struct leat_ro
     int status;
 
     leat_rows_begin(&parameters, context);
-    status = leat_pg_execute(connection,
-                             "SELECT processor, state, array_to_string(streams, E'\\n') FROM "
-                             "leat.processors WHERE application = $1 ORDER BY processor",
-                             &parameters, &result, err);
+    status =
+        leat_pg_execute(connection,
+                        "SELECT processor, state, array_to_string(streams, E'\\n'), "
+                        "target_id FROM leat.processors WHERE application = $1 ORDER BY processor",
+                        &parameters, &result, err);
     if (status != 0)
         return status;
     leat_arena_reset(&rows->arena);
@@ -204,6 +221,7 @@ leat_rows_processors(struct leat_pg_connection *connection, const struct leat_ro
 
         row->name = (const char *)leat_rows_text(&rows->arena, result, (int)i, 0).data;
         row->state = state_from(PQgetvalue(result, (int)i, 1));
+        row->target_id = (const char *)leat_rows_text(&rows->arena, result, (int)i, 3).data;
         row->is_of_all = PQgetisnull(result, (int)i, 2) != 0;
         if (!row->is_of_all)
             split_names(&rows->arena, leat_rows_text(&rows->arena, result, (int)i, 2), row);

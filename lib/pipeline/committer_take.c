@@ -231,7 +231,7 @@ open_committer(struct leat_committer *committer, struct leat_runtime *runtime, u
         committer->store = (struct leat_store){committer->rows, runtime->config.target};
     else
         status = leat_progress_store_open(leat_pipeline_options(runtime->pipeline),
-                                          &committer->store, err);
+                                          &runtime->config, &committer->store, err);
     return status;
 }
 

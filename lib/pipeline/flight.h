@@ -41,6 +41,7 @@ struct leat_flight_result leat_flight_fly(struct leat_flight *flight,
 
 /* Progress in the lease database, for targets without transactions. */
 int leat_progress_store_open(const struct leat_pipeline_options *options,
+                             const struct leat_pipeline_processor *processor,
                              struct leat_store *ret_store, struct leat_error *err);
 
 #endif

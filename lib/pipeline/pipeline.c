@@ -553,6 +553,9 @@ open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *
         .url = leat_slice_from(config->target_url),
         .current_url = config->current_url,
         .url_context = config->url_context,
+        .check_id = config->check_id,
+        .id_context = config->id_context,
+        .leases_name = leat_slice_from(pipeline->options.leases_name),
     };
     int status = 0;
 

@@ -39,6 +39,8 @@ struct leat_pipeline_processor {
     const char *target_url;
     leat_url_fn current_url; /* the same as it is now; NULL: as above */
     void *url_context;
+    leat_check_id_fn check_id; /* leat_target_context's; NULL: any target will do */
+    void *id_context;
     size_t batch_records, batch_bytes;
     int64_t batch_deadline_us;
     struct leat_failure_policy failure;
@@ -76,6 +78,7 @@ struct leat_pipeline_options {
     const char *lease_database_url;    /* progress of targets without transactions */
     leat_url_fn lease_url;             /* the same as it is now; NULL: as above */
     void *lease_url_context;
+    const char *leases_name; /* leat_target_context's */
     unsigned worker_threads;
     bool is_lost_a_stop; /* reading.on_lost: a shard that lost records stops */
     /* Something that an operator must see: once per change of state, from any thread, must not block. NULL: nobody. */

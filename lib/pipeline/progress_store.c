@@ -64,8 +64,9 @@ static const struct leat_target store_ops = {
 };
 
 int
-leat_progress_store_open(const struct leat_pipeline_options *options, struct leat_store *ret_store,
-                         struct leat_error *err)
+leat_progress_store_open(const struct leat_pipeline_options *options,
+                         const struct leat_pipeline_processor *processor,
+                         struct leat_store *ret_store, struct leat_error *err)
 {
     struct leat_pg_committer_options committer = {
         .connection = {.url = options->lease_database_url,
@@ -73,6 +74,8 @@ leat_progress_store_open(const struct leat_pipeline_options *options, struct lea
                        .current_url = options->lease_url,
                        .url_context = options->lease_url_context},
         .application = options->application,
+        .check_id = processor->check_id,
+        .id_context = processor->id_context,
     };
 
     if (options->lease_database_url == NULL)

@@ -39,6 +39,7 @@ leat_pg_committer_new(const struct leat_pg_committer_options *options)
     while (options->tables != NULL && options->tables[table_count].name != NULL)
         table_count++;
     committer->equals = LEAT_NEW_ARRAY(bool, table_count + 1);
+    leat_pg_rivals_init(&committer->rivals);
     return committer;
 }
 
@@ -52,6 +53,7 @@ leat_pg_committer_free(struct leat_pg_committer *committer)
     leat_pg_facts_free(committer->facts);
     leat_arena_release(&committer->arena);
     free(committer->equals);
+    leat_pg_rivals_release(&committer->rivals);
     free(committer);
 }
 
@@ -84,14 +86,59 @@ leat_pg_forms(struct leat_pg_committer *committer, size_t table, struct leat_tab
         ret_forms->columns[c] = facts->columns[c].form;
 }
 
+static int
+read_id(struct leat_pg_connection *connection, char ret_id[64], struct leat_error *err)
+{
+    PGresult *result;
+    int status =
+        leat_pg_execute(connection, "SELECT id::text FROM leat.target", NULL, &result, err);
+
+    if (status != 0)
+        return status;
+    if (PQntuples(result) == 1)
+        snprintf(ret_id, 64, "%s", PQgetvalue(result, 0, 0));
+    else
+        status = leat_error_set(err, LEAT_E_INVALID,
+                                "the target has no id: leat.target holds %d rows, not one",
+                                PQntuples(result));
+    PQclear(result);
+    return status;
+}
+
+/* In memory, so also before each use of a connection that is open: what is registered may be another one by now. */
+static int
+check_id(struct leat_pg_committer *committer, struct leat_pg_connection *connection, const char *id,
+         struct leat_error *err)
+{
+    const struct leat_pg_committer_options *options = &committer->options;
+    LEAT_AUTO_BUF place = LEAT_BUF_INIT;
+    int status;
+
+    if (options->check_id == NULL)
+        return 0;
+    status = options->check_id(options->id_context, leat_slice_from(id), err);
+    if (status == 0)
+        return 0;
+    leat_pg_place(connection, &place);
+    return leat_error_prefix(err, "postgres at %s", leat_buf_text(&place));
+}
+
 int
 leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err)
 {
     struct leat_pg_connection *connection;
+    char id[64] = "";
     int status;
 
-    if (!leat_pg_is_broken(committer->connection))
+    if (!leat_pg_is_broken(committer->connection)) {
+        status = check_id(committer, committer->connection, committer->id, err);
+        if (status != 0) {
+            leat_pg_close(committer->connection);
+            committer->connection = NULL;
+            return status;
+        }
         return committer->are_facts_old ? read_facts(committer, committer->connection, err) : 0;
+    }
     leat_pg_close(committer->connection);
     committer->connection = NULL;
     status = leat_pg_connect(&committer->options.connection, &connection, err);
@@ -99,12 +146,18 @@ leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *
         return status;
     /* A target that was never migrated, or by a newer leat, is refused by name before anything is written. */
     status = leat_schema_check(connection, "target", err);
+    if (status == 0)
+        status = read_id(connection, id, err);
+    if (status == 0)
+        status = check_id(committer, connection, id, err);
     if (status == 0 && committer->options.tables != NULL)
         status = read_facts(committer, connection, err);
     if (status != 0) {
         leat_pg_close(connection);
         return status;
     }
+    snprintf(committer->id, sizeof committer->id, "%s", id);
+    committer->rivals.named_us = 0;
     committer->connection = connection;
     return 0;
 }

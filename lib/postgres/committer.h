@@ -17,6 +17,13 @@ struct leat_pg_committer_options {
     const char *application;
     const struct leat_pg_names *names; /* where tables go; NULL: public, same names */
     const struct leat_table *tables;   /* NULL: progress alone */
+    /* leat_target_context's, asked before each use of the connection. NULL: any target will do. */
+    leat_check_id_fn check_id;
+    void *id_context;
+    /* rivals.c: another lease database that writes to this target is told; leases_name is our own. NULL: nobody listens. */
+    void (*warn)(void *context, const char *text);
+    void *warn_context;
+    const char *leases_name;
 };
 
 struct leat_pg_committer;

@@ -2,8 +2,19 @@
 #ifndef LEAT_POSTGRES_COMMITTER_INSIDE_H
 #define LEAT_POSTGRES_COMMITTER_INSIDE_H
 
+#include "base/map.h"
 #include "postgres/array.h"
 #include "postgres/committer.h"
+
+/* rivals.c: how often somebody else took what our lease database says is ours. */
+struct leat_pg_rivals {
+    struct leat_map times; /* by key: a count */
+    int64_t since_us;      /* of these counts */
+    int64_t named_us; /* since when our session bears our lease database's name; 0: it does not */
+    int64_t said_us;
+};
+void leat_pg_rivals_init(struct leat_pg_rivals *rivals);
+void leat_pg_rivals_release(struct leat_pg_rivals *rivals);
 
 struct leat_pg_committer {
     struct leat_pg_committer_options options;
@@ -15,6 +26,8 @@ struct leat_pg_committer {
     bool *
         equals; /* by table: its keys were found to be equal though nothing in the catalog says so */
     size_t statement_rows; /* at most, in one statement */
+    char id[64];           /* of the target that connection leads to */
+    struct leat_pg_rivals rivals;
 };
 #define LEAT_PG_STATEMENT_ROWS 1000
 
@@ -38,6 +51,10 @@ void leat_pg_keys_bind(struct leat_pg_keys *keys, struct leat_pg_parameters *par
 /* The text of a result's column, copied into the arena. */
 struct leat_slice leat_pg_copy(struct leat_arena *arena, const PGresult *result, int row,
                                int column);
+
+/* After a take: counts, and says once a minute who the other one is. */
+void leat_pg_rivals_look(struct leat_pg_committer *committer, const struct leat_take *takes,
+                         size_t count);
 
 /* take_parents.c: marks the takes that must wait for a parent; all others as not taken yet. */
 int leat_pg_take_check_parents(struct leat_pg_committer *committer, struct leat_take *takes,

@@ -391,6 +391,16 @@ leat_pg_close(struct leat_pg_connection *connection)
     free(connection);
 }
 
+void
+leat_pg_place(const struct leat_pg_connection *connection, struct leat_buf *out)
+{
+    const char *host = PQhost(connection->conn), *port = PQport(connection->conn);
+    const char *database = PQdb(connection->conn);
+
+    leat_buf_printf(out, "%s:%s/%s", host != NULL ? host : "?", port != NULL ? port : "?",
+                    database != NULL ? database : "?");
+}
+
 bool
 leat_pg_is_broken(const struct leat_pg_connection *connection)
 {

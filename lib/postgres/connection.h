@@ -53,6 +53,8 @@ struct leat_pg_connection {
 int leat_pg_connect(const struct leat_pg_options *options,
                     struct leat_pg_connection **ret_connection, struct leat_error *err);
 void leat_pg_close(struct leat_pg_connection *connection); /* NULL is fine */
+/* "host:port/database", as it was reached. */
+void leat_pg_place(const struct leat_pg_connection *connection, struct leat_buf *out);
 /* Also true when the server turned out to be read-only: connecting again may find the right one. */
 bool leat_pg_is_broken(const struct leat_pg_connection *connection);
 

@@ -13,9 +13,9 @@ static const char free_sql[] =
     "a.backend_xid = p.xmax "
     "WHERE p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = $4 AND "
     "p.shard = $5 "
-    "AND a.application_name = $6 AND a.pid <> pg_backend_pid() AND a.pid <> $7 "
+    "AND starts_with(a.application_name, $6) AND a.pid <> pg_backend_pid() AND a.pid <> $7 "
     "UNION ALL SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a "
-    "WHERE a.pid = ANY (pg_blocking_pids($7::int)) AND a.application_name = $6 "
+    "WHERE a.pid = ANY (pg_blocking_pids($7::int)) AND starts_with(a.application_name, $6) "
     "AND a.wait_event_type IS DISTINCT FROM 'Lock'";
 
 static int

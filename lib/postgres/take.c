@@ -403,6 +403,8 @@ leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_
     /* Needed rarely, and a worker's connections are few. */
     leat_pg_close(committer->control);
     committer->control = NULL;
+    if (status == 0)
+        leat_pg_rivals_look(committer, takes, count);
     LEAT_POINT("take.after");
     return status;
 }

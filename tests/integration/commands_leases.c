@@ -283,7 +283,7 @@ ck_bad_usage(void)
     LEAT("workers", "drain");
     ck_refused(2, "usage: leat workers drain ID");
     LEAT("processors", "stop", "rollup");
-    ck_refused(2, "pause, resume or retire");
+    ck_refused(2, "pause, resume, retire or retarget");
     LEAT("shards", "--nonsense");
     ck_refused(2, "nonsense");
 }

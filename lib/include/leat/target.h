@@ -25,6 +25,8 @@ extern "C" {
 #define LEAT_URL_BYTES 8192
 /* A URL as it is now, with its zero; it may hold a secret. 0, or an error that says why not. Any thread. */
 typedef int (*leat_url_fn)(void *context, char *out, size_t room, struct leat_error *err);
+/* Is this the target that the processor is registered with? 0, or an error that names both: then nothing may be written. Any thread. */
+typedef int (*leat_check_id_fn)(void *context, struct leat_slice id, struct leat_error *err);
 
 struct leat_target_context {
     size_t size;
@@ -34,6 +36,12 @@ struct leat_target_context {
     /* To be asked for at each connect instead of url: its file is written anew when a password or a host changes. NULL: url. */
     leat_url_fn current_url;
     void *url_context;
+    /* To be asked at each connect, with an id that the target has itself, wherever it is reached (at most 63 bytes): an address may
+       lead to another database than yesterday. NULL: nobody knows. */
+    leat_check_id_fn check_id;
+    void *id_context;
+    /* Where the application's leases are, without secrets: for texts. */
+    struct leat_slice leases_name;
 };
 
 struct leat_progress_key {

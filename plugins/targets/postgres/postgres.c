@@ -17,6 +17,9 @@ struct target {
     struct leat_pg_names names;
     leat_url_fn current_url;
     void *url_context;
+    leat_check_id_fn check_id;
+    void *id_context;
+    char *leases_name; /* NULL: not known */
 };
 
 static const struct leat_option options[] = {
@@ -37,9 +40,15 @@ target_open(const struct leat_host *host, const struct leat_target_context *cont
     target->url = leat_slice_strdup(context->url);
     target->application = leat_slice_strdup(context->application);
     /* A host of before does not know them. */
-    if (context->size >= sizeof *context) {
+    if (context->size >= offsetof(struct leat_target_context, check_id)) {
         target->current_url = context->current_url;
         target->url_context = context->url_context;
+    }
+    if (context->size >= sizeof *context) {
+        target->check_id = context->check_id;
+        target->id_context = context->id_context;
+        if (context->leases_name.size > 0)
+            target->leases_name = leat_slice_strdup(context->leases_name);
     }
     target->names.schema = leat_option_get(given, "schema")->text;
     target->names.pairs = tables->list;
@@ -57,6 +66,7 @@ target_close(void *state)
         return;
     free(target->url);
     free(target->application);
+    free(target->leases_name);
     free(target);
 }
 
@@ -97,6 +107,14 @@ target_ddl(void *state, const struct leat_table *tables, leat_write_fn write, vo
     return 0;
 }
 
+static void
+warn(void *context, const char *text)
+{
+    const struct target *target = context;
+
+    target->host->log(target->host, LEAT_LOG_WARNING, text);
+}
+
 static int
 committer_open(void *state, const struct leat_table *tables, unsigned index, void **ret_committer,
                struct leat_error *err)
@@ -110,6 +128,11 @@ committer_open(void *state, const struct leat_table *tables, unsigned index, voi
         .application = target->application,
         .names = &target->names,
         .tables = tables,
+        .check_id = target->check_id,
+        .id_context = target->id_context,
+        .warn = warn,
+        .warn_context = target,
+        .leases_name = target->leases_name,
     };
 
     *ret_committer = leat_pg_committer_new(&committer);

@@ -145,13 +145,16 @@ FIELD(leat_processor, tick, 112, 8);
 FIELD(leat_processor, shard_end, 120, 8);
 
 /* leat/target.h */
-SIZE(leat_target_context, 72);
+SIZE(leat_target_context, 104);
 FIELD(leat_target_context, size, 0, 8);
 FIELD(leat_target_context, application, 8, 16);
 FIELD(leat_target_context, processor, 24, 16);
 FIELD(leat_target_context, url, 40, 16);
 FIELD(leat_target_context, current_url, 56, 8);
 FIELD(leat_target_context, url_context, 64, 8);
+FIELD(leat_target_context, check_id, 72, 8);
+FIELD(leat_target_context, id_context, 80, 8);
+FIELD(leat_target_context, leases_name, 88, 16);
 
 SIZE(leat_progress_key, 80);
 FIELD(leat_progress_key, application, 0, 16);
