@@ -17,7 +17,7 @@ struct leat_gone_question {
     struct leat_gone_question *next;
     char *stream_id, *shard;
     int64_t asked_us;
-    void (*answer)(void *context, struct leat_lease_key key, bool is_gone);
+    leat_fate_fn answer;
     void *context;
 };
 
@@ -30,8 +30,7 @@ free_question(struct leat_gone_question *question)
 }
 
 void
-leat_lease_gone(struct leat_lease_manager *manager, struct leat_lease_key key,
-                void (*answer)(void *context, struct leat_lease_key key, bool is_gone),
+leat_lease_gone(struct leat_lease_manager *manager, struct leat_lease_key key, leat_fate_fn answer,
                 void *context)
 {
     struct leat_gone_question *question = LEAT_NEW(struct leat_gone_question);
@@ -84,6 +83,19 @@ is_asked(struct leat_lease_manager *manager, const char *stream_id)
     return is_asked;
 }
 
+/* facts: NULL: it is not listed. */
+static void
+tell(const struct leat_gone_question *question, struct leat_lease_key key,
+     const struct leat_shard_facts *facts)
+{
+    enum leat_shard_fate fate = facts == NULL      ? LEAT_SHARD_IS_GONE
+                                : facts->is_closed ? LEAT_SHARD_IS_CLOSED
+                                                   : LEAT_SHARD_IS_OPEN;
+
+    question->answer(question->context, key, fate,
+                     facts != NULL ? facts->ending_sequence : leat_slice_from(""));
+}
+
 int
 leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *source,
                  const struct leat_shard_list *shards, int64_t listed_us, struct leat_error *err)
@@ -102,14 +114,14 @@ leat_gone_answer(struct leat_lease_manager *manager, struct leat_source *source,
         return status;
     leat_map_init(&listed);
     for (size_t i = 0; i < shards->count; i++)
-        leat_map_put(&listed, shards->shards[i].shard, &listed);
+        leat_map_put(&listed, shards->shards[i].shard, &shards->shards[i]);
     question = take_questions(manager, source->facts.stream_id, listed_us);
     while (question != NULL) {
         struct leat_gone_question *next = question->next;
         struct leat_lease_key key = {leat_slice_from(question->stream_id),
                                      leat_slice_from(question->shard)};
 
-        question->answer(question->context, key, leat_map_get(&listed, key.shard) == NULL);
+        tell(question, key, leat_map_get(&listed, key.shard));
         free_question(question);
         question = next;
     }

@@ -251,6 +251,11 @@ meet(struct leat_lease_manager *manager, const struct leat_lease *lease)
         tell_acquired(manager, lease, held->source);
     }
     held->is_seen = true;
+    if (lease->has_children && !held->is_closed_told) {
+        held->is_closed_told = true;
+        if (manager->options.events.closed != NULL)
+            manager->options.events.closed(manager->options.events.context, lease->key);
+    }
     if (leat_manager_finish_if_gone(manager, held))
         return;
     if (lease->next_owner != 0 && !held->is_draining)

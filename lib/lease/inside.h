@@ -56,8 +56,9 @@ struct leat_held_lease {
     char *stream_id, *shard;
     int64_t lease_counter;
     bool is_draining, has_let_go, is_seen;
-    bool is_finishing; /* its stream is gone: draining without a deadline */
-    bool is_partial;   /* begun without a processor that has yet to meet the stream */
+    bool is_finishing;   /* its stream is gone: draining without a deadline */
+    bool is_closed_told; /* the list names children of it */
+    bool is_partial;     /* begun without a processor that has yet to meet the stream */
     int64_t call_deadline_us, deadline_us; /* while it is draining */
     struct leat_source *source;
 };
@@ -159,7 +160,9 @@ struct leat_lease_manager {
 
     int64_t audit_at_us; /* the sync thread's */
     struct leat_map
-        latest;         /* the same: processor, stream -> when it came, if its target was away */
+        latest; /* the same: processor, stream -> when it came, if its target was away */
+    struct leat_map
+        ended_open;     /* the same: stream, shard -> seen once with an ended lease, and open */
     bool is_clock_told; /* the same: that the service's clock is not believed */
     /* By options.processors: its target does not answer, so nobody waits for it to meet a stream. Set by the sync thread. */
     _Atomic bool *is_unasked;
@@ -330,6 +333,12 @@ struct leat_meeting_stream {
    next round. Before the transaction: it may take long. */
 int leat_meet_all(const struct leat_meeting_stream *meeting, struct leat_beginnings *ret_met,
                   struct leat_error *err);
+
+/* open.c: leases that have ended, of shards that this list says are open. The sync thread, behind the sync of the stream. */
+void leat_manager_look_for_open(struct leat_lease_manager *manager, struct leat_source *source,
+                                const struct leat_lease_rows *leases,
+                                const struct leat_shard_list *shards,
+                                const struct leat_beginnings *known);
 
 /* sync.c */
 void leat_sync_main(void *manager);

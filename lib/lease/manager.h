@@ -81,6 +81,8 @@ struct leat_lease_events {
     /* The stream is gone: nothing more is read, what is in memory is the last of it. It is processed and flushed, however long
        that takes, then leat_lease_let_go. */
     void (*finish)(void *context, struct leat_lease_key key);
+    /* Ours, and the list of its stream names children of it: it is closed, and they wait for its end. May be NULL. */
+    void (*closed)(void *context, struct leat_lease_key key);
     /* The handoff was taken back: go on. */
     void (*resume)(void *context, struct leat_lease_key key);
     /* Not ours any more: stop at once; nothing can be committed. */
@@ -106,6 +108,9 @@ struct leat_lease_events {
        from now on says SHARD_END, or was lost. On the sync thread. May be NULL. */
     void (*ended)(void *context, const char *processor, struct leat_slice stream_id,
                   const struct leat_slice *shards, size_t count);
+    /* The same, of shards that the list says are open: their leases should not have ended, whatever progress says. May be NULL. */
+    void (*ended_open)(void *context, const char *processor, struct leat_slice stream_id,
+                       const struct leat_slice *shards, size_t count);
     /* All shards of a stream that are listed or have a lease, and who waits for a parent that is neither: whatever progress
        there is of other shards, nobody reads it any more. On the sync thread. May be NULL. */
     void (*known)(void *context, const char *processor, const struct leat_known_shards *known);
@@ -209,11 +214,14 @@ void leat_lease_say_stuck(struct leat_lease_manager *manager, const char *json);
 void leat_lease_give_away(struct leat_lease_manager *manager, struct leat_lease_key key,
                           int64_t keep_us);
 
-/* A read said that the shard is not there any more: has it left its stream? answer is called on the sync thread, when the
-   service has said so of this very stream; it is silent while that cannot be told. */
+/* What the list of its stream says of a shard. ending: of a closed one, where it is told. */
+enum leat_shard_fate { LEAT_SHARD_IS_OPEN = 0, LEAT_SHARD_IS_CLOSED = 1, LEAT_SHARD_IS_GONE = 2 };
+typedef void (*leat_fate_fn)(void *context, struct leat_lease_key key, enum leat_shard_fate fate,
+                             struct leat_slice ending);
+/* A read said that the shard is not there any more, or has ended: is that so? answer is called on the sync thread, when the
+   service has listed the shards of this very stream; it is silent while that cannot be told. */
 void leat_lease_gone(struct leat_lease_manager *manager, struct leat_lease_key key,
-                     void (*answer)(void *context, struct leat_lease_key key, bool is_gone),
-                     void *context);
+                     leat_fate_fn answer, void *context);
 
 /* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
 bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);

@@ -271,6 +271,11 @@ int leat_rows_create(struct leat_pg_connection *connection, const struct leat_ro
                      struct leat_slice stream_id, const struct leat_shard_facts *shards,
                      size_t count, size_t *changed, struct leat_error *err);
 /* Leases of listed shards that a processor still needs become active again; those that nobody needs any more end. */
+/* Names the children of shards whose leases are active and name none: pairs of a parent and a child. more than five: as above. */
+int leat_rows_name_children(struct leat_pg_connection *connection,
+                            const struct leat_rows_context *context, const char *stream_id,
+                            const struct leat_slice *pairs, size_t pair_count, size_t *changed,
+                            struct leat_error *err);
 int leat_rows_settle(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      const char *stream_id, const struct leat_shard_list *shards, size_t *changed,
                      struct leat_error *err);

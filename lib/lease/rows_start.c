@@ -223,6 +223,44 @@ leat_rows_settle(struct leat_pg_connection *connection, const struct leat_rows_c
 }
 
 int
+leat_rows_name_children(struct leat_pg_connection *connection,
+                        const struct leat_rows_context *context, const char *stream_id,
+                        const struct leat_slice *pairs, size_t pair_count, size_t *changed,
+                        struct leat_error *err)
+{
+    static const char sql[] =
+        "WITH named AS (SELECT u.parent, array_agg(DISTINCT u.child ORDER BY u.child) AS children "
+        "FROM unnest($3::text[], $4::text[]) AS u (parent, child) GROUP BY 1), locked AS "
+        "MATERIALIZED (SELECT l.shard, n.children FROM leat.leases l JOIN named n ON n.parent = "
+        "l.shard WHERE l.application = $1 AND l.stream_id = $2 AND l.state = 'active' AND "
+        "l.children = '{}' ORDER BY l.shard FOR UPDATE OF l) "
+        "UPDATE leat.leases l SET children = k.children FROM locked k WHERE l.application = $1 "
+        "AND l.stream_id = $2 AND l.shard = k.shard RETURNING 1";
+    struct leat_pg_parameters parameters;
+    struct leat_buf parents, children;
+    size_t rows = 0;
+    int status;
+
+    leat_buf_init(&parents, SIZE_MAX);
+    leat_buf_init(&children, SIZE_MAX);
+    leat_pg_array_begin(&parents, LEAT_PG_TEXT, pair_count);
+    leat_pg_array_begin(&children, LEAT_PG_TEXT, pair_count);
+    for (size_t i = 0; i < pair_count; i++) {
+        leat_pg_array_bytes(&parents, pairs[2 * i]);
+        leat_pg_array_bytes(&children, pairs[2 * i + 1]);
+    }
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_text(&parameters, stream_id);
+    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &parents);
+    leat_pg_add_array(&parameters, LEAT_PG_TEXT_ARRAY, &children);
+    status = leat_rows_run(connection, sql, &parameters, &rows, err);
+    *changed += rows;
+    leat_buf_release(&parents);
+    leat_buf_release(&children);
+    return status;
+}
+
+int
 leat_rows_sync_end(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                    int status, size_t changed, struct leat_error *err)
 {

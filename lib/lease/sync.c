@@ -95,6 +95,46 @@ create_missing(const struct syncing *s, size_t *changed, struct leat_error *err)
     return status;
 }
 
+/* Closed shards whose leases are active: their owners may not know it, where a service gives their readers no end. */
+static int
+name_children(const struct syncing *s, size_t *changed, struct leat_error *err)
+{
+    struct leat_slice *pairs =
+        LEAT_NEW_ARRAY(struct leat_slice, 2 * LEAT_SHARD_PARENTS * s->shards.count + 1);
+    struct leat_map closed;
+    size_t count = 0;
+    int status = 0;
+
+    leat_map_init(&closed);
+    for (size_t i = 0; i < s->leases->count; i++) {
+        const struct leat_lease *lease = &s->leases->leases[i];
+
+        if (lease->state == LEAT_LEASE_ACTIVE && !lease->has_children &&
+            leat_slice_is(lease->key.stream_id, s->stream_id))
+            leat_map_put(&closed, lease->key.shard, &closed);
+    }
+    for (size_t i = 0; i < s->shards.count; i++) {
+        if (!s->shards.shards[i].is_closed)
+            leat_map_remove(&closed, s->shards.shards[i].shard);
+    }
+    for (size_t i = 0; closed.count > 0 && i < s->shards.count; i++) {
+        const struct leat_shard_facts *shard = &s->shards.shards[i];
+
+        for (size_t p = 0; p < shard->parent_count; p++) {
+            if (leat_map_get(&closed, shard->parents[p]) == NULL)
+                continue;
+            pairs[2 * count] = shard->parents[p];
+            pairs[2 * count++ + 1] = shard->shard;
+        }
+    }
+    if (count > 0)
+        status = leat_rows_name_children(s->connection, &s->manager->rows, s->stream_id, pairs,
+                                         count, changed, err);
+    leat_map_release(&closed, NULL);
+    free(pairs);
+    return status;
+}
+
 static int
 store(struct syncing *s, struct leat_error *err)
 {
@@ -112,6 +152,8 @@ store(struct syncing *s, struct leat_error *err)
         status = create_missing(s, &changed, err);
     if (status == 0)
         status = leat_rows_settle(s->connection, rows, s->stream_id, &s->shards, &changed, err);
+    if (status == 0)
+        status = name_children(s, &changed, err);
     status = leat_rows_sync_end(s->connection, rows, status, changed, err);
     if (status == 0 && s->met.count > 0)
         LEAT_POINT("lease.met");
@@ -164,6 +206,8 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
             &s.met, err);
     if (status == 0)
         status = store(&s, err);
+    if (status == 0)
+        leat_manager_look_for_open(manager, source, leases, &s.shards, &s.known);
     if (status == 0)
         status = leat_manager_clean_up(manager, connection, s.stream_id, &s.shards, err);
     if (status == 0)

@@ -34,6 +34,7 @@ struct leat_audit {
     struct leat_slice stream_id;
     struct leat_slice *shards;
     size_t count;
+    bool is_open;
 };
 
 /* What one consumer holds, and so expects to find. */
@@ -79,7 +80,7 @@ ask(struct leat_committer *committer)
 
 void
 leat_committer_tell_ended(struct leat_committer *committer, struct leat_slice stream_id,
-                          const struct leat_slice *shards, size_t count)
+                          const struct leat_slice *shards, size_t count, bool is_open)
 {
     struct leat_audit *audit = LEAT_NEW(struct leat_audit);
 
@@ -87,6 +88,7 @@ leat_committer_tell_ended(struct leat_committer *committer, struct leat_slice st
     audit->stream_id = leat_arena_copy(&audit->arena, stream_id);
     audit->shards = leat_arena_alloc(&audit->arena, count * sizeof *audit->shards);
     audit->count = count;
+    audit->is_open = is_open;
     for (size_t i = 0; i < count; i++)
         audit->shards[i] = leat_arena_copy(&audit->arena, shards[i]);
     leat_mutex_lock(&committer->lock);
@@ -102,6 +104,27 @@ free_audit(struct leat_audit *audit)
 {
     leat_arena_release(&audit->arena);
     free(audit);
+}
+
+/*
+ * The row says SHARD_END, and the last position is gone with it. From where to go on nobody but a person can say: from the begin
+ * all would be done twice, from now on what lies between would be lost.
+ */
+static void
+say_open(struct leat_committer *committer, const struct leat_audit *audit, struct leat_slice shard)
+{
+    const char *processor = committer->runtime->config.name;
+    struct leat_error why;
+
+    leat_error_set(&why, LEAT_E_CONFLICT,
+                   "shard \"%.*s\" of %.*s is open, and progress of processor \"%s\" says that it "
+                   "has ended: nobody reads it; say from where: leat checkpoint set --processor %s "
+                   "--shard %.*s --to time=TIME",
+                   (int)shard.size, (const char *)shard.data, (int)audit->stream_id.size,
+                   (const char *)audit->stream_id.data, processor, processor, (int)shard.size,
+                   (const char *)shard.data);
+    leat_pipeline_say(committer->runtime, LEAT_LOG_ERROR,
+                      "an open shard is at its end in the target", &why);
 }
 
 /* 0, or the target did not answer. */
@@ -121,6 +144,8 @@ compare_ended(struct leat_committer *committer, const struct leat_audit *audit, 
     for (size_t i = 0; i < count; i++) {
         if (!progress[i].exists || !leat_slice_is(progress[i].checkpoint, "SHARD_END"))
             lost[lost_count++] = audit->shards[first + i];
+        else if (audit->is_open)
+            say_open(committer, audit, audit->shards[first + i]);
     }
     if (lost_count > 0)
         leat_lease_reopen(

@@ -7,9 +7,9 @@
 
 #include "pipeline/committer.h"
 
-/* Any thread: these leases have ended, as of before now. Copied. */
+/* Any thread: these leases have ended, as of before now; is_open: of shards that are open. Copied. */
 void leat_committer_tell_ended(struct leat_committer *committer, struct leat_slice stream_id,
-                               const struct leat_slice *shards, size_t count);
+                               const struct leat_slice *shards, size_t count, bool is_open);
 /* Something failed: when the target is well again, it may be another one, or an older one. */
 void leat_committer_doubt(struct leat_committer *committer);
 /* A child waits for its parents: they may wait for it, too. */

@@ -185,6 +185,8 @@ forget_work(struct leat_consumer *consumer)
     leat_consumer_forget_parts(consumer, 0);
     consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
     consumer->is_at_tip = false;
+    consumer->is_end_asked = consumer->is_end_doubted = false;
+    consumer->endless_answers = 0;
 }
 
 void
@@ -320,6 +322,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     if (message->chunk->is_after_gap)
         leat_consumer_see_gap(consumer, message->chunk);
     leat_consumer_see_answer(consumer, message->chunk);
+    leat_consumer_see_end(consumer, message->chunk);
     if ((message->chunk->count == 0 && !message->chunk->is_shard_end) || consumer->is_paused)
         return;
     consumer->chunks[consumer->chunk_count++] = message->chunk;
@@ -447,6 +450,12 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         break;
     case LEAT_MESSAGE_GONE:
         leat_consumer_on_gone(consumer, message->is_end);
+        break;
+    case LEAT_MESSAGE_CLOSED:
+        consumer->has_children = true;
+        break;
+    case LEAT_MESSAGE_FATE:
+        leat_consumer_on_fate(consumer, message->fate, message->ending);
         break;
     case LEAT_MESSAGE_ACQUIRED:
         on_acquired(consumer, message);

@@ -54,9 +54,10 @@ write_off(struct leat_consumer *consumer, const char *what, struct leat_error *e
 /* ---- the shard is gone ------------------------------------------------------------------------- */
 
 static void
-answer(void *context, struct leat_lease_key key, bool is_gone)
+answer(void *context, struct leat_lease_key key, enum leat_shard_fate fate,
+       struct leat_slice ending)
 {
-    leat_pipeline_shard_gone(context, key, is_gone);
+    leat_pipeline_shard_gone(context, key, fate == LEAT_SHARD_IS_GONE);
 }
 
 void

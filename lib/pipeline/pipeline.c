@@ -365,8 +365,35 @@ on_ended(void *context, const char *processor, struct leat_slice stream_id,
         struct leat_runtime *runtime = &pipeline->runtimes[i];
 
         if (strcmp(runtime->config.name, processor) == 0 && runtime->state == LEAT_PROCESSOR_ACTIVE)
-            leat_committer_tell_ended(&runtime->committers[0], stream_id, shards, count);
+            leat_committer_tell_ended(&runtime->committers[0], stream_id, shards, count, false);
     }
+}
+
+static void
+on_ended_open(void *context, const char *processor, struct leat_slice stream_id,
+              const struct leat_slice *shards, size_t count)
+{
+    struct leat_pipeline *pipeline = context;
+
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        struct leat_runtime *runtime = &pipeline->runtimes[i];
+
+        if (strcmp(runtime->config.name, processor) == 0 && runtime->state == LEAT_PROCESSOR_ACTIVE)
+            leat_committer_tell_ended(&runtime->committers[0], stream_id, shards, count, true);
+    }
+}
+
+static void
+on_closed(void *context, struct leat_lease_key key)
+{
+    struct leat_pipeline *pipeline = context;
+    struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    if (leased != NULL)
+        tell(pipeline, leased, LEAT_MESSAGE_CLOSED, 0);
+    leat_mutex_unlock(&pipeline->lock);
 }
 
 static void
@@ -409,6 +436,8 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .incarnation = on_incarnation,
                                       .processor = on_processor,
                                       .ended = on_ended,
+                                      .ended_open = on_ended_open,
+                                      .closed = on_closed,
                                       .known = on_known,
                                       .progress = progress};
 }
@@ -469,6 +498,25 @@ leat_pipeline_shard_gone(struct leat_pipeline *pipeline, struct leat_lease_key k
             leat_message_new(LEAT_MESSAGE_GONE, leased->consumers[i]->generation);
 
         message->is_end = is_gone;
+        leat_consumer_post(leased->consumers[i], message);
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+void
+leat_pipeline_shard_fate(struct leat_pipeline *pipeline, struct leat_lease_key key,
+                         enum leat_shard_fate fate, struct leat_slice ending)
+{
+    struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++) {
+        struct leat_message *message =
+            leat_message_new(LEAT_MESSAGE_FATE, leased->consumers[i]->generation);
+
+        message->fate = fate;
+        message->ending = leat_arena_copy(&message->arena, ending);
         leat_consumer_post(leased->consumers[i], message);
     }
     leat_mutex_unlock(&pipeline->lock);

@@ -74,6 +74,8 @@ enum leat_message_kind {
     LEAT_MESSAGE_STATE,  /* the operator's word on the processor is another one */
     LEAT_MESSAGE_FINISH,
     LEAT_MESSAGE_STREAM_IS_THERE,
+    LEAT_MESSAGE_CLOSED, /* the list of the stream names children of it */
+    LEAT_MESSAGE_FATE,   /* what the list says of it, since it was asked */
 };
 
 struct leat_epoch;
@@ -97,6 +99,8 @@ struct leat_message {
     bool is_end;         /* FLUSHED: SHARD_END was committed */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
+    enum leat_shard_fate fate;          /* FATE */
+    struct leat_slice ending;           /* FATE: the ending sequence number, or empty */
     bool is_waiting; /* ACQUIRED, RESUME, STATE: for its predecessor, whose leaving makes it take */
 };
 
@@ -284,6 +288,12 @@ struct leat_consumer {
     bool is_at_end;
     bool is_shard_doubted;       /* not its position */
     bool is_gone_asked, is_gone; /* the shard has left its stream: asked, and so it is */
+    /* consumer_end.c: is it closed? As the list said; and since when the stream gives no end all the same. */
+    bool is_end_asked, is_end_doubted, is_closed, has_children;
+    int64_t closed_us, fate_asked_us, endless_since_us;
+    unsigned endless_answers;
+    bool is_endless_told;
+    char ending[LEAT_SEQUENCE_BYTES + 1]; /* "": not told */
     bool is_draining, has_let_go;
     int64_t drain_deadline_us;
     int64_t rest_at_us; /* paused: what is not flushed by then is thrown away; 0: it rests */
@@ -378,6 +388,10 @@ void leat_consumer_on_gone(struct leat_consumer *consumer, bool is_gone);
 void leat_consumer_see_gap(struct leat_consumer *consumer, const struct leat_chunk *chunk);
 /* At the end of a shard that is gone: true once it is told, and its letter is on its way. */
 void leat_consumer_tell_gone(struct leat_consumer *consumer);
+/* consumer_end.c: ends that are told badly, or not at all. */
+void leat_consumer_see_end(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+void leat_consumer_on_fate(struct leat_consumer *consumer, enum leat_shard_fate fate,
+                           struct leat_slice ending);
 /* consumer_isolate.c: a commit's answer. */
 void leat_consumer_flushed(struct leat_consumer *consumer, const struct leat_message *message);
 /* True: it was looking for a refused row, and there is nothing more to look at. */
@@ -427,6 +441,9 @@ void leat_pipeline_stream_is_there(struct leat_pipeline *pipeline, struct leat_l
 /* The lease manager's answer: has this shard left its stream? Its sync thread. */
 void leat_pipeline_shard_gone(struct leat_pipeline *pipeline, struct leat_lease_key key,
                               bool is_gone);
+/* The same thread's answer to a doubt whether it has ended. */
+void leat_pipeline_shard_fate(struct leat_pipeline *pipeline, struct leat_lease_key key,
+                              enum leat_shard_fate fate, struct leat_slice ending);
 /* Rows were written: who waits for room looks again. */
 void leat_pipeline_wake_stalled(struct leat_pipeline *pipeline);
 void leat_pipeline_let_go(struct leat_pipeline *pipeline, struct leat_consumer *consumer);
@@ -436,6 +453,8 @@ void leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level le
                           const char *what, const struct leat_error *err);
 /* The operator's word on it is another one. */
 void leat_pipeline_say_state(const struct leat_runtime *runtime);
+void leat_pipeline_say(const struct leat_runtime *runtime, enum leat_log_level level,
+                       const char *what, const struct leat_error *err);
 struct leat_scratch_pool *leat_pipeline_scratch(struct leat_pipeline *pipeline);
 struct leat_scheduler *leat_pipeline_scheduler(struct leat_pipeline *pipeline);
 const struct leat_pipeline_options *leat_pipeline_options(struct leat_pipeline *pipeline);

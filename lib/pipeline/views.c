@@ -82,6 +82,14 @@ leat_pipeline_say_state(const struct leat_runtime *runtime)
                                    "it out of the configuration",
     };
     int state = runtime->state; /* see view_of */
+
+    leat_pipeline_say(runtime, LEAT_LOG_INFO, what[state], NULL);
+}
+
+void
+leat_pipeline_say(const struct leat_runtime *runtime, enum leat_log_level level, const char *what,
+                  const struct leat_error *err)
+{
     const struct leat_pipeline_options *options = &runtime->pipeline->options;
     struct leat_slice none = leat_slice_from("");
     struct leat_consumer_view view = {.processor = runtime->config.name,
@@ -93,7 +101,7 @@ leat_pipeline_say_state(const struct leat_runtime *runtime)
                                       .stuck = ""};
 
     if (options->notice != NULL)
-        options->notice(options->notice_context, LEAT_LOG_INFO, what[state], &view, NULL);
+        options->notice(options->notice_context, level, what, &view, err);
 }
 
 void

@@ -209,6 +209,17 @@ copy_children(const struct leat_kinesis_records *records, struct leat_chunk *chu
     }
 }
 
+/*
+ * A real end tells the children. Without them it is one bad answer, or a server that never tells them: nobody knows until the
+ * shards are listed, so the next iterator is asked for by position.
+ */
+static bool
+is_bare_end(const struct leat_reader *reader)
+{
+    return reader->records.is_end && reader->records.child_count == 0 &&
+           reader->position.kind != LEAT_POSITION_SHARD_END;
+}
+
 static struct leat_chunk *
 chunk_new(struct leat_reader *reader)
 {
@@ -232,7 +243,8 @@ chunk_new(struct leat_reader *reader)
     }
     chunk->payload_bytes = reader->payload_bytes;
     chunk->behind_ms = records->behind_ms;
-    chunk->is_shard_end = records->is_end;
+    chunk->is_shard_end = records->is_end && !is_bare_end(reader);
+    chunk->is_end_doubted = is_bare_end(reader);
     chunk->is_after_gap = reader->is_after_gap;
     reader->is_after_gap = false;
     copy_children(records, chunk);
@@ -343,7 +355,7 @@ move_on(struct leat_reader *reader)
             (struct leat_position){.kind = LEAT_POSITION_SEQUENCE, .sub_sequence = -1};
         memcpy(reader->position.sequence, last.data, last.size);
     }
-    if (records->is_end)
+    if (records->is_end && !is_bare_end(reader))
         reader->position = (struct leat_position){.kind = LEAT_POSITION_SHARD_END};
     adapt_limit(reader, answered);
 }

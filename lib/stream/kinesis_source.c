@@ -68,6 +68,7 @@ add_shard(void *context, const struct leat_kinesis_shard *shard)
         .starting_hash_key = shard->starting_hash_key,
         .ending_hash_key = shard->ending_hash_key,
         .starting_sequence = shard->starting_sequence,
+        .ending_sequence = shard->ending_sequence,
         .is_closed = shard->ending_sequence.size > 0,
     };
 

@@ -36,6 +36,7 @@ leat_shard_list_add(struct leat_shard_list *list, const struct leat_shard_facts 
     copy->starting_hash_key = leat_arena_copy(&list->arena, facts->starting_hash_key);
     copy->ending_hash_key = leat_arena_copy(&list->arena, facts->ending_hash_key);
     copy->starting_sequence = leat_arena_copy(&list->arena, facts->starting_sequence);
+    copy->ending_sequence = leat_arena_copy(&list->arena, facts->ending_sequence);
 }
 
 const struct leat_shard_facts *

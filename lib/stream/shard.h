@@ -14,7 +14,9 @@ struct leat_shard_facts {
     struct leat_slice starting_hash_key,
         ending_hash_key; /* decimal, inclusive; empty: not known (a file) */
     struct leat_slice starting_sequence;
-    bool is_closed; /* has an ending sequence number */
+    struct leat_slice
+        ending_sequence; /* of a closed one: nothing lies behind it; empty: not told */
+    bool is_closed;      /* has an ending sequence number */
 };
 
 struct leat_shard_list {

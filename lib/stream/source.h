@@ -33,6 +33,9 @@ struct leat_chunk {
     size_t count;
     int64_t behind_ms; /* -1: not known */
     bool is_shard_end; /* nothing follows: the shard is closed and read to its end */
+    /* The service gave no next iterator, and no children either: an end, if the shard is closed; the reader goes on from where it
+       is. Whoever takes the chunk asks, and ends the shard itself. */
+    bool is_end_doubted;
     bool is_after_gap; /* the record at the position that was asked for has left the stream */
     struct leat_shard_facts *children; /* only with is_shard_end, where the source tells them */
     size_t child_count;

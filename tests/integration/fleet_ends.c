@@ -1,0 +1,213 @@
+/*
+ * Ends that are told badly: an open shard that is said to have ended, a closed one that tells no children, a closed one without an
+ * end; and a lease that has ended though its shard is open.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "support/fleet.h"
+#include "support/patience.h"
+#include "support/postgres.h"
+
+#include <check.h>
+
+static struct test_fleet fleet;
+static struct test_worker worker;
+static int put_count;
+
+static void
+show(void)
+{
+    LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+
+    test_worker_log(&worker, &log);
+    fprintf(stderr, "%s", leat_buf_text(&log));
+    test_fleet_dump(&fleet);
+}
+
+static void
+ck_reaches(const char *sql, int64_t wanted)
+{
+    if (!test_fleet_wait_for(&fleet, sql, wanted, leat_clock_monotonic_us() + PATIENCE_US))
+        show();
+    ck_assert_int_eq(test_fleet_number(&fleet, sql), wanted);
+}
+
+static void
+ck_says(const char *text)
+{
+    if (test_worker_says(&worker, text, leat_clock_monotonic_us() + PATIENCE_US))
+        return;
+    show();
+    ck_abort_msg("nobody says \"%s\"", text);
+}
+
+static void
+put(int count)
+{
+    for (int i = 0; i < count; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "key-%d", put_count++);
+        test_fleet_put(&fleet, leat_slice_from(key), leat_slice_from(key));
+    }
+}
+
+static void
+split(const char *shard)
+{
+    struct leat_error err;
+
+    ck_assert_msg(leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, shard, &err) == 0,
+                  "%s", err.text);
+}
+
+static void
+fault(enum leat_local_fault_kind kind, const char *shard, unsigned times)
+{
+    struct leat_local_fault fault = {
+        .kind = kind, .action = "GetRecords", .shard = shard, .times = times};
+
+    leat_local_kinesis_fault(fleet.kinesis, &fault);
+}
+
+static void
+begin(unsigned shards)
+{
+    struct test_fleet_options options = {.shards = shards};
+    char name[40];
+
+    snprintf(name, sizeof name, "ends_%d", (int)getpid());
+    options.database = name;
+    test_fleet_start(&fleet, &options);
+    test_fleet_configure(&fleet,
+                         "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 10s }\n"
+                         "processors:\n  - { name: print, plugin: print, target: { plugin: "
+                         "postgres } }\n");
+    worker = test_fleet_spawn(&fleet, "w1", NULL);
+}
+
+static void
+teardown(void)
+{
+    test_worker_kill(&worker, SIGKILL);
+    test_worker_wait(&worker, NULL);
+    test_fleet_end(&fleet);
+}
+
+#define RECORDS "SELECT count(*) FROM records"
+#define KEYS "SELECT count(DISTINCT partition_key) FROM records"
+#define ENDED "SELECT count(*) FROM leat.leases WHERE state = 'ended'"
+#define AT_END "SELECT count(*) FROM leat.progress WHERE checkpoint = 'SHARD_END'"
+
+START_TEST(an_open_shard_is_read_on)
+{
+    begin(2);
+    put(40);
+    ck_reaches(RECORDS, 40);
+    fault(LEAT_LOCAL_FAULT_BARE_END, "shardId-000000000000", 3);
+    ck_says("an open shard was said to have ended");
+    put(40);
+    ck_reaches(RECORDS, 80);
+    /* With records in the answer, too. */
+    fault(LEAT_LOCAL_FAULT_BARE_END, NULL, 20);
+    put(40);
+    ck_reaches(RECORDS, 120);
+    ck_assert_int_eq(test_fleet_number(&fleet, KEYS), 120);
+    ck_assert_int_eq(test_fleet_number(&fleet, ENDED), 0);
+    ck_assert_int_eq(test_fleet_number(&fleet, AT_END), 0);
+}
+END_TEST
+
+/* As servers do that know no ChildShards. */
+START_TEST(an_end_without_children_is_one_if_the_list_says_so)
+{
+    begin(1);
+    put(40);
+    ck_reaches(RECORDS, 40);
+    fault(LEAT_LOCAL_FAULT_BARE_END, "shardId-000000000000", 0);
+    put(20);
+    split("shardId-000000000000");
+    put(40);
+    ck_reaches(RECORDS, 100);
+    ck_reaches(ENDED, 1);
+    ck_assert_int_eq(test_fleet_number(&fleet, KEYS), 100);
+}
+END_TEST
+
+/* With records to its very end (0), or none (1): the ending sequence number is no record's. */
+START_TEST(a_closed_shard_without_an_end_ends)
+{
+    begin(1);
+    if (_i == 0) {
+        put(40);
+        ck_reaches(RECORDS, 40);
+    } else {
+        ck_reaches(
+            "SELECT count(*) FROM leat.leases WHERE lease_owner IS NOT NULL AND state = 'active'",
+            1);
+    }
+    fault(LEAT_LOCAL_FAULT_ENDLESS, "shardId-000000000000", 0);
+    split("shardId-000000000000");
+    put(40);
+    ck_says("a closed shard is not ended by its stream");
+    ck_reaches(ENDED, 1);
+    ck_reaches(RECORDS, put_count);
+    ck_says("a closed shard is read to its end, which its stream does not tell");
+}
+END_TEST
+
+START_TEST(an_ended_lease_of_an_open_shard_is_opened_again)
+{
+    begin(2);
+    put(40);
+    ck_reaches(RECORDS, 40);
+    test_fleet_sql(&fleet,
+                   "UPDATE leat.leases SET state = 'ended', ended_by = '{print}', lease_owner = "
+                   "NULL, lease_counter = lease_counter + 1 WHERE shard = 'shardId-000000000000'; "
+                   "UPDATE leat.applications SET assignment_version = assignment_version + 1");
+    put(40);
+    ck_says("a lease has ended, but its shard is open");
+    ck_reaches(RECORDS, 80);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'active'", 2);
+    /* At its end in the target, too: from where, only a person can say. */
+    test_fleet_sql(&fleet,
+                   "UPDATE leat.progress SET checkpoint = 'SHARD_END', commit_seq = commit_seq + 1 "
+                   "WHERE shard = 'shardId-000000000001'; "
+                   "UPDATE leat.leases SET state = 'ended', ended_by = '{print}', lease_owner = "
+                   "NULL, lease_counter = lease_counter + 1 WHERE shard = 'shardId-000000000001'; "
+                   "UPDATE leat.applications SET assignment_version = assignment_version + 1");
+    ck_says("an open shard is at its end in the target");
+    put(40);
+    free(test_fleet_shell(&fleet, "$LEAT checkpoint set -c $DIR/leat.yaml --processor print "
+                                  "--shard 1 --to trim-horizon --yes"));
+    ck_reaches(KEYS, 120);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'active'", 2);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("fleet_ends");
+    TCase *tests = tcase_create("ends");
+    SRunner *runner;
+    int failed;
+
+    test_postgres_url();
+    tcase_set_timeout(tests, 300);
+    tcase_add_checked_fixture(tests, NULL, teardown);
+    tcase_add_test(tests, an_open_shard_is_read_on);
+    tcase_add_test(tests, an_end_without_children_is_one_if_the_list_says_so);
+    tcase_add_loop_test(tests, a_closed_shard_without_an_end_ends, 0, 2);
+    tcase_add_test(tests, an_ended_lease_of_an_open_shard_is_opened_again);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
