@@ -430,6 +430,7 @@ struct shards {
     leat_kinesis_shard_fn each;
     void *context;
     int stopped; /* what `each` said, when it ended the listing */
+    bool is_checked;
 };
 
 static int
@@ -476,7 +477,7 @@ tell_shards(struct json_object *shards, struct page *page, struct shards *listin
             return leat_error_set(err, LEAT_E_LIMIT,
                                   "the list does not end: it tells more than %d shards",
                                   MAXIMUM_SHARDS);
-        result = check_shard(&shard, err);
+        result = listing->is_checked ? check_shard(&shard, err) : 0;
         if (result == 0)
             listing->stopped = listing->each(listing->context, &shard);
     }
@@ -502,12 +503,11 @@ read_shards_page(struct json_object *root, struct page *page, struct shards *lis
                : result;
 }
 
-int
-leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
-                         leat_kinesis_shard_fn each, void *context, struct leat_error *err)
+static int
+list_shards(struct leat_kinesis *kinesis, const char *stream, struct shards listing,
+            struct leat_error *err)
 {
     struct leat_kinesis_action action = stream_action("ListShards", stream);
-    struct shards listing = {each, context, 0};
     struct page page = {.stream = stream};
     unsigned restarts = 0;
     bool is_last = false;
@@ -534,6 +534,20 @@ leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
     }
     leat_pages_release(&page.pages);
     return result < 0 ? result : listing.stopped;
+}
+
+int
+leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
+                         leat_kinesis_shard_fn each, void *context, struct leat_error *err)
+{
+    return list_shards(kinesis, stream, (struct shards){each, context, 0, true}, err);
+}
+
+int
+leat_kinesis_list_told_shards(struct leat_kinesis *kinesis, const char *stream,
+                              leat_kinesis_shard_fn each, void *context, struct leat_error *err)
+{
+    return list_shards(kinesis, stream, (struct shards){each, context, 0, false}, err);
 }
 
 static int

@@ -81,6 +81,10 @@ typedef int (*leat_kinesis_shard_fn)(void *context, const struct leat_kinesis_sh
 /* Paged inside; an expired page token begins again: then a shard may be told twice. */
 int leat_kinesis_list_shards(struct leat_kinesis *kinesis, const char *stream,
                              leat_kinesis_shard_fn each, void *context, struct leat_error *err);
+/* The same, as it is told: one shard's names that are too long end no listing. `each` looks at them. */
+int leat_kinesis_list_told_shards(struct leat_kinesis *kinesis, const char *stream,
+                                  leat_kinesis_shard_fn each, void *context,
+                                  struct leat_error *err);
 
 int leat_kinesis_split_shard(struct leat_kinesis *kinesis, const char *stream, const char *shard,
                              const char *new_starting_hash_key, struct leat_error *err);

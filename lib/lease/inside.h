@@ -162,8 +162,9 @@ struct leat_lease_manager {
     struct leat_map
         latest; /* the same: processor, stream -> when it came, if its target was away */
     struct leat_map
-        ended_open;     /* the same: stream, shard -> seen once with an ended lease, and open */
-    bool is_clock_told; /* the same: that the service's clock is not believed */
+        ended_open; /* the same: stream, shard -> seen once with an ended lease, and open */
+    struct leat_map odd_told; /* the same: stream -> what was said of its list */
+    bool is_clock_told;       /* the same: that the service's clock is not believed */
     /* By options.processors: its target does not answer, so nobody waits for it to meet a stream. Set by the sync thread. */
     _Atomic bool *is_unasked;
 
@@ -334,6 +335,9 @@ struct leat_meeting_stream {
 int leat_meet_all(const struct leat_meeting_stream *meeting, struct leat_beginnings *ret_met,
                   struct leat_error *err);
 
+/* odd.c: says what a list tells that nobody can work with: once, and again when it is another. The sync thread. */
+void leat_manager_say_odd(struct leat_lease_manager *manager, const struct leat_source *source,
+                          const struct leat_shard_list *shards);
 /* open.c: leases that have ended, of shards that this list says are open. The sync thread, behind the sync of the stream. */
 void leat_manager_look_for_open(struct leat_lease_manager *manager, struct leat_source *source,
                                 const struct leat_lease_rows *leases,

@@ -197,6 +197,8 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     if (status == 0)
         status = source->ops->list_shards(source, &s.shards, err);
     if (status == 0)
+        leat_manager_say_odd(manager, source, &s.shards);
+    if (status == 0)
         status = leat_gone_answer(manager, source, &s.shards, listed_us, err);
     if (status == 0)
         status = check_identity(&s, err);

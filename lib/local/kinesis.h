@@ -108,7 +108,10 @@ enum leat_local_fault_kind {
     LEAT_LOCAL_FAULT_NO_CBOR = 16,    /* CBOR is refused with 415 */
     LEAT_LOCAL_FAULT_BARE_END = 17,   /* GetRecords: neither NextShardIterator nor ChildShards */
     LEAT_LOCAL_FAULT_ENDLESS = 18,    /* GetRecords: a closed shard is read on and on */
-    LEAT_LOCAL_FAULT_DATE = 19        /* the Date header is `delay_us` ahead; nothing else is */
+    LEAT_LOCAL_FAULT_DATE = 19,       /* the Date header is `delay_us` ahead; nothing else is */
+    /* ListShards: the first two shards are each other's parents, the third is its own, the ids of the fourth and the fifth have a
+       NUL in them and 300 letters. */
+    LEAT_LOCAL_FAULT_ODD_SHARDS = 20
 };
 
 /* Which calls: those that `action`, `stream` and `shard` (NULL: any) name; of these, after the first `skip`, each `every`th

@@ -271,6 +271,35 @@ write_sequence(struct leat_wire *wire, const char *key, const struct leat_local_
     leat_wire_text(wire, key, leat_slice_from(sequence));
 }
 
+/* As no service should tell it: see kinesis.h. */
+static void
+write_odd_shard(struct leat_local_call *call, const struct leat_local_shard *shard)
+{
+    static const unsigned parents[] = {1, 0, 2};
+    struct leat_wire *wire = &call->wire;
+    bool has_parent = shard->index < LEAT_COUNT_OF(parents);
+    char name[300];
+    size_t size = sizeof name;
+
+    memset(name, 'x', sizeof name);
+    if (shard->index != 4) {
+        size = strlen(shard->name);
+        memcpy(name, shard->name, size);
+    }
+    if (shard->index == 3)
+        name[7] = '\0';
+    leat_wire_object(wire, NULL, 3 + has_parent);
+    leat_wire_text(wire, "ShardId", leat_slice_make(name, size));
+    if (has_parent)
+        leat_wire_text(wire, "ParentShardId",
+                       leat_slice_from(shard->stream->shards[parents[shard->index]]->name));
+    leat_local_write_hash_range(wire, shard->start, shard->end);
+    leat_wire_object(wire, "SequenceNumberRange", 1);
+    write_sequence(wire, "StartingSequenceNumber", shard, 0);
+    leat_wire_object_end(wire);
+    leat_wire_object_end(wire);
+}
+
 static void
 write_shard(struct leat_local_call *call, const struct leat_local_shard *shard)
 {
@@ -278,6 +307,10 @@ write_shard(struct leat_local_call *call, const struct leat_local_shard *shard)
     struct leat_wire *wire = &call->wire;
     bool is_closed = shard->closed_us != 0, has_parent[2] = {false, false};
 
+    if (call->plan.has_odd_shards && shard->index < 5 && shard->stream->shard_count >= 5) {
+        write_odd_shard(call, shard);
+        return;
+    }
     for (uint32_t i = 0; i < shard->parent_count; i++)
         has_parent[i] = !shard->stream->shards[shard->parents[i]]->is_gone || i == 0;
     leat_wire_object(wire, NULL, 3 + members(call, has_parent[0]) + members(call, has_parent[1]));

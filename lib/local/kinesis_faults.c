@@ -29,6 +29,7 @@ static const char *const kind_names[] = {
     [LEAT_LOCAL_FAULT_BARE_END] = "bare_end",
     [LEAT_LOCAL_FAULT_ENDLESS] = "endless",
     [LEAT_LOCAL_FAULT_DATE] = "date",
+    [LEAT_LOCAL_FAULT_ODD_SHARDS] = "odd_shards",
 };
 
 static char *
@@ -198,6 +199,9 @@ add_to_plan(struct leat_local_plan *plan, const struct leat_local_fault *fault, 
         break;
     case LEAT_LOCAL_FAULT_BARE_END:
         plan->is_bare_end = true;
+        break;
+    case LEAT_LOCAL_FAULT_ODD_SHARDS:
+        plan->has_odd_shards = true;
         break;
     case LEAT_LOCAL_FAULT_ENDLESS:
         plan->is_endless = true;

@@ -209,6 +209,26 @@ copy_children(const struct leat_kinesis_records *records, struct leat_chunk *chu
     }
 }
 
+/* With names that nobody can store, or of the shard itself, they are none: the list is asked. */
+static bool
+has_children(const struct leat_reader *reader)
+{
+    const struct leat_kinesis_records *records = &reader->records;
+
+    for (size_t i = 0; i < records->child_count; i++) {
+        const struct leat_kinesis_child *child = &records->children[i];
+
+        if (!leat_shard_name_is_fine(child->shard) || leat_slice_is(child->shard, reader->shard))
+            return false;
+        for (size_t p = 0; p < child->parent_count; p++) {
+            if (!leat_shard_name_is_fine(child->parents[p]) ||
+                leat_slice_equals(child->parents[p], child->shard))
+                return false;
+        }
+    }
+    return records->child_count > 0;
+}
+
 /*
  * A real end tells the children. Without them it is one bad answer, or a server that never tells them: nobody knows until the
  * shards are listed, so the next iterator is asked for by position.
@@ -216,7 +236,7 @@ copy_children(const struct leat_kinesis_records *records, struct leat_chunk *chu
 static bool
 is_bare_end(const struct leat_reader *reader)
 {
-    return reader->records.is_end && reader->records.child_count == 0 &&
+    return reader->records.is_end && !has_children(reader) &&
            reader->position.kind != LEAT_POSITION_SHARD_END;
 }
 
@@ -247,7 +267,8 @@ chunk_new(struct leat_reader *reader)
     chunk->is_end_doubted = is_bare_end(reader);
     chunk->is_after_gap = reader->is_after_gap;
     reader->is_after_gap = false;
-    copy_children(records, chunk);
+    if (has_children(reader))
+        copy_children(records, chunk);
     chunk->held_bytes = owner->region.touched_bytes + bytes;
     chunk->arrived_at_us = leat_clock_monotonic_us();
     return chunk;

@@ -78,7 +78,7 @@ add_shard(void *context, const struct leat_kinesis_shard *shard)
         facts.parents[facts.parent_count++] = shard->parent;
     if (shard->adjacent_parent.size > 0)
         facts.parents[facts.parent_count++] = shard->adjacent_parent;
-    leat_shard_list_add(listing->list, &facts);
+    leat_shard_list_add_told(listing->list, &facts);
     return 0;
 }
 
@@ -95,9 +95,11 @@ list_shards(struct leat_source *source, struct leat_shard_list *list, struct lea
     leat_map_init(&listing.names);
     for (size_t i = 0; i < list->count; i++)
         leat_map_put(&listing.names, list->shards[i].shard, &listing);
-    status = leat_kinesis_list_shards(client, kinesis->stream, add_shard, &listing, err);
+    status = leat_kinesis_list_told_shards(client, kinesis->stream, add_shard, &listing, err);
     leat_map_release(&listing.names, NULL);
     leat_kinesis_clients_give_back(kinesis->clients, client);
+    if (status == 0)
+        leat_shard_list_cut_cycles(list);
     return status;
 }
 

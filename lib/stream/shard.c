@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "base/memory.h"
 
 void
@@ -37,6 +38,201 @@ leat_shard_list_add(struct leat_shard_list *list, const struct leat_shard_facts 
     copy->ending_hash_key = leat_arena_copy(&list->arena, facts->ending_hash_key);
     copy->starting_sequence = leat_arena_copy(&list->arena, facts->starting_sequence);
     copy->ending_sequence = leat_arena_copy(&list->arena, facts->ending_sequence);
+}
+
+/* ---- what a service tells ------------------------------------------------------------------------- */
+
+#define NAME_BYTES 128 /* of the API */
+
+bool
+leat_shard_name_is_fine(struct leat_slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] <= ' ' || name.data[i] > '~')
+            return false;
+    }
+    return name.size > 0 && name.size <= NAME_BYTES;
+}
+
+static bool
+is_number(struct leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return text.size <= NAME_BYTES;
+}
+
+static struct leat_slice
+number_or_none(struct leat_slice text)
+{
+    return is_number(text) ? text : leat_slice_from("");
+}
+
+/* Cut short, with dots for what cannot be shown. */
+static void
+show(struct leat_slice name, char *out, size_t room)
+{
+    size_t size = 0;
+
+    while (size < name.size && size + 4 < room) {
+        out[size] = name.data[size] > ' ' && name.data[size] <= '~' ? (char)name.data[size] : '.';
+        size++;
+    }
+    snprintf(out + size, room - size, "%s", size < name.size ? "..." : "");
+}
+
+void
+leat_shard_list_add_told(struct leat_shard_list *list, const struct leat_shard_facts *facts)
+{
+    struct leat_shard_facts told = *facts;
+
+    if (!leat_shard_name_is_fine(facts->shard)) {
+        if (list->left_out_count++ == 0)
+            show(facts->shard, list->first_left_out, sizeof list->first_left_out);
+        return;
+    }
+    told.parent_count = 0;
+    for (size_t i = 0; i < facts->parent_count; i++) {
+        if (leat_shard_name_is_fine(facts->parents[i]))
+            told.parents[told.parent_count++] = facts->parents[i];
+    }
+    told.starting_hash_key = number_or_none(facts->starting_hash_key);
+    told.ending_hash_key = number_or_none(facts->ending_hash_key);
+    told.starting_sequence = number_or_none(facts->starting_sequence);
+    told.ending_sequence = number_or_none(facts->ending_sequence);
+    leat_shard_list_add(list, &told);
+}
+
+/* ---- cycles ----------------------------------------------------------------------------------------- */
+
+/* Parents by index; SIZE_MAX: none, or not listed. */
+struct lineage {
+    size_t count;
+    size_t (*parents)[LEAT_SHARD_PARENTS];
+    bool *is_gone;   /* taken away: it is on no cycle */
+    size_t *degrees; /* links that are left, to parents or to children */
+    size_t *queue;
+    size_t *children, *first_child; /* by parent: first_child[i] … first_child[i + 1] */
+};
+
+static void
+lineage_init(struct lineage *lineage, const struct leat_shard_list *list)
+{
+    struct leat_map index;
+
+    lineage->count = list->count;
+    lineage->parents = leat_alloc_zero(list->count + 1, sizeof *lineage->parents);
+    lineage->is_gone = LEAT_NEW_ARRAY(bool, list->count + 1);
+    lineage->degrees = LEAT_NEW_ARRAY(size_t, list->count + 1);
+    lineage->queue = LEAT_NEW_ARRAY(size_t, list->count + 1);
+    lineage->children = LEAT_NEW_ARRAY(size_t, LEAT_SHARD_PARENTS * list->count + 1);
+    lineage->first_child = LEAT_NEW_ARRAY(size_t, list->count + 2);
+    leat_map_init(&index);
+    for (size_t i = 0; i < list->count; i++)
+        leat_map_put(&index, list->shards[i].shard, (void *)(uintptr_t)(i + 1));
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t p = 0; p < LEAT_SHARD_PARENTS; p++) {
+            lineage->parents[i][p] =
+                p < list->shards[i].parent_count
+                    ? (size_t)(uintptr_t)leat_map_get(&index, list->shards[i].parents[p]) - 1
+                    : SIZE_MAX;
+            if (lineage->parents[i][p] != SIZE_MAX)
+                lineage->first_child[lineage->parents[i][p] + 1]++;
+        }
+    }
+    leat_map_release(&index, NULL);
+    for (size_t i = 0; i < list->count; i++)
+        lineage->first_child[i + 1] += lineage->first_child[i];
+    for (size_t i = 0; i < list->count; i++) {
+        for (size_t p = 0; p < LEAT_SHARD_PARENTS; p++) {
+            size_t parent = lineage->parents[i][p];
+
+            if (parent != SIZE_MAX)
+                lineage->children[lineage->first_child[parent] + lineage->degrees[parent]++] = i;
+        }
+    }
+}
+
+static void
+lineage_release(struct lineage *lineage)
+{
+    free(lineage->parents);
+    free(lineage->is_gone);
+    free(lineage->degrees);
+    free(lineage->queue);
+    free(lineage->children);
+    free(lineage->first_child);
+}
+
+static void
+drop_link(struct lineage *lineage, size_t i, size_t *queued)
+{
+    if (!lineage->is_gone[i] && --lineage->degrees[i] == 0) {
+        lineage->is_gone[i] = true;
+        lineage->queue[(*queued)++] = i;
+    }
+}
+
+/* Takes away all without parents, then those that are left without any, and so on; or the same by children. */
+static void
+peel(struct lineage *lineage, bool by_parents)
+{
+    size_t queued = 0;
+
+    for (size_t i = 0; i < lineage->count; i++) {
+        lineage->degrees[i] = 0;
+        for (size_t p = 0; by_parents && p < LEAT_SHARD_PARENTS; p++)
+            lineage->degrees[i] += lineage->parents[i][p] != SIZE_MAX &&
+                                   !lineage->is_gone[lineage->parents[i][p]];
+        for (size_t c = lineage->first_child[i]; !by_parents && c < lineage->first_child[i + 1];
+             c++)
+            lineage->degrees[i] += !lineage->is_gone[lineage->children[c]];
+    }
+    for (size_t i = 0; i < lineage->count; i++) {
+        if (!lineage->is_gone[i] && lineage->degrees[i] == 0) {
+            lineage->is_gone[i] = true;
+            lineage->queue[queued++] = i;
+        }
+    }
+    for (size_t at = 0; at < queued; at++) {
+        size_t i = lineage->queue[at];
+
+        for (size_t c = lineage->first_child[i]; by_parents && c < lineage->first_child[i + 1]; c++)
+            drop_link(lineage, lineage->children[c], &queued);
+        for (size_t p = 0; !by_parents && p < LEAT_SHARD_PARENTS; p++) {
+            if (lineage->parents[i][p] != SIZE_MAX)
+                drop_link(lineage, lineage->parents[i][p], &queued);
+        }
+    }
+}
+
+void
+leat_shard_list_cut_cycles(struct leat_shard_list *list)
+{
+    struct lineage lineage = {0};
+
+    lineage_init(&lineage, list);
+    peel(&lineage, true);
+    peel(&lineage, false);
+    for (size_t i = 0; i < list->count; i++) {
+        struct leat_shard_facts *shard = &list->shards[i];
+        size_t kept = 0;
+
+        if (lineage.is_gone[i])
+            continue;
+        if (list->cyclic_count++ == 0)
+            show(shard->shard, list->first_cyclic, sizeof list->first_cyclic);
+        for (size_t p = 0; p < shard->parent_count; p++) {
+            size_t parent = lineage.parents[i][p];
+
+            if (parent == SIZE_MAX || lineage.is_gone[parent])
+                shard->parents[kept++] = shard->parents[p];
+        }
+        shard->parent_count = kept;
+    }
+    lineage_release(&lineage);
 }
 
 const struct leat_shard_facts *

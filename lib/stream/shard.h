@@ -23,12 +23,25 @@ struct leat_shard_list {
     struct leat_arena arena; /* owns every slice */
     struct leat_shard_facts *shards;
     size_t count, capacity;
+    /* What a service told that nobody can work with: how many, and the first of them, in a form that can be shown. */
+    size_t left_out_count, cyclic_count;
+    char first_left_out[200], first_cyclic[200];
 };
 
 void leat_shard_list_init(struct leat_shard_list *list);
 void leat_shard_list_release(struct leat_shard_list *list);
 /* Copies the facts into the list's arena. */
 void leat_shard_list_add(struct leat_shard_list *list, const struct leat_shard_facts *facts);
+/*
+ * 1 to 128 bytes of printable ASCII without blanks, as the API has it. Anything else no database takes (a NUL), no index (too long),
+ * or no terminal; one such id in a statement would stop all others with it.
+ */
+bool leat_shard_name_is_fine(struct leat_slice name);
+/* As leat_shard_list_add, of what came over the wire: a shard with a name that is not fine is left out, parents with such names and
+   numbers that are none are not told. */
+void leat_shard_list_add_told(struct leat_shard_list *list, const struct leat_shard_facts *facts);
+/* Shards that are their own ancestors would wait for themselves: links inside a cycle are cut. */
+void leat_shard_list_cut_cycles(struct leat_shard_list *list);
 const struct leat_shard_facts *leat_shard_list_find(const struct leat_shard_list *list,
                                                     struct leat_slice shard);
 

@@ -189,6 +189,40 @@ START_TEST(an_ended_lease_of_an_open_shard_is_opened_again)
 }
 END_TEST
 
+/* Shards with ids that no database takes, and shards that are their own ancestors: they are named, and the others go on. */
+START_TEST(a_list_that_cannot_be_holds_up_nobody)
+{
+    struct leat_local_fault odd = {.kind = LEAT_LOCAL_FAULT_ODD_SHARDS, .action = "ListShards"};
+    struct leat_error err;
+
+    begin(6);
+    test_worker_kill(&worker, SIGKILL);
+    test_worker_wait(&worker, NULL);
+    test_fleet_sql(&fleet, "DELETE FROM leat.leases; DELETE FROM leat.starts; DELETE FROM "
+                           "leat.start_shards; DELETE FROM leat.progress");
+    leat_local_kinesis_fault(fleet.kinesis, &odd);
+    for (int i = 0; i < 6; i++) {
+        /* In the middle of each shard's hash keys. */
+        static const char *const keys[] = {
+            "28356863910078205288614550619314017621",  "85070591730234615865843651857942052863",
+            "141784319550391026443072753096570088105", "198498047370547437020301854335198123347",
+            "255211775190703847597530955573826158589", "311925503010860258174760056812454193831"};
+
+        ck_assert_int_eq(leat_local_kinesis_put(fleet.kinesis, TEST_FLEET_STREAM,
+                                                leat_slice_from("key"), leat_slice_from(keys[i]),
+                                                leat_slice_from("data"), NULL, &err),
+                         0);
+    }
+    worker = test_fleet_spawn(&fleet, "w2", NULL);
+    ck_says("2 shards have no id that can be stored and are left out, the first: ");
+    ck_says("3 shards are their own ancestors and wait for nobody, the first: ");
+    ck_reaches(RECORDS, 4);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    ck_says("the list of a stream's shards is in order again");
+    ck_reaches(RECORDS, 6);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -204,6 +238,7 @@ main(void)
     tcase_add_test(tests, an_end_without_children_is_one_if_the_list_says_so);
     tcase_add_loop_test(tests, a_closed_shard_without_an_end_ends, 0, 2);
     tcase_add_test(tests, an_ended_lease_of_an_open_shard_is_opened_again);
+    tcase_add_test(tests, a_list_that_cannot_be_holds_up_nobody);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
