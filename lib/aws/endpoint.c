@@ -49,9 +49,9 @@ parse_url(const char *url, struct leat_endpoint *endpoint, struct leat_error *er
     path_size = strlen(path);
     while (path_size > 0 && path[path_size - 1] == '/')
         path_size--;
-    if (host_size == 0 || host_size >= sizeof endpoint->host - 1 || host[0] == ':')
+    if (host_size == 0 || host[0] == ':')
         return leat_error_set(err, LEAT_E_INVALID, "endpoint \"%.200s\" has no host", url);
-    if (path_size >= sizeof endpoint->path)
+    if (host_size >= sizeof endpoint->host - 1 || path_size >= sizeof endpoint->path)
         return leat_error_set(err, LEAT_E_INVALID, "endpoint \"%.200s\" is too long", url);
     snprintf(endpoint->url, sizeof endpoint->url, "%.*s%.*s", (int)(host - url + (long)host_size),
              url, (int)path_size, path);

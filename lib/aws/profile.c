@@ -139,14 +139,20 @@ leat_profile_path(enum leat_profile_file kind, char ret_path[4096], struct leat_
     bool is_credentials = kind == LEAT_PROFILE_CREDENTIALS;
     const char *path = getenv(is_credentials ? "AWS_SHARED_CREDENTIALS_FILE" : "AWS_CONFIG_FILE");
     const char *home = getenv("HOME");
+    int size;
 
-    if (path != NULL && *path != '\0') {
-        snprintf(ret_path, 4096, "%s", path);
-        return 0;
-    }
-    if (home == NULL || *home == '\0')
+    if (path != NULL && *path != '\0')
+        size = snprintf(ret_path, 4096, "%s", path);
+    else if (home == NULL || *home == '\0')
         return leat_error_set(err, LEAT_E_NOT_FOUND, "HOME is not set");
-    snprintf(ret_path, 4096, "%s/.aws/%s", home, is_credentials ? "credentials" : "config");
+    else
+        size =
+            snprintf(ret_path, 4096, "%s/.aws/%s", home, is_credentials ? "credentials" : "config");
+    if (size < 0 || size >= 4096)
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "the path of a profile file has %d bytes: at most "
+                              "4095 are allowed",
+                              size);
     return 0;
 }
 

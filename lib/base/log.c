@@ -39,7 +39,7 @@ static _Atomic bool log_is_text;
 
 struct scope {
     bool is_set;
-    char processor[128], stream[256], shard[128];
+    char processor[129], stream[513], shard[129]; /* names of 128 letters, a stream's id: whole */
 };
 static _Thread_local struct scope scope;
 

@@ -152,7 +152,7 @@ gzip_bomb(struct test_fleet *fleet)
 
 /* Each within the limit that the budget sets, and no bomb by its ratio: numbers far apart. Ten at once. */
 static void
-gzip_ten_large(struct test_fleet *fleet)
+put_large(struct test_fleet *fleet, unsigned shards, size_t size)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
     LEAT_AUTO_BUF data = LEAT_BUF_INIT;
@@ -160,7 +160,7 @@ gzip_ten_large(struct test_fleet *fleet)
 
     leat_random_seed(&random, 1);
     leat_buf_add_byte(&text, '[');
-    while (text.size < 27 * MIB) {
+    while (text.size < size) {
         for (int i = 0; i < 10; i++)
             leat_buf_printf(&text, "%llu",
                             1 + (unsigned long long)leat_random_below(&random, UINT64_MAX));
@@ -170,8 +170,20 @@ gzip_ten_large(struct test_fleet *fleet)
     }
     leat_buf_add_text(&text, "1]");
     compress_into(&data, (const char *)text.data, text.size);
-    for (unsigned i = 0; i < 10; i++)
-        put_into(fleet, i, 10, leat_buf_slice(&data));
+    for (unsigned i = 0; i < shards; i++)
+        put_into(fleet, i, shards, leat_buf_slice(&data));
+}
+
+static void
+gzip_ten_large(struct test_fleet *fleet)
+{
+    put_large(fleet, 10, 27 * MIB);
+}
+
+static void
+gzip_two_of_50(struct test_fleet *fleet)
+{
+    put_large(fleet, 2, 50 * MIB);
 }
 
 static void
@@ -257,6 +269,10 @@ static const struct hostile_kind kinds[] = {
     {"kpl-lying-length", .put = kpl_lying_length, .evil_rows = 1},
     {"gzip-bomb", .put = gzip_bomb, .says = "expansion_limit"},
     {"gzip-ten-large", .put = gzip_ten_large, .shards = 10, .evil_rows = 10000},
+    {"gzip-two-of-50-mib", .put = gzip_two_of_50, .shards = 2, .evil_rows = 6000,
+     .rest = "memory: { budget: 256MiB }\nprocessors: [{ name: print, plugin: print, target: { "
+             "plugin: postgres } }]\n",
+     .budget_bytes = 256 << 20},
     {"gzip-deep", .put = gzip_deep, .says = "bad_json_array"},
     {"gzip-cut-array", .put = gzip_cut_array, .says = "bad_json_array"},
     {"gzip-many-members", .put = gzip_many_members, .evil_rows = 1},
