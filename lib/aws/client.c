@@ -21,6 +21,7 @@
 #include "base/memory.h"
 
 #define REFUSAL_MAXIMUM_BYTES ((size_t)16 << 10)
+#define UNWANTED_MAXIMUM_BYTES ((size_t)1 << 20)
 #define SKEW_WORTH_CORRECTING_US (60 * LEAT_SECOND_US)
 #define MAXIMUM_HEADERS 12
 #define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
@@ -47,8 +48,9 @@ struct leat_aws_call {
     struct leat_loop_timer *failure_timer; /* a failure before anything was sent, told later */
     struct leat_aws_outcome outcome;
     struct leat_buf refusal;
-    int64_t skew_us;   /* that this attempt was signed with */
-    int64_t signed_us; /* the service's time as we thought it to be then */
+    size_t unwanted_bytes; /* of this attempt: refusals, and bodies without a sink */
+    int64_t skew_us;       /* that this attempt was signed with */
+    int64_t signed_us;     /* the service's time as we thought it to be then */
     bool has_refreshed, has_corrected, is_success;
 };
 
@@ -225,11 +227,13 @@ on_body(void *context, const void *bytes, size_t size)
 {
     struct leat_aws_call *call = context;
 
-    if (call->is_success)
-        return call->request.sink != NULL ? call->request.sink(call->request.context, bytes, size)
-                                          : 0;
-    leat_buf_add(&call->refusal, bytes, size);
-    return 0;
+    if (call->is_success && call->request.sink != NULL)
+        return call->request.sink(call->request.context, bytes, size);
+    if (!call->is_success)
+        leat_buf_add(&call->refusal, bytes, size);
+    /* What nobody wants ends, too. */
+    call->unwanted_bytes += size;
+    return call->unwanted_bytes > UNWANTED_MAXIMUM_BYTES ? -1 : 0;
 }
 
 static void on_done(void *context, const struct leat_http_answer *answer);
@@ -274,6 +278,7 @@ send_attempt(struct leat_aws_call *call)
     };
 
     call->is_success = false;
+    call->unwanted_bytes = 0;
     leat_buf_clear(&call->refusal);
     sign(call, &lines);
     make_url(client, request, &url);

@@ -153,7 +153,7 @@ run(struct leat_s3 *s3, const struct s3_call *call, struct leat_error *err)
         .header_count = call->content_type != NULL ? 1 : 0,
         .body = call->body,
         .subject = {"s3", call->action, "bucket", leat_slice_from(call->bucket)},
-        .sink = on_bytes,
+        .sink = call->answer != NULL ? on_bytes : NULL,
         .restart = on_restart,
         .context = call->answer,
     };

@@ -25,6 +25,7 @@
 #define PRINT                                                                                      \
     "memory: { budget: 32MiB }\nprocessors: [{ name: print, plugin: print, target: { plugin: "     \
     "postgres } }]\n"
+#define EVIL_ROWS "SELECT count(*) FROM records WHERE stream = '" EVIL "'"
 #define LOOK_MS 50
 #define STOP_US (2 * LEAT_SECOND_US)
 #define DRAIN_US                                                                                   \
@@ -243,7 +244,7 @@ look(struct trial *trial)
     trial->good_rows = test_fleet_number(
         &trial->fleet, "SELECT count(*) FROM records WHERE stream = '" TEST_FLEET_STREAM "'");
     trial->evil_rows =
-        test_fleet_number(&trial->fleet, "SELECT count(*) FROM records WHERE stream = '" EVIL "'");
+        test_fleet_number(&trial->fleet, kind->counts != NULL ? kind->counts : EVIL_ROWS);
     if (kind->is_late && trial->good_rows > 0)
         hostile_front_arm(front);
     if (trial->began_us == 0 && (kind->action == NULL || hostile_front_calls(front) > 0)) {
@@ -351,7 +352,10 @@ judge(const struct trial *trial)
     say(&why, trial->began_us == 0, "nothing hostile was asked for");
     say(&why, !is_named(trial), "not named");
     say(&why, !goes_on(trial), "the good stream stands");
-    say(&why, trial->evil_rows < kind->evil_rows, "records are missing");
+    if (trial->evil_rows < kind->evil_rows)
+        leat_buf_printf(&why, "%s%lld of %lld records of the hurt stream are there",
+                        why.size > 0 ? ", " : "", (long long)trial->evil_rows,
+                        (long long)kind->evil_rows);
     say(&why, HAS_RSS_BAR && trial->peak_bytes > bar_bytes(kind), "too much memory");
     say(&why, trial->stop_us < 0 || trial->stop_us > slow(STOP_US + DRAIN_US), "does not stop");
     say(&why, trial->exit_status != 0, "ended badly");
