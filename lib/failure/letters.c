@@ -107,11 +107,12 @@ stop_blocking(struct leat_letters *letters, struct leat_letter_ticket *ticket)
     letters->counts.is_blocked = letters->blocking > 0;
 }
 
+/* Soon, by itself. A silence is none of these: it was waited for, and has lasted long enough already. */
 static bool
 may_pass(int code)
 {
-    return code == LEAT_E_THROTTLED || code == LEAT_E_UNAVAILABLE || code == LEAT_E_TIMEOUT ||
-           code == LEAT_E_UNKNOWN || code == LEAT_E_FORMAT || code == LEAT_E_CANCELLED;
+    return code == LEAT_E_THROTTLED || code == LEAT_E_UNAVAILABLE || code == LEAT_E_FORMAT ||
+           code == LEAT_E_CANCELLED;
 }
 
 void
