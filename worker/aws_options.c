@@ -56,6 +56,7 @@ leat_aws_options_open(struct leat_aws_options *options, const char *command)
         setenv("AWS_PROFILE", profile, 1);
         leat_credentials_provider_free(options->aws.credentials);
         options->aws.credentials = leat_credentials_profile_new(profile);
+        options->aws.profile = profile;
     }
     return LEAT_EXIT_OK;
 }

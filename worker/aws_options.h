@@ -37,7 +37,7 @@ enum {
     }
 #define LEAT_AWS_HELP                                                                              \
     "  --endpoint URL   another server than AWS's own (default: the configuration's, then\n"       \
-    "                   $AWS_ENDPOINT_URL_KINESIS, $AWS_ENDPOINT_URL)\n"                           \
+    "                   $AWS_ENDPOINT_URL_KINESIS, $AWS_ENDPOINT_URL, the profile's)\n"            \
     "  --region NAME    default: the configuration's, $AWS_REGION, $AWS_DEFAULT_REGION, the\n"     \
     "                   profile's\n"                                                               \
     "  --profile NAME   of ~/.aws/credentials and ~/.aws/config; default: the configuration's, "   \

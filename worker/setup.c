@@ -361,7 +361,9 @@ leat_setup_is_right(const struct leat_config *config)
 void
 leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config)
 {
-    *aws = (struct leat_aws){.region = config->aws_region, .is_stopped = leat_is_stopped};
+    *aws = (struct leat_aws){.region = config->aws_region,
+                             .profile = config->aws_profile,
+                             .is_stopped = leat_is_stopped};
     aws->endpoints[LEAT_SERVICE_KINESIS] = config->aws_endpoint_kinesis;
     aws->endpoints[LEAT_SERVICE_S3] = config->aws_endpoint_s3;
     aws->credentials = config->aws_profile != NULL

@@ -62,8 +62,8 @@ leat_aws_client_new(const struct leat_aws *aws, enum leat_service service, struc
 
     client->aws = aws;
     client->service = service;
-    if (leat_endpoint_resolve(service, aws->region, aws->endpoints[service], &client->endpoint,
-                              err) < 0 ||
+    if (leat_endpoint_resolve(service, aws->region, aws->endpoints[service], aws->profile,
+                              &client->endpoint, err) < 0 ||
         (client->loop = leat_event_loop_new(&options, err)) == NULL) {
         free(client);
         return NULL;
@@ -109,9 +109,10 @@ ensure_credentials(struct leat_aws_client *client, struct leat_error *err)
         return leat_error_set(err, LEAT_E_DENIED, "no AWS credentials are configured");
     result = leat_credentials_provider_get(client->aws->credentials, &client->credentials, err);
     if (result < 0) {
-        if (result == LEAT_E_NOT_FOUND && err != NULL)
-            err->code = LEAT_E_DENIED; /* NOT_FOUND would read as "the stream is gone" */
-        return result == LEAT_E_NOT_FOUND ? LEAT_E_DENIED : result;
+        /* NOT_FOUND would read as "the stream is gone", INVALID as "the position is not of this stream". */
+        if (err != NULL)
+            err->code = LEAT_E_DENIED;
+        return LEAT_E_DENIED;
     }
     client->has_credentials = true;
     return 0;

@@ -17,6 +17,8 @@
 /* Strings may be NULL or "". Borrowed: must outlive the clients. */
 struct leat_aws {
     const char *region;
+    const char
+        *profile; /* whose region and endpoints are looked up; its credentials are `credentials` */
     const char *endpoints[LEAT_SERVICES]; /* configured overrides, by enum leat_service */
     const char *ca_bundle;
     struct leat_credentials_provider *credentials;

@@ -52,11 +52,40 @@ leat_credentials_release(struct leat_credentials *credentials)
     wipe(&credentials->session_token);
 }
 
+/* All three become headers, or what is signed: a line end in one would be a header of its own. */
+static bool
+is_clean(const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        if (*text <= ' ' || *text > '~')
+            return false;
+    }
+    return true;
+}
+
 int
 leat_credentials_provider_get(struct leat_credentials_provider *provider,
                               struct leat_credentials *ret_credentials, struct leat_error *err)
 {
-    return provider->ops->get(provider, ret_credentials, err);
+    struct leat_credentials found = {0};
+    const char *dirty;
+    int result = provider->ops->get(provider, &found, err);
+
+    if (result < 0)
+        return result;
+    dirty = !is_clean(found.access_key_id)       ? "access key id"
+            : !is_clean(found.secret_access_key) ? "secret access key"
+            : !is_clean(found.session_token)     ? "session token"
+                                                 : NULL;
+    if (dirty != NULL) {
+        leat_credentials_release(&found);
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "cannot use the AWS credentials of the %s: a line end, a blank or "
+                              "another character that does not belong is in the %s: set it again",
+                              provider->ops->name, dirty);
+    }
+    *ret_credentials = found;
+    return 0;
 }
 
 void

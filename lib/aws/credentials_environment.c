@@ -1,16 +1,31 @@
-/* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. */
+/* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. What is blank is not set. */
 #include <stdlib.h>
 
 #include "aws/credentials.h"
 #include "base/memory.h"
 
+/* Without blanks at its ends; empty: not set. */
+static struct leat_slice
+variable(const char *name)
+{
+    struct leat_slice text = leat_slice_from(getenv(name));
+
+    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.size--;
+    }
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
+        text.size--;
+    return text;
+}
+
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
     struct leat_error *err)
 {
-    const char *key = getenv("AWS_ACCESS_KEY_ID");
-    const char *secret = getenv("AWS_SECRET_ACCESS_KEY");
-    bool has_key = key != NULL && *key != '\0', has_secret = secret != NULL && *secret != '\0';
+    struct leat_slice key = variable("AWS_ACCESS_KEY_ID");
+    struct leat_slice secret = variable("AWS_SECRET_ACCESS_KEY");
+    bool has_key = key.size > 0, has_secret = secret.size > 0;
 
     if (!has_key && !has_secret)
         return leat_error_set(err, LEAT_E_NOT_FOUND, "AWS_ACCESS_KEY_ID is not set");
@@ -19,8 +34,7 @@ get(struct leat_credentials_provider *provider, struct leat_credentials *ret_cre
                               "half of the credentials is missing in the environment: %s is not "
                               "set: set both or none",
                               has_key ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-    leat_credentials_set(ret_credentials, leat_slice_from(key), leat_slice_from(secret),
-                         leat_slice_from(getenv("AWS_SESSION_TOKEN")));
+    leat_credentials_set(ret_credentials, key, secret, variable("AWS_SESSION_TOKEN"));
     return 0;
 }
 

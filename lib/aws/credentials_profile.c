@@ -28,7 +28,7 @@ setting(void *context, struct leat_slice key, struct leat_slice value)
     struct found *found = context;
 
     for (size_t i = 0; i < VALUES; i++) {
-        if (!leat_slice_is(key, names[i]))
+        if (!leat_profile_key_is(key, names[i]))
             continue;
         if (found->values[i] != NULL)
             OPENSSL_cleanse(found->values[i], strlen(found->values[i]));
@@ -53,7 +53,7 @@ get_from(enum leat_profile_file kind, const char *profile, struct leat_credentia
          struct leat_error *err)
 {
     struct found found = {0};
-    int result = leat_profile_read(kind, profile, setting, &found, err);
+    int result = leat_profile_read(kind, LEAT_SECTION_PROFILE, profile, setting, &found, err);
 
     if (result == 0 && found.values[KEY] != NULL && found.values[SECRET] != NULL)
         leat_credentials_set(ret_credentials, leat_slice_from(found.values[KEY]),

@@ -316,13 +316,16 @@ static const struct leat_property endpoints[] = {
      .default_text = "",
      .minimum = 0,
      .maximum = 500,
-     .text = "a URL in place of AWS's own"},
+     .text =
+         "a URL in place of AWS's own; not set: AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL, the "
+         "profile's"},
     {.name = "s3",
      AT(aws_endpoint_s3),
      .default_text = "",
      .minimum = 0,
      .maximum = 500,
-     .text = "a URL in place of AWS's own"},
+     .text = "a URL in place of AWS's own; not set: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the "
+             "profile's"},
     {.name = "sts",
      AT(aws_endpoint_sts),
      .default_text = "",
@@ -342,7 +345,8 @@ static const struct leat_property aws[] = {
      AT(aws_profile),
      .minimum = 0,
      .maximum = 200,
-     .text = "credentials of this profile alone; not set: the environment, then AWS_PROFILE or "
+     .text = "credentials of this profile alone, and its region and endpoints; not set: the "
+             "environment, then AWS_PROFILE or "
              "`default`"},
     {.name = "endpoints",
      .type = LEAT_PROPERTY_MAP,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "aws/credentials.h"
+#include "aws/endpoint.h"
 #include "aws/profile.h"
 #include "base/memory.h"
 
@@ -61,8 +62,8 @@ static int
 parse(enum leat_profile_file kind, const char *profile, const char *text)
 {
     collected[0] = '\0';
-    return leat_profile_parse(leat_slice_from(text), kind, leat_slice_from(profile), collect, NULL,
-                              &err);
+    return leat_profile_parse(leat_slice_from(text), kind, LEAT_SECTION_PROFILE,
+                              leat_slice_from(profile), collect, NULL, &err);
 }
 
 START_TEST(syntax)
@@ -72,7 +73,7 @@ START_TEST(syntax)
                                "e = has = equals ; c";
 
     ck_assert_int_eq(parse(LEAT_PROFILE_CREDENTIALS, "default", text), 0);
-    ck_assert_str_eq(collected, "a=1;b=2;c=x#y;z;d=;e=has = equals;");
+    ck_assert_str_eq(collected, "a=1;b=2;c=x#y;z;d.nested=9;d=;e=has = equals;");
     ck_assert_int_eq(parse(LEAT_PROFILE_CREDENTIALS, "other", text), 0);
     ck_assert_str_eq(collected, "a=3;");
     ck_assert_int_eq(parse(LEAT_PROFILE_CREDENTIALS, "none", text), LEAT_E_NOT_FOUND);
@@ -91,6 +92,96 @@ START_TEST(config_sections)
     ck_assert_str_eq(collected, "a=2;");
     ck_assert_int_eq(parse(LEAT_PROFILE_CONFIG, "y z", text), 0);
     ck_assert_str_eq(collected, "a=4;");
+}
+END_TEST
+
+/* What the AWS SDKs read out of a config file, each of a profile "foo" or the default one. NULL: an error. */
+static const struct vector {
+    const char *text, *profile, *settings;
+} vectors[] = {
+    {"[profile foo]", "foo", ""},
+    {"[profile \tfoo \t]\nn = v", "foo", "n=v;"},
+    {"[   profile foo    ]\nn = v\n[profile bar]", "foo", "n=v;"},
+    {"[profile\tfoo]\nn = v", "foo", "n=v;"},
+    {"[profilefoo]\nn = v\n[profile bar]\n", "bar", ""},
+    {"[profile foo", "foo", NULL},
+    {"n = v", "foo", NULL},
+    {"[profile foo]\r\nn = v", "foo", "n=v;"},
+    {"\xef\xbb\xbf[profile foo]\nn = v", "foo", "n=v;"},
+    {"[profile foo]\nn = val=ue", "foo", "n=val=ue;"},
+    {"[profile foo]\nn = \xf0\x9f\x98\x82", "foo", "n=\xf0\x9f\x98\x82;"},
+    {"[profile foo]\nn \t=  \tv \t", "foo", "n=v;"},
+    {"[profile foo]\nn =", "foo", "n=;"},
+    {"[profile foo]\n= v", "foo", NULL},
+    {"[profile foo]\nkey : v", "foo", NULL},
+    {"\t \n[profile foo]\n\t\n \nn = v\n\t \n[profile bar]\n \t", "foo", "n=v;"},
+    {"# C\n[profile foo] # C\nn = v # C with # sign", "foo", "n=v;"},
+    {"; C\n[profile foo] ; C\nn = v ; C with ; sign", "foo", "n=v;"},
+    {";\n[profile foo];\nn = v ;\n", "foo", "n=v;"},
+    {"[profile foo]; A\nn = v\n[profile bar]# A", "foo", "n=v;"},
+    {"[profile foo]\nn = v; A\nn2 = v# A", "foo", "n=v; A;n2=v# A;"},
+    {"[profile foo]\nn = v\n -c", "foo", "n=v\n-c;"},
+    {"[profile foo]\nn = v\n -c\n \t -d \t ", "foo", "n=v\n-c\n-d;"},
+    {"[profile foo]\nn = v\n -c # C", "foo", "n=v\n-c # C;"},
+    {" -c", "foo", NULL},
+    {"[profile foo]\n -c", "foo", NULL},
+    {"[profile foo]\nn = v\n[profile foo]\n -c", "foo", NULL},
+    {"[profile foo]\nn = v\n[profile foo]\nn2 = v2", "foo", "n=v;n2=v2;"},
+    {"[profile default]\nn = v\n[default]\nn2 = v2", "default", "n=v;"},
+    {"[default]\nn2 = v2\n[profile default]\nn = v", "default", "n=v;"},
+    {"[profile default]\nn = v\n[default]\nn2 = v2\n[profile default]\nn3 = v3", "default",
+     "n=v;n3=v3;"},
+    {"[profile \"default\"]\nn = v\n[default]\nn2 = v2", "default", "n=v;"},
+    {"[profile foo]\nin valid = v\nn = w", "foo", "n=w;"},
+    {"[profile foo]\nA-_9 = v", "foo", "A-_9=v;"},
+    {"[profile foo]\ns3 =\n n = v", "foo", "s3.n=v;s3=;"},
+    {"[profile foo]\ns3 =\n invalid", "foo", NULL},
+    {"[profile foo]\ns3 =\n n =", "foo", "s3.n=;s3=;"},
+    {"[profile foo]\ns3 =\n = v", "foo", NULL},
+    {"[profile foo]\ns3 =\n in valid = v\n valid = v", "foo", "s3.valid=v;s3=;"},
+    {"[profile foo]\ns3 =\n n = v\n\t \n # C\n n2 = v2", "foo", "s3.n=v;s3.n2=v2;s3=;"},
+    {"[default]\nn = v1\n v2 = 12 \n v3\nn2 = v2\nn3 =\n n3_0 = 1", "default",
+     "n=v1\nv2 = 12\nv3;n2=v2;n3.n3_0=1;n3=;"},
+    {"[sso-session foo]\nn = v\n[profile foo]\nn2 = v2\n[services foo]\ns3 =\n n = x", "foo",
+     "n2=v2;"},
+    {"[default]\nn = v\n[foobar default]\na =\n\tb = c", "default", "n=v;"},
+};
+
+START_TEST(config_files_as_the_sdks_read_them)
+{
+    const struct vector *vector = &vectors[_i];
+    int result = parse(LEAT_PROFILE_CONFIG, vector->profile, vector->text);
+
+    if (vector->settings == NULL) {
+        ck_assert_msg(result == LEAT_E_FORMAT, "%s", vector->text);
+        return;
+    }
+    ck_assert_msg(result == 0, "%s: %s", vector->text, err.text);
+    ck_assert_str_eq(collected, vector->settings);
+}
+END_TEST
+
+START_TEST(what_is_no_profile_is_passed_over)
+{
+    static const struct {
+        enum leat_profile_file kind;
+        const char *text, *profile;
+    } cases[] = {
+        {LEAT_PROFILE_CONFIG, "", "foo"},
+        {LEAT_PROFILE_CONFIG, "[foo]\nn = v", "foo"},
+        {LEAT_PROFILE_CONFIG, "[PROFILE foo]\nn = v", "foo"},
+        {LEAT_PROFILE_CONFIG, "[profile FOO]\nn = v", "foo"},
+        {LEAT_PROFILE_CONFIG, "[services foo]\nn = v", "foo"},
+        {LEAT_PROFILE_CONFIG, "[profile foo]\nn = v", "default"},
+        {LEAT_PROFILE_CREDENTIALS, "[profile foo]\nn = v", "foo"},
+        {LEAT_PROFILE_CREDENTIALS, "[profile default]\nn = v", "default"},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        ck_assert_msg(parse(cases[i].kind, cases[i].profile, cases[i].text) == LEAT_E_NOT_FOUND,
+                      "%s", cases[i].text);
+        ck_assert_str_eq(collected, "");
+    }
 }
 END_TEST
 
@@ -169,6 +260,167 @@ START_TEST(profiles)
 }
 END_TEST
 
+/* Blank is not set; what would be a header of its own is refused by name, and never shown. */
+START_TEST(blank_and_dirty_keys)
+{
+    static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                                        "AWS_SESSION_TOKEN"};
+    static const char *const shown[] = {"access key id", "secret access key", "session token"};
+    static const char *const dirt[] = {"hidden\r\nX-Evil: 1",
+                                       "hidden\n",
+                                       "hid\tden",
+                                       "hid\x7f"
+                                       "den",
+                                       "hid\xc3\xa9"
+                                       "den",
+                                       "hid den"};
+    struct leat_credentials_provider *provider = leat_credentials_environment_new();
+    struct leat_credentials credentials = {0};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(names); i++)
+        setenv(names[i], " \t", 1);
+    ck_assert_int_eq(get(provider, &credentials), LEAT_E_NOT_FOUND);
+    setenv("AWS_ACCESS_KEY_ID", " key ", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret\t", 1);
+    ck_assert_int_eq(get(provider, &credentials), 0);
+    ck_assert_str_eq(credentials.access_key_id, "key");
+    ck_assert_str_eq(credentials.secret_access_key, "secret");
+    ck_assert_ptr_null(credentials.session_token);
+    leat_credentials_release(&credentials);
+    for (size_t i = 0; i < LEAT_COUNT_OF(names); i++) {
+        for (size_t j = 0; j < LEAT_COUNT_OF(dirt); j++) {
+            for (size_t k = 0; k < LEAT_COUNT_OF(names); k++)
+                setenv(names[k], k == i ? dirt[j] : "clean", 1);
+            ck_assert_int_eq(get(provider, &credentials), LEAT_E_INVALID);
+            ck_assert_ptr_null(credentials.access_key_id);
+            ck_assert_ptr_nonnull(strstr(err.text, shown[i]));
+            ck_assert_ptr_null(strstr(err.text, "hid"));
+            ck_assert_ptr_null(strpbrk(err.text, "\r\n"));
+        }
+    }
+    leat_credentials_provider_free(provider);
+    for (size_t i = 0; i < LEAT_COUNT_OF(names); i++)
+        unsetenv(names[i]);
+    write_file(credentials_path, "[default]\naws_access_key_id = k1\n"
+                                 "AWS_SECRET_ACCESS_KEY = s1\naws_session_token = hidden\n more\n");
+    provider = leat_credentials_profile_new(NULL);
+    ck_assert_int_eq(get(provider, &credentials), LEAT_E_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.text, "session token"));
+    ck_assert_ptr_null(strstr(err.text, "hidden"));
+    leat_credentials_provider_free(provider);
+}
+END_TEST
+
+/* ---- endpoints ------------------------------------------------------------------------------- */
+
+static const char endpoints_config[] =
+    "[default]\nregion = eu-west-1\nendpoint_url = http://all.profile:1\nservices = local\n"
+    "[profile all]\nENDPOINT_URL = http://all.profile:2\nregion = eu-west-2\n"
+    "[profile one]\nservices = local\n"
+    "[profile none]\nregion = eu-west-3\n"
+    "[profile ignoring]\nregion = eu-west-4\nendpoint_url = http://all.profile:3\n"
+    "ignore_configured_endpoint_urls = True\n"
+    "[profile lost]\nservices = nowhere\n"
+    "[profile blank]\nregion = eu-west-5\nendpoint_url =\n"
+    "[services local]\nKinesis =\n  # where it is\n  endpoint_url = http://kinesis.services:1\n"
+    "dynamodb =\n  endpoint_url = http://dynamodb.services:1\n";
+
+static const struct place {
+    const char *profile; /* asked for; NULL: AWS_PROFILE's */
+    const char *variables[7];
+    const char *configured;
+    enum leat_service service;
+    const char *url; /* NULL: refused, and says: */
+    const char *says;
+} places[] = {
+    {.url = "http://kinesis.services:1"},
+    {.service = LEAT_SERVICE_S3, .url = "http://all.profile:1"},
+    {.profile = "all", .url = "http://all.profile:2"},
+    {.profile = "one", .url = "http://kinesis.services:1"},
+    {.profile = "one",
+     .variables = {"AWS_REGION", "r"},
+     .service = LEAT_SERVICE_S3,
+     .url = "https://s3.r.amazonaws.com"},
+    {.profile = "none", .url = "https://kinesis.eu-west-3.amazonaws.com"},
+    {.profile = "blank", .url = "https://kinesis.eu-west-5.amazonaws.com"},
+    {.profile = "ignoring", .url = "https://kinesis.eu-west-4.amazonaws.com"},
+    {.profile = "ignoring",
+     .variables = {"AWS_ENDPOINT_URL", "http://all.environment:1"},
+     .url = "https://kinesis.eu-west-4.amazonaws.com"},
+    {.profile = "ignoring", .configured = "http://configured:1", .url = "http://configured:1"},
+    {.profile = "ignoring",
+     .variables = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false"},
+     .url = "http://all.profile:3"},
+    {.variables = {"AWS_PROFILE", "all"}, .url = "http://all.profile:2"},
+    {.variables = {"AWS_PROFILE", "all"}, .profile = "one", .url = "http://kinesis.services:1"},
+    {.variables = {"AWS_ENDPOINT_URL", "http://all.environment:1"},
+     .url = "http://all.environment:1"},
+    {.variables = {"AWS_ENDPOINT_URL", "http://all.environment:1", "AWS_ENDPOINT_URL_KINESIS",
+                   "http://kinesis.environment:1"},
+     .url = "http://kinesis.environment:1"},
+    {.variables = {"AWS_ENDPOINT_URL_S3", "http://s3.environment:1"},
+     .url = "http://kinesis.services:1"},
+    {.variables = {"AWS_ENDPOINT_URL", " ", "AWS_ENDPOINT_URL_KINESIS", ""},
+     .url = "http://kinesis.services:1"},
+    {.variables = {"AWS_ENDPOINT_URL", "http://all.environment:1"},
+     .configured = "http://configured:1",
+     .url = "http://configured:1"},
+    {.variables = {"AWS_ENDPOINT_URL_KINESIS", "http://kinesis.environment:1",
+                   "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE"},
+     .url = "https://kinesis.eu-west-1.amazonaws.com"},
+    {.variables = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "maybe"},
+     .says = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is neither true nor false"},
+    {.profile = "missing", .says = "no AWS profile \"missing\""},
+    {.variables = {"AWS_PROFILE", "missing"}, .says = "no AWS profile \"missing\""},
+    {.profile = "lost", .says = "no section [services nowhere]"},
+};
+
+START_TEST(where_a_service_is)
+{
+    static const char *const variables[] = {"AWS_PROFILE",
+                                            "AWS_REGION",
+                                            "AWS_DEFAULT_REGION",
+                                            "AWS_ENDPOINT_URL",
+                                            "AWS_ENDPOINT_URL_KINESIS",
+                                            "AWS_ENDPOINT_URL_S3",
+                                            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"};
+    const struct place *place = &places[_i];
+    struct leat_endpoint endpoint;
+    int result;
+
+    write_file(config_path, endpoints_config);
+    for (size_t i = 0; i < LEAT_COUNT_OF(variables); i++)
+        unsetenv(variables[i]);
+    for (size_t i = 0; place->variables[i] != NULL; i += 2)
+        setenv(place->variables[i], place->variables[i + 1], 1);
+    result = leat_endpoint_resolve(place->service, NULL, place->configured, place->profile,
+                                   &endpoint, &err);
+    if (place->url == NULL) {
+        ck_assert_int_eq(result, LEAT_E_INVALID);
+        ck_assert_msg(strstr(err.text, place->says) != NULL, "%s", err.text);
+        return;
+    }
+    ck_assert_msg(result == 0, "%s", err.text);
+    ck_assert_str_eq(endpoint.url, place->url);
+}
+END_TEST
+
+/* The credentials file has the last word; a home directory is looked up where HOME is not told. */
+START_TEST(two_files_are_one_profile)
+{
+    char *value = NULL;
+
+    write_file(config_path, "[profile p]\nregion = eu-west-1\nendpoint_url = http://a\n");
+    write_file(credentials_path, "[p]\nregion = eu-west-2\n");
+    ck_assert_int_eq(leat_profile_get("p", "region", &value, &err), 0);
+    ck_assert_str_eq(value, "eu-west-2");
+    free(value);
+    ck_assert_int_eq(leat_profile_get("p", "Endpoint_URL", &value, &err), 0);
+    ck_assert_str_eq(value, "http://a");
+    free(value);
+}
+END_TEST
+
 START_TEST(settings)
 {
     char *value = NULL;
@@ -217,6 +469,11 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, syntax);
     tcase_add_test(tests, config_sections);
+    tcase_add_loop_test(tests, config_files_as_the_sdks_read_them, 0, (int)LEAT_COUNT_OF(vectors));
+    tcase_add_test(tests, what_is_no_profile_is_passed_over);
+    tcase_add_test(tests, blank_and_dirty_keys);
+    tcase_add_loop_test(tests, where_a_service_is, 0, (int)LEAT_COUNT_OF(places));
+    tcase_add_test(tests, two_files_are_one_profile);
     tcase_add_test(tests, bad_syntax_names_the_line);
     tcase_add_test(tests, environment);
     tcase_add_test(tests, profiles);

@@ -82,10 +82,20 @@ END_TEST
 
 START_TEST(bad_endpoints)
 {
-    static const char *const urls[] = {
-        "localhost:4567", "ftp://x",      "http://",    "http://:80", "http://user:secret@h",
-        "http://h?x",     "http://h/a b", "http://h\n", "http://h#x"};
-    static const char *const regions[] = {"", "eu west", "eu-west-1/", "-x", "a.b"};
+    static const char *const urls[] = {"localhost:4567",
+                                       "ftp://x",
+                                       "http://",
+                                       "http://:80",
+                                       "http://user:secret@h",
+                                       "http://h?x",
+                                       "http://h/a b",
+                                       "http://h\n",
+                                       "http://h#x",
+                                       "x\r\nx-evil: 1",
+                                       "http://h\r\nx-evil: 1",
+                                       "http://h\x01"};
+    static const char *const regions[] = {"",    "eu west",        "eu-west-1/", "-x",
+                                          "a.b", "r\r\nx-evil: 1", "r\x7f",      "r\xc3\xa9"};
     struct leat_endpoint endpoint;
 
     for (size_t i = 0; i < LEAT_COUNT_OF(urls); i++) {
@@ -95,12 +105,14 @@ START_TEST(bad_endpoints)
                           LEAT_E_INVALID,
                       "%s", urls[i]);
         ck_assert_ptr_null(strstr(err.text, "secret"));
+        ck_assert_ptr_null(strpbrk(err.text, "\r\n\x01"));
     }
     for (size_t i = 0; i < LEAT_COUNT_OF(regions); i++) {
         struct leat_endpoint_inputs inputs = {.region = regions[i]};
 
         ck_assert_int_eq(leat_endpoint_make(LEAT_SERVICE_S3, &inputs, &endpoint, &err),
                          LEAT_E_INVALID);
+        ck_assert_ptr_null(strpbrk(err.text, "\r\n\x7f"));
     }
 }
 END_TEST
@@ -116,23 +128,24 @@ START_TEST(regions)
     unsetenv("AWS_DEFAULT_REGION");
     unsetenv("AWS_ENDPOINT_URL");
     unsetenv("AWS_ENDPOINT_URL_KINESIS");
-    ck_assert_int_eq(leat_region_resolve("", false, region, &err), LEAT_E_INVALID);
+    ck_assert_int_eq(leat_region_resolve("", NULL, false, region, &err), LEAT_E_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "AWS_REGION"));
-    ck_assert_int_eq(leat_region_resolve(NULL, true, region, &err), 0);
+    ck_assert_int_eq(leat_region_resolve(NULL, NULL, true, region, &err), 0);
     ck_assert_str_eq(region, "us-east-1");
     setenv("AWS_DEFAULT_REGION", "eu-west-2", 1);
-    ck_assert_int_eq(leat_region_resolve(NULL, false, region, &err), 0);
+    ck_assert_int_eq(leat_region_resolve(NULL, NULL, false, region, &err), 0);
     ck_assert_str_eq(region, "eu-west-2");
     setenv("AWS_REGION", "eu-west-3", 1);
-    ck_assert_int_eq(leat_region_resolve(NULL, false, region, &err), 0);
+    ck_assert_int_eq(leat_region_resolve(NULL, NULL, false, region, &err), 0);
     ck_assert_str_eq(region, "eu-west-3");
-    ck_assert_int_eq(leat_region_resolve("us-west-1", false, region, &err), 0);
+    ck_assert_int_eq(leat_region_resolve("us-west-1", NULL, false, region, &err), 0);
     ck_assert_str_eq(region, "us-west-1");
     setenv("AWS_ENDPOINT_URL_KINESIS", "http://k:1", 1);
     setenv("AWS_ENDPOINT_URL", "http://all:1", 1);
-    ck_assert_int_eq(leat_endpoint_resolve(LEAT_SERVICE_KINESIS, NULL, NULL, &endpoint, &err), 0);
+    ck_assert_int_eq(leat_endpoint_resolve(LEAT_SERVICE_KINESIS, NULL, NULL, NULL, &endpoint, &err),
+                     0);
     ck_assert_str_eq(endpoint.url, "http://k:1");
-    ck_assert_int_eq(leat_endpoint_resolve(LEAT_SERVICE_S3, NULL, NULL, &endpoint, &err), 0);
+    ck_assert_int_eq(leat_endpoint_resolve(LEAT_SERVICE_S3, NULL, NULL, NULL, &endpoint, &err), 0);
     ck_assert_str_eq(endpoint.url, "http://all:1");
 }
 END_TEST
