@@ -35,7 +35,9 @@
 #define SOONEST_RETRY_US INT64_C(20000)
 #define LATEST_RETRY_US INT64_C(400000)
 #define PATIENT_RETRY_US SECOND_WHOLE_US
+#define RARE_RETRY_US (5 * SECOND_WHOLE_US)
 #define QUICK_RETRIES 200
+#define PATIENT_RETRIES 300
 #define PATIENCE 3 /* answers */
 
 static double
@@ -280,12 +282,14 @@ retry_after_us(struct leat_limiter *limiter)
 {
     int64_t occupied = (int64_t)occupied_us(limiter);
     int64_t wait_us = occupied / 16, most_us = LATEST_RETRY_US;
-    unsigned doublings = limiter->refusals < 8 ? limiter->refusals : 8;
+    unsigned doublings = limiter->refusals < 10 ? limiter->refusals : 10;
 
     if (wait_us < SOONEST_RETRY_US)
         wait_us = SOONEST_RETRY_US;
     if (limiter->refusals > QUICK_RETRIES)
         most_us = PATIENT_RETRY_US;
+    if (limiter->refusals > PATIENT_RETRIES)
+        most_us = RARE_RETRY_US;
     wait_us <<= doublings;
     if (wait_us > most_us)
         wait_us = most_us;

@@ -233,6 +233,27 @@ START_TEST(where_there_is_no_limit_none_is_kept)
 }
 END_TEST
 
+/* A service that gives nothing at all is asked ever less often, and at once when it gives again. */
+START_TEST(a_shard_that_gives_nothing_is_hardly_asked)
+{
+    struct shard never = {.calls = 1e-9}, again = {0};
+    struct consumer consumer = {.answer_bytes = 1 * MB};
+    unsigned before;
+
+    never.at_us = BEGIN_US;
+    run(&never, &consumer, 1, 3600);
+    ck_assert_uint_eq(consumer.answers, 0);
+    ck_assert_msg(consumer.refusals <= 1300, "%u refusals in an hour", consumer.refusals);
+    before = consumer.refusals;
+    run(&never, &consumer, 1, 10);
+    ck_assert_msg(consumer.refusals - before <= 60, "%u refusals in ten seconds",
+                  consumer.refusals - before);
+    for (int i = 0; i < 20; i++)
+        step(&consumer, &again, consumer.next_us);
+    ck_assert_uint_eq(consumer.answers, 20);
+}
+END_TEST
+
 START_TEST(an_answer_of_ten_megabytes_shuts_for_five_seconds)
 {
     struct leat_limiter limiter;
@@ -378,6 +399,7 @@ main(void)
     tcase_add_test(tests, what_the_rule_allows_is_used);
     tcase_add_test(tests, other_limits_are_found);
     tcase_add_test(tests, where_there_is_no_limit_none_is_kept);
+    tcase_add_test(tests, a_shard_that_gives_nothing_is_hardly_asked);
     tcase_add_test(tests, an_answer_of_ten_megabytes_shuts_for_five_seconds);
     tcase_add_test(tests, half_of_a_shard_is_left_and_all_of_it_is_used);
     tcase_add_test(tests, equals_come_to_equal_shares);
