@@ -37,6 +37,13 @@ refuse_region(const char *region, struct leat_error *err)
                           region != NULL ? region : "");
 }
 
+/* What is blank is not set. */
+static bool
+is_set(const char *text)
+{
+    return text != NULL && text[strspn(text, " \t")] != '\0';
+}
+
 /* scheme://host[:port][/path] into the endpoint's parts. */
 static int
 parse_url(const char *url, struct leat_endpoint *endpoint, struct leat_error *err)
@@ -106,7 +113,7 @@ leat_endpoint_make(enum leat_service service, const struct leat_endpoint_inputs 
     if (inputs->region == NULL || !is_region(inputs->region))
         return refuse_region(inputs->region, err);
     for (size_t i = 0; i < LEAT_COUNT_OF(candidates) && chosen == NULL; i++) {
-        if (candidates[i] != NULL && candidates[i][strspn(candidates[i], " \t")] != '\0')
+        if (is_set(candidates[i]))
             chosen = candidates[i];
     }
     if (chosen == NULL) {
@@ -135,7 +142,7 @@ leat_region_resolve(const char *configured, const char *profile, bool is_custom,
     int result;
 
     for (size_t i = 0; i < LEAT_COUNT_OF(candidates) && chosen == NULL; i++) {
-        if (candidates[i] != NULL && candidates[i][0] != '\0')
+        if (is_set(candidates[i]))
             chosen = candidates[i];
     }
     if (chosen == NULL) {
@@ -155,12 +162,6 @@ leat_region_resolve(const char *configured, const char *profile, bool is_custom,
 }
 
 /* ---- what is configured outside ------------------------------------------------------------ */
-
-static bool
-is_set(const char *text)
-{
-    return text != NULL && text[strspn(text, " \t")] != '\0';
-}
 
 /* A home that may not be read says nothing. */
 static bool

@@ -288,20 +288,25 @@ leat_profile_parse(struct leat_slice text, enum leat_profile_file kind,
 
 /* ---- places -------------------------------------------------------------------------------- */
 
+/* What is blank is not set. */
+static bool
+is_set(const char *text)
+{
+    return text != NULL && text[strspn(text, " \t")] != '\0';
+}
+
 bool
 leat_profile_is_named(const char *profile)
 {
-    const char *name = getenv("AWS_PROFILE");
-
-    return (profile != NULL && *profile != '\0') || (name != NULL && *name != '\0');
+    return is_set(profile) || is_set(getenv("AWS_PROFILE"));
 }
 
 const char *
 leat_profile_name(const char *profile)
 {
-    const char *name = profile != NULL && *profile != '\0' ? profile : getenv("AWS_PROFILE");
+    const char *name = is_set(profile) ? profile : getenv("AWS_PROFILE");
 
-    return name != NULL && *name != '\0' ? name : "default";
+    return is_set(name) ? name : "default";
 }
 
 static int
@@ -327,7 +332,7 @@ leat_profile_path(enum leat_profile_file kind, char ret_path[4096], struct leat_
 {
     bool is_credentials = kind == LEAT_PROFILE_CREDENTIALS;
     const char *path = getenv(is_credentials ? "AWS_SHARED_CREDENTIALS_FILE" : "AWS_CONFIG_FILE");
-    bool is_given = path != NULL && *path != '\0';
+    bool is_given = is_set(path);
     char directory[2048];
     int size;
 
