@@ -38,7 +38,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing
 ifneq ($(filter clang%,$(compiler)),)
 WARNINGS += -Wthread-safety -Wno-gnu-statement-expression
 endif
-HARDENING := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+# What this compiler and this kind of machine have. Asked once, and only when something is compiled.
+COMPILER_HARDENING = $(eval COMPILER_HARDENING := $(shell tools/hardening $(CC)))$(COMPILER_HARDENING)
+HARDENING = -fstack-protector-strong -fstack-clash-protection $(COMPILER_HARDENING) \
 	-fno-delete-null-pointer-checks -fno-strict-overflow
 LDHARDENING := -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,-z,defs
 
@@ -59,7 +61,8 @@ endif
 ifneq ($(SAN),)
 LDHARDENING := -Wl,--as-needed
 endif
-BASE_CFLAGS := -std=gnu17 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(SANITIZE) -fPIC \
+# The folder that it was built in is in no file: the same sources give the same bytes elsewhere.
+BASE_CFLAGS = -std=gnu17 $(WARNINGS) $(if $(WERROR),-Werror) $(HARDENING) $(SANITIZE) -fPIC -ffile-prefix-map=$(CURDIR)=. \
 	-fvisibility=hidden -ffunction-sections -fdata-sections -D_GNU_SOURCE \
 	-DLEAT_VERSION='"$(VERSION)"' $(if $(filter test,$(MODE)),-DLEAT_TEST_POINTS) \
 	-Ilib/include -Ilib -I. -Itests $(PKG_CFLAGS)
@@ -82,7 +85,7 @@ all: $(if $(WORKER_SOURCES),$(B)/leat) $(LIBLEAT) $(PLUGINS) ## build the progra
 
 $(LIBLEAT): $(LIB_OBJECTS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcsD $@ $^
 
 $(B)/leat: $(WORKER_OBJECTS) $(LIBLEAT)
 	$(call say,LINK,$@)
@@ -132,7 +135,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/prel
 TEST_LIBS := -lcheck -lsubunit -lrt $(LIBS) -lssl
 
 $(B)/libsupport.a: $(SUPPORT_OBJECTS)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcsD $@ $^
 
 $(UNIT_TESTS) $(INTEGRATION_TESTS) $(BENCHES) $(CHAOS): $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(LIBLEAT)
 	$(call say,LINK,$@)
