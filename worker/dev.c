@@ -103,10 +103,9 @@ make_directory(const char *wanted)
     else
         leat_buf_printf(&path, "%s/leat-dev-XXXXXX", base != NULL && *base != '\0' ? base : "/tmp");
     if (wanted != NULL)
-        is_made = mkdir(wanted, 0755) == 0 || errno == EEXIST;
+        is_made = mkdir(wanted, 0700) == 0 || errno == EEXIST;
     else
-        is_made = mkdtemp((char *)leat_buf_text(&path)) != NULL &&
-                  chmod(leat_buf_text(&path), 0755) == 0;
+        is_made = mkdtemp((char *)leat_buf_text(&path)) != NULL;
     resolved = is_made ? realpath(leat_buf_text(&path), NULL) : NULL;
     if (resolved == NULL)
         fprintf(stderr, "leat dev: could not make directory \"%s\": %s\n", leat_buf_text(&path),

@@ -25,7 +25,7 @@ struct leat_dev {
     struct leat_local_kinesis *kinesis;
     struct leat_local_s3 *s3;
     struct leat_local_postgres *postgres;
-    char database[200], config[128], environment[128];
+    char database_directory[128], database[200], config[128], environment[128];
 };
 
 int leat_dev_open(struct leat_dev *dev, struct leat_error *err);

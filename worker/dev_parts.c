@@ -1,7 +1,10 @@
 /* The parts of `leat dev`, in the order in which they need each other. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/units.h"
@@ -102,12 +105,53 @@ create_database(struct leat_pg_connection *connection, const char *sql, struct l
     return status != 0 && strcmp(err->sqlstate, "42P04") == 0 ? 0 : status;
 }
 
+/* Root's Postgres runs as user postgres, who has to get through the directory to his own in it, and no further. */
+static int
+let_postgres_through(const char *directory, struct leat_error *err)
+{
+    const struct passwd *user = geteuid() == 0 ? getpwnam("postgres") : NULL;
+    struct stat facts;
+
+    if (user == NULL)
+        return 0;
+    if (stat(directory, &facts) == 0 && (facts.st_mode & S_IXOTH) != 0)
+        return 0;
+    if (chown(directory, 0, user->pw_gid) != 0 || chmod(directory, 0710) != 0)
+        return leat_error_set(err, LEAT_E_SYSTEM, "could not let user postgres into \"%s\": %s",
+                              directory, strerror(errno));
+    return 0;
+}
+
+/* What is sourced and read (env, leat.yaml) lies in our directory; the database in one of its own, which as root is another
+   user's. A directory of an earlier leat has it beside them. */
+static int
+make_database_directory(struct leat_dev *dev, struct leat_error *err)
+{
+    LEAT_AUTO_BUF before = LEAT_BUF_INIT;
+    int status;
+
+    leat_buf_printf(&before, "%s/data/PG_VERSION", dev->directory);
+    if (access(leat_buf_text(&before), F_OK) == 0) {
+        snprintf(dev->database_directory, sizeof dev->database_directory, "%s", dev->directory);
+        return 0;
+    }
+    snprintf(dev->database_directory, sizeof dev->database_directory, "%s/postgres",
+             dev->directory);
+    status = let_postgres_through(dev->directory, err);
+    if (status == 0 && mkdir(dev->database_directory, 0700) != 0 && errno != EEXIST)
+        status = leat_error_set(err, LEAT_E_SYSTEM, "could not make \"%s\": %s",
+                                dev->database_directory, strerror(errno));
+    return status;
+}
+
 static int
 start_postgres(struct leat_dev *dev, struct leat_error *err)
 {
     LEAT_AUTO_BUF first = LEAT_BUF_INIT;
-    int status = leat_local_postgres_start(dev->directory, &dev->postgres, err);
+    int status = make_database_directory(dev, err);
 
+    if (status == 0)
+        status = leat_local_postgres_start(dev->database_directory, &dev->postgres, err);
     if (status != 0)
         return status;
     leat_buf_printf(&first, "%s dbname=postgres", leat_local_postgres_conninfo(dev->postgres));
@@ -180,7 +224,7 @@ write_environment(struct leat_dev *dev, struct leat_error *err)
                     "export LEAT_CONFIG='%s'\n"
                     "export PGHOST='%s' PGUSER=postgres PGDATABASE=leat\n",
                     leat_local_kinesis_endpoint(dev->kinesis), leat_local_s3_endpoint(dev->s3),
-                    dev->config, dev->directory);
+                    dev->config, dev->database_directory);
     return write_file(dev->environment, &text, err);
 }
 

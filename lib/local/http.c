@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "base/units.h"
 
 #define CONNECTION_MEMORY_BYTES ((size_t)128 << 10)
 #define MAXIMUM_CONNECTIONS 4096u
@@ -356,6 +357,61 @@ collect_header(void *context, enum MHD_ValueKind kind, const char *name, const c
     return MHD_YES;
 }
 
+/* "127.0.0.1:4567", "localhost", "[::1]:80": of this machine, whatever the port. */
+static bool
+is_local_host(struct leat_slice host)
+{
+    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(names); i++) {
+        size_t size = strlen(names[i]);
+
+        if (host.size >= size && strncasecmp((const char *)host.data, names[i], size) == 0 &&
+            (host.size == size || host.data[size] == ':'))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_local_origin(struct leat_slice origin)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(schemes); i++) {
+        size_t size = strlen(schemes[i]);
+
+        if (origin.size > size && memcmp(origin.data, schemes[i], size) == 0)
+            return is_local_host(leat_slice_make(origin.data + size, origin.size - size));
+    }
+    return false;
+}
+
+/*
+ * Our keys are no secret, and control requests need none: a page in a browser of this machine must not reach us. Browsers say
+ * where a page is from (Origin, Sec-Fetch-Site), and by which name they came (Host): a foreign name that was made to mean
+ * 127.0.0.1 is a page's, too.
+ */
+static bool
+is_from_a_page(const struct leat_local_request *request)
+{
+    struct leat_slice value;
+
+    return (leat_local_http_find(request, "host", &value) && !is_local_host(value)) ||
+           (leat_local_http_find(request, "origin", &value) && !is_local_origin(value)) ||
+           (leat_local_http_find(request, "sec-fetch-site", &value) &&
+            leat_slice_is(value, "cross-site"));
+}
+
+static void
+refuse_page(struct leat_local_answer *answer)
+{
+    answer->status = MHD_HTTP_FORBIDDEN;
+    leat_local_http_header(answer, "Content-Type", "text/plain");
+    leat_buf_add_text(&answer->body, "only for programs of this machine: Host, Origin or "
+                                     "Sec-Fetch-Site is a foreign one\n");
+}
+
 static void
 ask_handler(struct exchange *exchange, struct MHD_Connection *connection, const char *method)
 {
@@ -380,6 +436,8 @@ ask_handler(struct exchange *exchange, struct MHD_Connection *connection, const 
     request.body_size = exchange->body.size;
     if (exchange->is_too_large)
         exchange->answer.status = MHD_HTTP_CONTENT_TOO_LARGE;
+    else if (is_from_a_page(&request))
+        refuse_page(&exchange->answer);
     else
         http->options.handle(http->options.context, &request, &exchange->answer);
     leat_buf_release(&exchange->body);

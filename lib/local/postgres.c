@@ -22,7 +22,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 
-#define LONGEST_DIRECTORY 80
+#define LONGEST_DIRECTORY 90
 #define START_US (30 * LEAT_SECOND_US)
 
 struct leat_local_postgres {
@@ -111,6 +111,18 @@ spawn(const struct leat_local_postgres *postgres, const char *const *arguments, 
     return pid;
 }
 
+/* In a directory that as root is another user's: no link of his is followed. */
+static FILE *
+open_to_append(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    FILE *out = fd >= 0 ? fdopen(fd, "a") : NULL;
+
+    if (fd >= 0 && out == NULL)
+        close(fd);
+    return out;
+}
+
 /* ---- initdb ----------------------------------------------------------------------------------- */
 
 static int
@@ -136,7 +148,7 @@ run_initdb(struct leat_local_postgres *postgres, const char *data, struct leat_e
                                      "--no-sync",
                                      "--no-instructions",
                                      NULL};
-    fd = open(leat_buf_text(&log), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fd = open(leat_buf_text(&log), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return leat_error_set(err, LEAT_E_SYSTEM, "could not write \"%s\": %s", leat_buf_text(&log),
                               strerror(errno));
@@ -158,7 +170,7 @@ append_settings(const struct leat_local_postgres *postgres, const char *data,
     FILE *out;
 
     leat_buf_printf(&path, "%s/postgresql.conf", data);
-    out = fopen(leat_buf_text(&path), "a");
+    out = open_to_append(leat_buf_text(&path));
     if (out == NULL)
         return leat_error_set(err, LEAT_E_SYSTEM, "could not write \"%s\": %s",
                               leat_buf_text(&path), strerror(errno));
@@ -205,7 +217,7 @@ copy_log(void *context)
     char line[1000];
 
     leat_buf_printf(&path, "%s/postgres.log", postgres->directory);
-    out = fopen(leat_buf_text(&path), "a");
+    out = open_to_append(leat_buf_text(&path));
     while (in != NULL && fgets(line, sizeof line, in) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         see_line(postgres, line);
@@ -250,7 +262,9 @@ run_server(struct leat_local_postgres *postgres, const char *data, struct leat_e
     int ends[2];
 
     leat_buf_printf(&program, "%s/postgres", postgres->bin);
-    const char *const arguments[] = {leat_buf_text(&program), "-D", data, NULL};
+    /* Whoever may connect is its superuser (trust): so only its owner and root may. Said here, for clusters from before, too. */
+    const char *const arguments[] = {leat_buf_text(&program),        "-D", data, "-c",
+                                     "unix_socket_permissions=0700", NULL};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return leat_error_set(err, LEAT_E_SYSTEM, "could not make a pipe: %s", strerror(errno));
     postgres->pid = spawn(postgres, arguments, ends[1]);
@@ -266,6 +280,16 @@ run_server(struct leat_local_postgres *postgres, const char *data, struct leat_e
 }
 
 /* ---- begin and end ---------------------------------------------------------------------------- */
+
+/* Nobody else looks into it, whatever its mode was. */
+static int
+close_directory(const struct leat_local_postgres *postgres, struct leat_error *err)
+{
+    if (chmod(postgres->directory, 0700) != 0)
+        return leat_error_set(err, LEAT_E_SYSTEM, "could not close \"%s\" to others: %s",
+                              postgres->directory, strerror(errno));
+    return 0;
+}
 
 /* As root it must be somebody else: postgres, who then owns the directory. */
 static int
@@ -317,6 +341,8 @@ leat_local_postgres_start(const char *directory, struct leat_local_postgres **re
     leat_condition_init(&postgres->condition);
     leat_buf_printf(&data, "%s/data", directory);
     status = choose_user(postgres, err);
+    if (status == 0)
+        status = close_directory(postgres, err);
     if (status == 0)
         status = make_cluster(postgres, leat_buf_text(&data), err);
     if (status == 0)

@@ -13,7 +13,8 @@
 
 struct leat_local_postgres;
 
-/* directory: exists, ours, at most 80 bytes long (a socket's path is bounded). What is there from before is used again. */
+/* directory: exists, ours, at most 90 bytes long (a socket's path is bounded). It is closed to others (0700), as is the socket:
+   whoever may connect is a superuser. What is there from before is used again. */
 int leat_local_postgres_start(const char *directory, struct leat_local_postgres **ret_postgres,
                               struct leat_error *err);
 /* A conninfo without a dbname: "host=… user=postgres". */

@@ -610,7 +610,8 @@ ask(const char *method, const char *path, const char *body, struct leat_buf *hea
     char piece[4096];
     ssize_t size;
 
-    leat_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n", method, path);
+    leat_buf_printf(&request, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", method,
+                    path);
     leat_buf_printf(&request, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
     leat_buf_clear(heard);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +94,34 @@ START_TEST(test_ends_with_its_killed_owner)
 }
 END_TEST
 
+/* Whoever may connect is a superuser: so nobody else may. What a directory of before had is mended. */
+START_TEST(test_others_may_not_connect)
+{
+    struct leat_local_postgres *postgres;
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+    struct stat facts;
+    char path[100];
+
+    ck_assert_int_eq(chmod(directory, 0777), 0);
+    ck_assert_msg(leat_local_postgres_start(directory, &postgres, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(stat(directory, &facts), 0);
+    ck_assert_int_eq(facts.st_mode & 0777, 0700);
+    snprintf(path, sizeof path, "%s/.s.PGSQL.5432", directory);
+    ck_assert_int_eq(stat(path, &facts), 0);
+    ck_assert_int_eq(facts.st_mode & 0777, 0700);
+    if (geteuid() == 0) { /* even where they can get at the socket */
+        ck_assert_int_eq(chmod(directory, 0755), 0);
+        leat_buf_printf(&command,
+                        "setpriv --reuid=65534 --regid=65534 --clear-groups psql -h %s -U postgres "
+                        "-c 'SELECT 1' >/dev/null 2>&1",
+                        directory);
+        ck_assert_int_ne(system(leat_buf_text(&command)), 0);
+    }
+    run(postgres, "SELECT 1");
+    leat_local_postgres_stop(postgres);
+}
+END_TEST
+
 START_TEST(test_what_is_wrong_is_named)
 {
     struct leat_local_postgres *postgres;
@@ -121,6 +150,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_starts_and_is_used_again);
     tcase_add_test(tests, test_ends_with_its_killed_owner);
+    tcase_add_test(tests, test_others_may_not_connect);
     tcase_add_test(tests, test_what_is_wrong_is_named);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

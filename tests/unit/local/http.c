@@ -130,8 +130,9 @@ START_TEST(a_request_is_seen_whole_and_answered)
     LEAT_AUTO_BUF heard = LEAT_BUF_INIT;
     int fd = dial();
 
-    say(fd, "PUT /a%2Fb/%20?x=%31&y HTTP/1.1\r\nHost: h\r\nx-some:  v w \r\nContent-Length: "
-            "5\r\n\r\n12");
+    say(fd,
+        "PUT /a%2Fb/%20?x=%31&y HTTP/1.1\r\nHost: localhost\r\nx-some:  v w \r\nContent-Length: "
+        "5\r\n\r\n12");
     say(fd, "345");
     ck_assert_int_eq(hear(fd, &heard, 10), 1);
     ck_assert_str_eq(leat_buf_text(&seen), "PUT|/a%2Fb/%20|x=%31&y|v w|12345");
@@ -141,11 +142,11 @@ START_TEST(a_request_is_seen_whole_and_answered)
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&heard), "\r\n\r\nabcdefghij"));
     /* Again on the same connection. */
     leat_buf_clear(&heard);
-    say(fd, "GET /shared HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /shared HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 6), 1);
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&heard), "\r\n\r\nshared"));
     leat_buf_clear(&heard);
-    say(fd, "GET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /empty HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 0), 1);
     ck_assert_int_eq(atomic_load(&released), 1);
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&heard), "HTTP/1.1 503 "));
@@ -163,7 +164,7 @@ START_TEST(a_body_above_the_limit_is_not_handed_on)
 
     memset(body, 'x', 200000);
     body[200000] = '\0';
-    say(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    say(fd, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n");
     say(fd, body);
     ck_assert_int_eq(hear(fd, &heard, 0), 1);
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&heard), "HTTP/1.1 413 "));
@@ -178,7 +179,7 @@ START_TEST(a_cut_answer_promises_more_than_it_sends)
     int fd = dial();
 
     fault.damage = LEAT_LOCAL_DAMAGE_CUT;
-    say(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 10), 0);
     ck_assert_ptr_nonnull(strstr(leat_buf_text(&heard), "Content-Length: 10\r\n"));
     ck_assert_str_eq(strstr(leat_buf_text(&heard), "\r\n\r\n"), "\r\n\r\nabcde");
@@ -192,7 +193,7 @@ START_TEST(a_reset_comes_instead_of_an_answer)
     int fd = dial();
 
     fault.damage = LEAT_LOCAL_DAMAGE_RESET;
-    say(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 1), -1);
     ck_assert_int_eq(errno, ECONNRESET);
     ck_assert_uint_eq(heard.size, 0);
@@ -207,12 +208,12 @@ START_TEST(a_stale_connection_dies_at_the_next_request)
     struct pollfd wait = {fd, POLLIN, 0};
 
     fault.damage = LEAT_LOCAL_DAMAGE_STALE;
-    say(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 10), 1);
     ck_assert_int_eq(poll(&wait, 1, 50), 0); /* looks alive */
     leat_buf_clear(&seen);
     leat_buf_clear(&heard);
-    say(fd, "GET /second HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(fd, "GET /second HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(fd, &heard, 1), -1);
     ck_assert_uint_eq(seen.size, 0);
     close(fd);
@@ -228,11 +229,11 @@ START_TEST(slow_bytes_and_delays_hold_up_nobody_else)
     fault.damage = LEAT_LOCAL_DAMAGE_SLOW;
     fault.step_bytes = 2;
     fault.step_us = 200000; /* 10 bytes: four waits */
-    say(first, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(first, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(first, &slow, 2), 1);
-    say(second, "GET /late HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(second, "GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(poll(&(struct pollfd){second, POLLIN, 0}, 1, 20), 0);
-    say(third, "GET /quick HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(third, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(hear(third, &quick, 10), 1);
     ck_assert_ptr_null(strstr(leat_buf_text(&slow), "abcdefghij")); /* the slow one goes on */
     ck_assert_int_eq(recv(first, &(char[10]){0}, 10, MSG_PEEK | MSG_DONTWAIT) < 8, 1);
@@ -251,14 +252,49 @@ START_TEST(a_server_stops_in_the_middle_of_waits)
     int64_t began_us = leat_clock_monotonic_us();
 
     fault.delay_us = 2 * PATIENCE_US;
-    say(first, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    say(second, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    say(first, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    say(second, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     ck_assert_int_eq(poll(&(struct pollfd){first, POLLIN, 0}, 1, 50), 0);
     leat_local_http_stop(http);
     http = NULL;
     ck_assert_int_lt(leat_clock_monotonic_us() - began_us, PATIENCE_US);
     close(first);
     close(second);
+}
+END_TEST
+
+static const struct {
+    const char *headers;
+    bool is_let_in;
+} visitors[] = {
+    {"Host: 127.0.0.1:4567\r\n", true},
+    {"Host: LOCALHOST\r\n", true},
+    {"Host: [::1]:1\r\n", true},
+    {"Host: 127.0.0.1\r\nOrigin: http://localhost:3000\r\n", true},
+    {"Host: 127.0.0.1\r\nSec-Fetch-Site: same-origin\r\n", true},
+    {"Host: evil.example:4567\r\n", false},
+    {"Host: localhost.evil.example\r\n", false},
+    {"Host: 127.0.0.1.evil.example\r\n", false},
+    {"Host: 127.0.0.1\r\nOrigin: https://evil.example\r\n", false},
+    {"Host: 127.0.0.1\r\nOrigin: http://localhost.evil.example\r\n", false},
+    {"Host: 127.0.0.1\r\nOrigin: null\r\n", false},
+    {"Host: 127.0.0.1\r\nORIGIN: file://\r\n", false},
+    {"Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n", false},
+};
+
+/* A browser's page on this machine is not a program of it. */
+START_TEST(pages_of_others_are_refused)
+{
+    char request[300], answer[300] = "";
+    int fd = dial();
+
+    snprintf(request, sizeof request, "POST /shared HTTP/1.1\r\n%sContent-Length: 0\r\n\r\n",
+             visitors[_i].headers);
+    say(fd, request);
+    ck_assert_int_gt(read(fd, answer, sizeof answer - 1), 0);
+    ck_assert_msg((strstr(answer, "HTTP/1.1 403 ") == NULL) == visitors[_i].is_let_in, "%s%s",
+                  request, answer);
+    close(fd);
 }
 END_TEST
 
@@ -290,6 +326,7 @@ main(void)
     tcase_add_test(tests, slow_bytes_and_delays_hold_up_nobody_else);
     tcase_add_test(tests, a_server_stops_in_the_middle_of_waits);
     tcase_add_test(tests, a_taken_port_is_an_error);
+    tcase_add_loop_test(tests, pages_of_others_are_refused, 0, (int)LEAT_COUNT_OF(visitors));
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
