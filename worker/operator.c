@@ -24,7 +24,7 @@ leat_operator_says(const struct leat_operator *task, int code, const char *forma
 
     fprintf(stderr, "leat %s: ", task->command->name);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    leat_vprint(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
     return code;

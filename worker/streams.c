@@ -122,7 +122,8 @@ say_children(struct streams_arguments *arguments, const char *done, const char *
         for (size_t j = 0; j < list.shards[i].parent_count; j++) {
             if (!leat_slice_is(list.shards[i].parents[j], parent))
                 continue;
-            printf("%s%.*s", before, (int)list.shards[i].shard.size, list.shards[i].shard.data);
+            leat_print(stdout, "%s%.*s", before, (int)list.shards[i].shard.size,
+                       list.shards[i].shard.data);
             before = ", ";
         }
     }
@@ -433,8 +434,8 @@ shards_table(const struct leat_kinesis_summary *summary, const struct leat_shard
         {"shard"}, {"state"}, {"parents"}, {"starting_hash_key"}, {"ending_hash_key"}};
     struct leat_sheet sheet;
 
-    printf("%s: %s, %d open shards, kept for %d hours\n%s\n\n", summary->name, summary->status,
-           summary->open_shards, summary->retention_hours, summary->arn);
+    leat_print(stdout, "%s: %s, %d open shards, kept for %d hours\n%s\n\n", summary->name,
+               summary->status, summary->open_shards, summary->retention_hours, summary->arn);
     leat_sheet_init(&sheet, LEAT_OUTPUT_TABLE, columns, LEAT_COUNT_OF(columns), stdout);
     for (size_t i = 0; i < list->count; i++) {
         const struct leat_shard_facts *shard = &list->shards[i];

@@ -29,25 +29,11 @@ leat_output_parse(const char *command, const char *text, enum leat_output *ret_o
     return true;
 }
 
-/* The bytes of the character that begins the text; 0: none that may be shown (a control, broken UTF-8). */
-static size_t
-character_size(struct leat_slice text)
-{
-    unsigned char first = text.data[0];
-    size_t size = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-
-    if (first < 0x20 || first == 0x7F || size > text.size)
-        return 0;
-    if (size > 1 && !leat_utf8_is_valid(leat_slice_make(text.data, size)))
-        return 0;
-    return first == 0xC2 && text.data[1] < 0xA0 ? 0 : size; /* U+0080 … U+009F are controls, too */
-}
-
 void
 leat_printable(struct leat_buf *out, struct leat_slice text)
 {
     while (text.size > 0) {
-        size_t size = character_size(text);
+        size_t size = leat_utf8_shown(text);
 
         if (size == 0) {
             leat_buf_printf(out, "\\x%02x", text.data[0]);
@@ -58,6 +44,34 @@ leat_printable(struct leat_buf *out, struct leat_slice text)
         text.data += size;
         text.size -= size;
     }
+}
+
+void
+leat_vprint(FILE *out, const char *format, va_list arguments)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF shown = LEAT_BUF_INIT;
+
+    leat_buf_vprintf(&text, format, arguments);
+    for (const char *rest = leat_buf_text(&text); *rest != '\0';) {
+        size_t size = strcspn(rest, "\n");
+
+        leat_printable(&shown, leat_slice_make(rest, size));
+        if (rest[size] == '\n')
+            leat_buf_add_byte(&shown, rest[size++]);
+        rest += size;
+    }
+    fputs(leat_buf_text(&shown), out);
+}
+
+void
+leat_print(FILE *out, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    leat_vprint(out, format, arguments);
+    va_end(arguments);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "worker/matches.h"
 #include "worker/setup.h"
 #include "worker/target_name.h"
+#include "worker/table.h"
 
 struct validating {
     const struct leat_config *config;
@@ -105,7 +106,7 @@ fail_check(struct validating *validating, const char *format, ...)
 
     validating->failures++;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    leat_vprint(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
 }
@@ -317,7 +318,7 @@ show_matches(struct validating *validating, struct leat_kinesis *kinesis)
     if (leat_matches(kinesis, validating->config, &matches, &err) != 0)
         fail_check(validating, "streams: %s", err.text);
     else
-        fputs(leat_buf_text(&matches), stdout);
+        leat_print(stdout, "%s", leat_buf_text(&matches));
 }
 
 static void

@@ -317,8 +317,11 @@ home(char ret_home[2048], struct leat_error *err)
     struct passwd entry, *found = NULL;
 
     if (of_environment != NULL && *of_environment != '\0') {
-        snprintf(ret_home, 2048, "%s", of_environment);
-        return 0;
+        int size = snprintf(ret_home, 2048, "%s", of_environment);
+
+        return size < 2048 ? 0
+                           : leat_error_set(err, LEAT_E_INVALID,
+                                            "HOME has %d bytes: at most 2047 are allowed", size);
     }
     if (getpwuid_r(getuid(), &entry, memory, sizeof memory, &found) != 0 || found == NULL ||
         *found->pw_dir == '\0')
@@ -339,8 +342,9 @@ leat_profile_path(enum leat_profile_file kind, char ret_path[4096], struct leat_
     if (is_given && strncmp(path, "~/", 2) != 0) {
         size = snprintf(ret_path, 4096, "%s", path);
     } else {
-        if (home(directory, err) < 0)
-            return LEAT_E_NOT_FOUND;
+        size = home(directory, err);
+        if (size < 0)
+            return size;
         if (is_given)
             size = snprintf(ret_path, 4096, "%s%s", directory, path + 1);
         else

@@ -287,6 +287,37 @@ plain_run(const unsigned char *bytes, size_t size)
     return i;
 }
 
+/* Of a whole sequence of 2 or 3 bytes. */
+static unsigned
+code_point(const unsigned char *bytes, size_t length)
+{
+    return length == 2 ? (bytes[0] & 0x1Fu) << 6 | (bytes[1] & 0x3Fu)
+                       : (bytes[0] & 0x0Fu) << 12 | (bytes[1] & 0x3Fu) << 6 | (bytes[2] & 0x3Fu);
+}
+
+/* What moves a terminal's cursor, or makes a line read otherwise than it is. */
+static bool
+is_control(const unsigned char *bytes, size_t length)
+{
+    unsigned code;
+
+    if (length == 1)
+        return bytes[0] < 0x20 || bytes[0] == 0x7F;
+    if (length == 4)
+        return false;
+    code = code_point(bytes, length);
+    return code < 0xA0 || code == 0x61C || code == 0x200E || code == 0x200F ||
+           (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+size_t
+leat_utf8_shown(struct leat_slice text)
+{
+    size_t length = utf8_sequence(text.data, text.size);
+
+    return length > 0 && !is_control(text.data, length) ? length : 0;
+}
+
 void
 leat_json_escape(struct leat_buf *out, struct leat_slice text)
 {
@@ -303,6 +334,8 @@ leat_json_escape(struct leat_buf *out, struct leat_slice text)
             escape_ascii(out, text.data[i]);
         else if (length == 0)
             leat_buf_add_text(out, "\xEF\xBF\xBD");
+        else if (is_control(text.data + i, length))
+            leat_buf_printf(out, "\\u%04x", code_point(text.data + i, length));
         else
             leat_buf_add(out, text.data + i, length);
         i += length > 0 ? length : 1;

@@ -16,6 +16,12 @@ void leat_uri_escape(struct leat_buf *out, struct leat_slice text, bool keep_sla
 bool leat_uri_unescape(struct leat_buf *out, struct leat_slice text);
 bool leat_utf8_is_valid(struct leat_slice text); /* zero bytes are valid here */
 /* The text inside a JSON string, without the quotes; bytes that are no UTF-8 become U+FFFD. */
+/*
+ * The bytes of the character that begins the text, which is not empty; 0: none that a terminal may be given: broken UTF-8, or
+ * one that moves the cursor or the order of letters (U+0000-1F, U+007F-9F, line and paragraph separators, bidirectional
+ * controls). leat_json_escape writes those as \uXXXX.
+ */
+size_t leat_utf8_shown(struct leat_slice text);
 void leat_json_escape(struct leat_buf *out, struct leat_slice text);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "base/json.h"
 #include "base/log_writer.h"
 #include "base/map.h"
@@ -189,6 +190,23 @@ write_text_value(struct leat_buf *out, struct leat_slice value)
     leat_json_slice(&json, NULL, value);
 }
 
+/* What a terminal may be given; instead of the rest. */
+static void
+add_shown(struct leat_buf *out, struct leat_slice text, unsigned char instead)
+{
+    while (text.size > 0) {
+        size_t size = leat_utf8_shown(text);
+
+        if (size > 0)
+            leat_buf_add(out, text.data, size);
+        else
+            leat_buf_add_byte(out, *text.data == '\n' || *text.data == '\t' ? *text.data : instead);
+        size += size == 0;
+        text.data += size;
+        text.size -= size;
+    }
+}
+
 static void
 write_text(struct leat_buf *out, const struct line *line)
 {
@@ -197,8 +215,9 @@ write_text(struct leat_buf *out, const struct line *line)
 
     leat_format_time(out, now_us - now_us % LEAT_SECOND_US);
     leat_buf_printf(out, " %-7s ", level_names[line->level]);
-    for (const char *letter = line->message; *letter != '\0'; letter++)
-        leat_buf_add_byte(&message, (unsigned char)*letter < ' ' ? ' ' : (unsigned char)*letter);
+    add_shown(&message, leat_slice_from(line->message), ' ');
+    for (size_t i = 0; i < message.size; i++) /* one line stays one line */
+        message.data[i] = message.data[i] < ' ' ? ' ' : message.data[i];
     leat_buf_add_slice(out, leat_buf_slice(&message));
     for (size_t i = 0; i < line->count; i++) {
         leat_buf_printf(out, " %s=", line->fields[i].key);
@@ -370,7 +389,8 @@ leat_log_say(const char *text)
 {
     LEAT_AUTO_BUF line = LEAT_BUF_INIT;
 
-    leat_buf_printf(&line, "%s\n", text);
+    add_shown(&line, leat_slice_from(text), '?');
+    leat_buf_add_byte(&line, '\n');
     write_lines(leat_buf_slice(&line), LEAT_LOG_ERROR);
 }
 

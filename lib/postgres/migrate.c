@@ -180,6 +180,13 @@ leat_schema_grants(const char *role, const char *database_user, struct leat_buf 
     leat_buf_printf(out,
                     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA leat TO %s;\n",
                     leat_buf_text(&user));
+    /* What says which tables there are is read alone, and what is in the ledger stays. */
+    leat_buf_printf(out,
+                    "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON leat.schema_versions FROM %s;\n",
+                    leat_buf_text(&user));
+    if (strcmp(role, "target") == 0)
+        leat_buf_printf(out, "REVOKE UPDATE, DELETE, TRUNCATE ON leat.failures FROM %s;\n",
+                        leat_buf_text(&user));
     leat_buf_printf(out, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA leat TO %s;\n",
                     leat_buf_text(&user));
 }

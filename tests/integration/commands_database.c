@@ -122,6 +122,30 @@ add_fleet(void)
         "  '{}', '{}');");
 }
 
+/* What the user of workers may do with tables that say what there is, and what was diverted: what workers do. */
+START_TEST(grants_give_no_more_than_is_needed)
+{
+    sql("DROP ROLE IF EXISTS least");
+    sql("CREATE ROLE least");
+    LEAT("db", "grants", "--user", "least");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    sql(leat_buf_text(&run.out));
+    sql("DO $$ BEGIN IF has_table_privilege('least', 'leat.schema_versions', 'INSERT') "
+        "OR has_table_privilege('least', 'leat.schema_versions', 'UPDATE') "
+        "OR has_table_privilege('least', 'leat.schema_versions', 'DELETE') "
+        "OR has_table_privilege('least', 'leat.schema_versions', 'TRUNCATE') "
+        "OR has_table_privilege('least', 'leat.failures', 'UPDATE') "
+        "OR has_table_privilege('least', 'leat.failures', 'DELETE') "
+        "THEN RAISE 'too much'; END IF; "
+        "IF NOT (has_table_privilege('least', 'leat.schema_versions', 'SELECT') "
+        "AND has_table_privilege('least', 'leat.failures', 'INSERT') "
+        "AND has_table_privilege('least', 'leat.leases', 'DELETE') "
+        "AND has_table_privilege('least', 'leat.progress', 'UPDATE')) "
+        "THEN RAISE 'too little'; END IF; END $$");
+    sql("DROP OWNED BY least; DROP ROLE least");
+}
+END_TEST
+
 START_TEST(leases_are_told)
 {
     struct json_object *row;
@@ -501,6 +525,7 @@ main(void)
 
     test_postgres_url(); /* before the tests are forked */
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, grants_give_no_more_than_is_needed);
     tcase_add_test(tests, leases_are_told);
     tcase_add_test(tests, what_names_nothing_is_an_error);
     tcase_add_test(tests, tables_are_aligned);

@@ -131,6 +131,47 @@ START_TEST(utf8)
 }
 END_TEST
 
+/* What a terminal is never given, and what it is. */
+START_TEST(shown_characters)
+{
+    static const char *const shown[] = {"a",
+                                        "~",
+                                        " ",
+                                        "\xC2\xA0",
+                                        "\xC3\xA4",
+                                        "\xE2\x82\xAC",
+                                        "\xF0\x9F\x98\x80",
+                                        "\xEF\xBF\xBD",
+                                        "\xE2\x80\xA7"};
+    static const struct {
+        const char *text, *escaped;
+    } hidden[] = {
+        {"\x1B", "\\u001b"},         {"\n", "\\n"},
+        {"\x7F", "\\u007f"},         {"\xC2\x80", "\\u0080"},
+        {"\xC2\x9B", "\\u009b"},     {"\xC2\x9F", "\\u009f"},
+        {"\xE2\x80\xA8", "\\u2028"}, {"\xE2\x80\xAE", "\\u202e"},
+        {"\xE2\x81\xA6", "\\u2066"}, {"\xE2\x81\xA9", "\\u2069"},
+        {"\xE2\x80\x8F", "\\u200f"}, {"\xD8\x9C", "\\u061c"},
+        {"\x80", "\xEF\xBF\xBD"},    {"\xC2", "\xEF\xBF\xBD"},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(shown); i++) {
+        LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+
+        ck_assert_uint_eq(leat_utf8_shown(TEXT(shown[i])), strlen(shown[i]));
+        leat_json_escape(&out, TEXT(shown[i]));
+        ck_assert_str_eq(leat_buf_text(&out), shown[i]);
+    }
+    for (size_t i = 0; i < LEAT_COUNT_OF(hidden); i++) {
+        LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+
+        ck_assert_uint_eq(leat_utf8_shown(TEXT(hidden[i].text)), 0);
+        leat_json_escape(&out, TEXT(hidden[i].text));
+        ck_assert_str_eq(leat_buf_text(&out), hidden[i].escaped);
+    }
+}
+END_TEST
+
 START_TEST(json_escapes)
 {
     LEAT_AUTO_BUF out = LEAT_BUF_INIT;
@@ -141,4 +182,4 @@ START_TEST(json_escapes)
 END_TEST
 
 SUITE_MAIN("encoding", round_trips, base64_in_place, base64_known, uri_as_signed, utf8,
-           json_escapes)
+           shown_characters, json_escapes)

@@ -68,6 +68,21 @@ START_TEST(a_line_of_text)
 }
 END_TEST
 
+/* A plugin's text and a server's reason: neither moves a terminal's cursor, nor makes two lines of one. */
+START_TEST(controls_stay_inside)
+{
+    setup(LEAT_LOG_TEXT);
+    leat_log_event(LEAT_LOG_INFO,
+                   "a\x1B[2J\xC2\x9B"
+                   "1m\x7F\nb\xE2\x80\xAE",
+                   "why", "\xC2\x9B\xE2\x80\xAE\xC3\xA4", NULL);
+    ck_assert_str_eq(written(), "2022-01-01T00:01:00Z info    a [2J  1m  b    "
+                                "why=\"\\u009b\\u202e\xC3\xA4\"\n");
+    leat_log_say("leat x: \x1B]0;t\x07\xC2\x85 no\n  hint");
+    ck_assert_str_eq(written(), "leat x: ?]0;t??? no\n  hint\n");
+}
+END_TEST
+
 START_TEST(repeats_are_held_back)
 {
     char *text;
@@ -180,5 +195,5 @@ START_TEST(levels)
 }
 END_TEST
 
-SUITE_MAIN("log", a_line_of_json, a_line_of_text, repeats_are_held_back,
+SUITE_MAIN("log", a_line_of_json, a_line_of_text, controls_stay_inside, repeats_are_held_back,
            scopes_are_told_apart_up_to_a_limit, long_values_are_cut, threads_do_not_mix, levels)
