@@ -37,22 +37,12 @@
 #define STACK_BYTES ((size_t)64 << 10)
 #define OTHERS_MS 1000 /* how long a second thread that crashes lets the first one speak */
 
-static const struct {
-    int number;
-    const char *name;
-} fatal_signals[] = {
-    {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
-    {SIGILL, "SIGILL"},   {SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},
-};
-
 static _Thread_local struct {
     const char *kind, *call; /* literals; call NULL: nothing is called */
     char plugin[64], processor[128], stream[256], shard[128], first[SEQUENCE_BYTES];
     size_t count;
     struct leat_slice reached;
 } current;
-
-static _Atomic pid_t speaker; /* the thread that crashed first */
 
 /* ---- what is called ------------------------------------------------------------------------------ */
 
@@ -125,6 +115,16 @@ leat_crash_install(void)
 {
 }
 #else
+static const struct {
+    int number;
+    const char *name;
+} fatal_signals[] = {
+    {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+    {SIGILL, "SIGILL"},   {SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},
+};
+
+static _Atomic pid_t speaker; /* the thread that crashed first */
+
 void *
 leat_crash_stack_begin(void)
 {
