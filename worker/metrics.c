@@ -58,6 +58,9 @@ add_pipeline(struct leat_parts *parts, struct leat_buf *out)
          (double)counts.consumers},
         {"leat_consumers_blocked", "gauge", "of them blocked: the log says why",
          (double)counts.blocked},
+        {"leat_consumers_unavailable", "gauge",
+         "of them kept from work: stream, target, archive or dead-letter stream are away",
+         (double)counts.unavailable},
         {"leat_shards_stuck", "gauge", "of them without progress for watchdog.stuck_after",
          (double)counts.stuck},
         {"leat_calls_overdue", "gauge", "calls into plugins that are past batch.deadline",
@@ -210,8 +213,8 @@ add_lag(struct leat_parts *parts, struct leat_buf *out)
 {
     struct lag lag = {.out = out};
 
-    leat_buf_add_text(out, "# HELP leat_lag_seconds how far a shard's last answer was behind its "
-                           "tip\n# TYPE leat_lag_seconds gauge\n");
+    leat_buf_add_text(out, "# HELP leat_lag_seconds how far what is committed of a shard is "
+                           "behind its tip\n# TYPE leat_lag_seconds gauge\n");
     leat_pipeline_each_consumer(parts->pipeline, add_consumer, &lag);
     leat_buf_printf(out,
                     "# HELP leat_lag_seconds_max the worst of them\n"

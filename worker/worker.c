@@ -176,13 +176,31 @@ is_alive(void *context)
     return running->is_stopping || leat_clock_monotonic_us() - running->ticked_at_us < STUCK_US;
 }
 
+/* What keeps all of them from work concerns the worker, not a shard: its target, its archive, its stream. */
+static bool
+stands_still(const struct running *running)
+{
+    struct leat_pipeline_counts counts;
+
+    leat_pipeline_counts(running->parts.pipeline, &counts);
+    return counts.consumers > counts.settled &&
+           counts.blocked + counts.unavailable >= counts.consumers - counts.settled;
+}
+
 static bool
 is_ready(void *context, const char **ret_why_not)
 {
     struct running *running = context;
 
-    *ret_why_not = running->is_stopping ? "stopping" : "not registered yet";
-    return running->is_registered && !running->is_stopping;
+    if (!running->is_registered || running->is_stopping) {
+        *ret_why_not = running->is_stopping ? "stopping" : "not registered yet";
+        return false;
+    }
+    if (stands_still(running)) {
+        *ret_why_not = "every shard held here stands still: see leat shards and the log";
+        return false;
+    }
+    return true;
 }
 
 /* Metrics are no reason not to work: a port in use is a warning. */

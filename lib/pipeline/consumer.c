@@ -133,6 +133,7 @@ drop_chunks(struct leat_consumer *consumer)
     for (size_t i = 0; i < consumer->chunk_count; i++)
         leat_chunk_unref(consumer->chunks[i]);
     consumer->chunk_count = 0;
+    leat_consumer_lag_forget(consumer);
     consumer->cursor = (struct leat_cursor){0};
     leat_deaggregator_reset(consumer->deaggregator);
 }
@@ -246,6 +247,7 @@ hold(struct leat_consumer *consumer, const struct leat_progress *progress)
     leat_mutex_unlock(&consumer->flight_lock);
     if (!went_back)
         return;
+    consumer->committed_as_of_us = 0;
     leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
                          "progress in the target went back (a failover, a crash, a restored "
                          "backup): what was lost is written again",
@@ -317,6 +319,7 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
     consumer->answered_us = leat_clock_monotonic_us();
     leat_consumer_see_progress(consumer, message->chunk);
+    leat_consumer_lag_answered(consumer, message->chunk);
     consumer->behind_ms = message->chunk->behind_ms;
     consumer->is_at_tip = message->chunk->count == 0 && message->chunk->behind_ms == 0;
     if (message->chunk->is_after_gap)

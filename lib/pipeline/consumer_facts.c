@@ -4,6 +4,17 @@
  */
 #include "pipeline/runtime.h"
 
+static bool
+has_rows(struct leat_consumer *consumer)
+{
+    bool has_rows;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    has_rows = consumer->filling->has_end || consumer->is_flying;
+    leat_mutex_unlock(&consumer->flight_lock);
+    return has_rows;
+}
+
 void
 leat_consumer_mark(struct leat_consumer *consumer)
 {
@@ -11,6 +22,8 @@ leat_consumer_mark(struct leat_consumer *consumer)
                       (consumer->epoch_count > 0 ? LEAT_MARK_LETTERS : 0) |
                       (consumer->is_stream_away ? LEAT_MARK_STREAM_AWAY : 0) |
                       (consumer->is_draining ? LEAT_MARK_DRAINING : 0);
+    leat_consumer_lag_rest(consumer, consumer->chunk_count == 0 && consumer->epoch_count == 0 &&
+                                         !has_rows(consumer));
 }
 
 /* chunk NULL: a commit. */
@@ -35,17 +48,6 @@ leat_consumer_see_letter(struct leat_consumer *consumer)
         return;
     consumer->most_stored_letters = consumer->stored_letters;
     consumer->progress_count++;
-}
-
-static bool
-has_rows(struct leat_consumer *consumer)
-{
-    bool has_rows;
-
-    leat_mutex_lock(&consumer->flight_lock);
-    has_rows = consumer->filling->has_end || consumer->is_flying;
-    leat_mutex_unlock(&consumer->flight_lock);
-    return has_rows;
 }
 
 struct leat_stuck_facts

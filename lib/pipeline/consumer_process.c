@@ -311,6 +311,7 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
     if (cut->after.raw < chunk->count)
         return;
     consumer->is_at_end = consumer->is_at_end || chunk->is_shard_end;
+    leat_consumer_lag_processed(consumer, chunk);
     leat_deaggregator_reset(consumer->deaggregator);
     for (size_t i = 1; i < consumer->chunk_count; i++)
         consumer->chunks[i - 1] = consumer->chunks[i];

@@ -106,6 +106,7 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
     message->attempts = (int32_t)flight->refusals + 1;
     message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
+    message->as_of_us = part->pending->as_of_us;
     land(part, result->outcome == LEAT_COMMITTED);
     remind(consumer);
     flight->parts[i] = flight->parts[--flight->count];

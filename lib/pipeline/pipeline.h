@@ -123,7 +123,8 @@ struct leat_pipeline_counts {
     uint64_t fenced, rewinds, commit_us, process_us, ticks;
     uint64_t lost_shards, expired_checkpoints, progress_removed;
     uint64_t outside_hash_range; /* user records, whatever was made of them */
-    uint64_t consumers, blocked;
+    /* Of the consumers: blocked; kept from work by what is away; with nothing to do (ended, paused, waiting for parents). */
+    uint64_t consumers, blocked, unavailable, settled;
     uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;
 };
 void leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts);

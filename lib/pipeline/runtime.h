@@ -97,6 +97,7 @@ struct leat_message {
     int32_t attempts;    /* FLUSHED: so often it was sent, while a record stood alone */
     bool has_loose_rows; /* FLUSHED: and rows of no record */
     bool is_end;         /* FLUSHED: SHARD_END was committed */
+    int64_t as_of_us;    /* FLUSHED: see consumer_lag.c */
     int64_t lease_counter, incarnation; /* ACQUIRED */
     int64_t deadline_us;                /* DRAIN */
     enum leat_shard_fate fate;          /* FATE */
@@ -300,11 +301,28 @@ struct leat_consumer {
     struct leat_error blocked;
     _Atomic int64_t answered_us; /* when the stream said so; monotonic */
     _Atomic int64_t behind_ms;
+    /* consumer_lag.c, monotonic; 0: not known. Of the last answer; of the last one of which everything was processed; of the last
+       one of which everything is committed. */
+    _Atomic int64_t read_as_of_us, committed_as_of_us;
+    int64_t processed_as_of_us;
+    /* Nothing that was read is still to be processed or committed. */
+    _Atomic bool is_idle;
     _Atomic uint64_t record_count, byte_count, commit_count;
 };
 
 /* Any thread. */
 void leat_consumer_post(struct leat_consumer *consumer, struct leat_message *message);
+
+/* consumer_lag.c */
+void leat_consumer_lag_answered(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+void leat_consumer_lag_processed(struct leat_consumer *consumer, const struct leat_chunk *chunk);
+void leat_consumer_lag_committed(struct leat_consumer *consumer, int64_t at_us);
+/* What was read and not committed is dropped: it comes again. */
+void leat_consumer_lag_forget(struct leat_consumer *consumer);
+/* The end of a run; is_clear: nothing that was read is still to be processed or committed. */
+void leat_consumer_lag_rest(struct leat_consumer *consumer, bool is_clear);
+/* Any thread. -1: not known. */
+int64_t leat_consumer_lag_ms(const struct leat_consumer *consumer, int64_t now_us);
 
 /* consumer.c; everything below: the worker thread that runs it. */
 struct leat_consumer *leat_consumer_new(struct leat_runtime *runtime,

@@ -2,12 +2,25 @@
 #include "base/clock.h"
 #include "pipeline/registry.h"
 
-/* Longer than between two answers of a shard that is read. */
-#define SILENT_US (3 * LEAT_SECOND_US)
+static bool
+waits_for_letters(const struct leat_consumer *consumer, bool are_letters_blocked)
+{
+    return are_letters_blocked && (consumer->marks & LEAT_MARK_LETTERS) != 0;
+}
 
-/* Its own, but for what the processor as a whole or its target keep it from. */
+static bool
+are_letters_blocked(const struct leat_pipeline *pipeline)
+{
+    struct leat_letters_counts letters = {0};
+
+    if (pipeline->options.letters != NULL)
+        leat_letters_counts(pipeline->options.letters, &letters);
+    return letters.is_blocked;
+}
+
+/* Its own, but for what the processor as a whole, its target or the archive keep it from. */
 static enum leat_consumer_state
-state_of(const struct leat_consumer *consumer)
+state_of(const struct leat_consumer *consumer, bool are_letters_blocked)
 {
     enum leat_consumer_state state = (enum leat_consumer_state)consumer->state;
 
@@ -19,26 +32,35 @@ state_of(const struct leat_consumer *consumer)
                                                                   : LEAT_CONSUMER_PAUSED;
     if (consumer->runtime->is_stopped || consumer->target_trouble == LEAT_TARGET_REFUSES)
         return LEAT_CONSUMER_BLOCKED;
-    return consumer->target_trouble == LEAT_TARGET_AWAY ? LEAT_CONSUMER_UNAVAILABLE : state;
+    if (consumer->target_trouble == LEAT_TARGET_AWAY ||
+        waits_for_letters(consumer, are_letters_blocked))
+        return LEAT_CONSUMER_UNAVAILABLE;
+    return state;
 }
 
-/* A shard whose answers do not come, or are not asked for, falls behind by that time, too: as if records came all the while. */
-static int64_t
-behind_ms(const struct leat_consumer *consumer, enum leat_consumer_state state)
+/* Why it stands still, as far as that is no matter of this shard alone. */
+static const char *
+reason_of(const struct leat_consumer *consumer, enum leat_consumer_state state,
+          bool are_letters_blocked)
 {
-    int64_t silent_us = leat_clock_monotonic_us() - consumer->answered_us;
-
-    if (state == LEAT_CONSUMER_ENDED)
-        return 0;
-    if (consumer->behind_ms < 0 || silent_us < SILENT_US)
-        return consumer->behind_ms;
-    return consumer->behind_ms + silent_us / 1000;
+    if (state == LEAT_CONSUMER_BLOCKED)
+        return consumer->target_trouble == LEAT_TARGET_REFUSES
+                   ? "the target refuses it: see the log"
+                   : "see the log";
+    if (state != LEAT_CONSUMER_UNAVAILABLE)
+        return "";
+    if (consumer->target_trouble == LEAT_TARGET_AWAY)
+        return "the target is away";
+    if (waits_for_letters(consumer, are_letters_blocked))
+        return "archive or dead-letter stream: see the log";
+    return (consumer->marks & LEAT_MARK_STREAM_AWAY) != 0 ? "the stream cannot be read" : "";
 }
 
 static struct leat_consumer_view
-view_of(struct leat_consumer *consumer)
+view_of(struct leat_consumer *consumer, bool are_letters_blocked)
 {
-    enum leat_consumer_state state = state_of(consumer);
+    enum leat_consumer_state state = state_of(consumer, are_letters_blocked);
+    int64_t now_us = leat_clock_monotonic_us();
     int64_t since_us = consumer->standing_since_us;
     /* Not as a subscript: gcc 12 reads an _Atomic one by a plain load. */
     int stuck_for = consumer->stuck_for;
@@ -49,13 +71,13 @@ view_of(struct leat_consumer *consumer)
         .stream_id = consumer->shard.stream_id,
         .shard = consumer->shard.shard,
         .state = leat_consumer_state_names[state],
-        .reason = state == LEAT_CONSUMER_BLOCKED ? "see the log" : "",
-        .behind_ms = behind_ms(consumer, state),
+        .reason = reason_of(consumer, state, are_letters_blocked),
+        .behind_ms = state == LEAT_CONSUMER_ENDED ? 0 : leat_consumer_lag_ms(consumer, now_us),
         .records = consumer->record_count,
         .bytes = consumer->byte_count,
         .commits = consumer->commit_count,
         .stuck = leat_waits_for_text[stuck_for],
-        .standing_us = since_us > 0 ? leat_clock_monotonic_us() - since_us : 0,
+        .standing_us = since_us > 0 ? now_us - since_us : 0,
     };
 }
 
@@ -64,7 +86,7 @@ leat_pipeline_notice(struct leat_consumer *consumer, enum leat_log_level level, 
                      const struct leat_error *err)
 {
     const struct leat_pipeline_options *options = &consumer->runtime->pipeline->options;
-    struct leat_consumer_view view = view_of(consumer);
+    struct leat_consumer_view view = view_of(consumer, false);
 
     if (options->notice != NULL)
         options->notice(options->notice_context, level, what, &view, err);
@@ -124,9 +146,11 @@ leat_pipeline_each_consumer(struct leat_pipeline *pipeline,
                             void (*each)(void *context, const struct leat_consumer_view *view),
                             void *context)
 {
+    bool is_blocked = are_letters_blocked(pipeline);
+
     leat_mutex_lock(&pipeline->lock);
     for (size_t i = 0; i < pipeline->consumer_count; i++) {
-        struct leat_consumer_view view = view_of(pipeline->consumers[i]);
+        struct leat_consumer_view view = view_of(pipeline->consumers[i], is_blocked);
 
         each(context, &view);
     }
@@ -140,6 +164,11 @@ count_consumer(void *context, const struct leat_consumer_view *view)
 
     counts->consumers++;
     counts->blocked += strcmp(view->state, "blocked") == 0;
+    counts->unavailable += strcmp(view->state, "unavailable") == 0;
+    counts->settled += strcmp(view->state, "ended") == 0 || strcmp(view->state, "paused") == 0 ||
+                       strcmp(view->state, "retired") == 0 ||
+                       strcmp(view->state, "waiting_parents") == 0 ||
+                       strcmp(view->state, "lost") == 0;
 }
 
 void

@@ -119,6 +119,51 @@ begin(bool has_own_postgres, const char *rest)
     ck_reaches(COUNTED, 100);
 }
 
+/* What a page of the worker's says; the caller's. */
+static char *
+ask(const char *command)
+{
+    LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+    const char *port;
+
+    ck_says("\"http_port\":\"");
+    test_worker_log(&worker, &log);
+    port = strstr(leat_buf_text(&log), "\"http_port\":\"") + strlen("\"http_port\":\"");
+    leat_buf_printf(&line, "URL=http://127.0.0.1:%ld; %s", strtol(port, NULL, 10), command);
+    return test_fleet_shell(&fleet, leat_buf_text(&line));
+}
+
+static void
+ck_metric_between(const char *name, double least, double most)
+{
+    LEAT_AUTO_BUF command = LEAT_BUF_INIT;
+    int64_t deadline_us = soon();
+    double value;
+
+    leat_buf_printf(&command, "curl -s $URL/metrics | grep '^%s ' | cut -d' ' -f2", name);
+    do {
+        LEAT_AUTO_FREE char *text = ask(leat_buf_text(&command));
+
+        value = strtod(text, NULL);
+    } while ((value < least || value > most) && leat_clock_monotonic_us() < deadline_us);
+    ck_assert_msg(value >= least && value <= most, "%s is %g", name, value);
+}
+
+static void
+ck_ready(const char *wanted)
+{
+    int64_t deadline_us = soon();
+    bool is_so;
+
+    do {
+        LEAT_AUTO_FREE char *text = ask("curl -s -o /dev/null -w '%{http_code}' $URL/readyz");
+
+        is_so = strncmp(text, wanted, 3) == 0;
+    } while (!is_so && leat_clock_monotonic_us() < deadline_us);
+    ck_assert_msg(is_so, "/readyz does not answer %s", wanted);
+}
+
 static size_t
 count_lines(const char *text)
 {
@@ -166,10 +211,16 @@ START_TEST(the_database_goes_and_comes)
     test_fleet_stop_postgres(&fleet);
     ck_says("could not renew worker \\\"w1\\\": could not connect to postgres");
     ck_says("the target is not available: waiting");
-    usleep(OUTAGE_US);
+    /* Reads go on, and say "at the tip": the lag is of what is committed. */
+    ck_metric_between("leat_lag_seconds_max", 2, 1e6);
+    ck_metric_between("leat_consumers_unavailable", 2, 2);
+    ck_ready("503");
     test_fleet_start_postgres(&fleet);
     ck_says("leases can be worked on again");
     ck_says("the target can be written again");
+    ck_metric_between("leat_lag_seconds_max", 0, 1.5);
+    ck_metric_between("leat_consumers_unavailable", 0, 0);
+    ck_ready("200");
     ck_all_right(0);
 }
 END_TEST
@@ -293,6 +344,10 @@ START_TEST(a_dead_letter_stream_that_is_missing_is_waited_for)
     put_poison();
     ck_says(BLOCKED);
     ck_says("stream \\\"letters\\\"");
+    /* The shard that waits says so; the other one goes on. */
+    ck_metric_between("leat_lag_seconds_max", 1, 1e6);
+    ck_metric_between("leat_consumers_unavailable", 1, 1);
+    ck_ready("200");
     ck_assert_int_eq(test_fleet_number(&fleet, FAILURES), 0);
     ck_assert_int_eq(leat_local_kinesis_create_stream(fleet.kinesis, "letters", 1, &err), 0);
     ck_says("failed records can be put away again");
