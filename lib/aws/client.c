@@ -363,6 +363,21 @@ is_nobodys(const struct leat_aws_client *client, const struct leat_fault *fault)
             fault->kind == LEAT_FAULT_CONFLICT);
 }
 
+/* S3 says where a bucket is when it is asked elsewhere, and next to nothing besides. */
+static void
+add_region(struct leat_aws_call *call, struct leat_slice region)
+{
+    const char *asked = call->client->endpoint.region;
+    struct leat_error *err = &call->outcome.err;
+    size_t size = strlen(err->text);
+
+    if (region.size == 0 || leat_slice_is(region, asked))
+        return;
+    snprintf(err->text + size, sizeof err->text - size,
+             ": the bucket is in region \"%.*s\", it was asked for in \"%s\": set aws.region",
+             (int)region.size, (const char *)region.data, asked);
+}
+
 static void
 read_refusal(struct leat_aws_call *call, const struct leat_http_answer *answer)
 {
@@ -377,6 +392,7 @@ read_refusal(struct leat_aws_call *call, const struct leat_http_answer *answer)
         call->outcome.fault.kind = LEAT_FAULT_FORMAT;
     call->outcome.result = leat_fault_error(&call->outcome.fault, &call->request.subject,
                                             leat_slice_from(refusal.message), &call->outcome.err);
+    add_region(call, answer->bucket_region);
 }
 
 static void

@@ -103,6 +103,8 @@ read_header(struct leat_http_call *call, struct leat_slice name, struct leat_sli
         keep(call->error_type, behind_namespace(value));
     } else if (header_is(name, "etag")) {
         keep(call->etag, value);
+    } else if (header_is(name, "x-amz-bucket-region")) {
+        keep(call->bucket_region, value);
     }
 }
 
@@ -113,6 +115,7 @@ forget_answer(struct leat_http_call *call)
     call->content_length = -1;
     call->date_us = call->retry_after_us = 0;
     call->content_type[0] = call->request_id[0] = call->error_type[0] = call->etag[0] = '\0';
+    call->bucket_region[0] = '\0';
 }
 
 static size_t
@@ -400,6 +403,7 @@ leat_http_finish(struct leat_http_call *call, CURLcode code)
         .request_id = leat_slice_from(call->request_id),
         .error_type = leat_slice_from(call->error_type),
         .etag = leat_slice_from(call->etag),
+        .bucket_region = leat_slice_from(call->bucket_region),
         .date_us = call->date_us,
         .retry_after_us = call->retry_after_us,
         .duration_us = leat_clock_monotonic_us() - call->began_us,

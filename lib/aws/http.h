@@ -59,8 +59,8 @@ struct leat_http_answer {
     bool is_aborted;        /* head or sink said so: result is LEAT_E_LIMIT */
     int64_t content_length; /* -1: not told */
     uint64_t body_bytes;    /* given to the sink */
-    struct leat_slice content_type, request_id, error_type,
-        etag;               /* headers of interest; live until done returns */
+    /* Headers of interest; live until done returns. */
+    struct leat_slice content_type, request_id, error_type, etag, bucket_region;
     int64_t date_us;        /* the server's Date header; 0: none */
     int64_t retry_after_us; /* 0: none */
     int64_t duration_us;

@@ -55,7 +55,8 @@ struct leat_http_call {
     uint64_t body_bytes;
     size_t header_bytes; /* of all heads and trailers together */
     char content_type[LEAT_HTTP_HEADER_BYTES], request_id[LEAT_HTTP_HEADER_BYTES],
-        error_type[LEAT_HTTP_HEADER_BYTES], etag[LEAT_HTTP_HEADER_BYTES];
+        error_type[LEAT_HTTP_HEADER_BYTES], etag[LEAT_HTTP_HEADER_BYTES],
+        bucket_region[LEAT_HTTP_HEADER_BYTES];
 };
 
 /* The transfer is over: retried once where that is silent and right, else told. The call may be gone afterwards. */

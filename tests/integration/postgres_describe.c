@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/memory.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
 #include "postgres/migrate.h"
@@ -50,6 +51,10 @@ run(const char *sql)
     leat_pg_close(connection);
 }
 
+static struct leat_slice pairs[2];
+static struct leat_raw_option given_tables = {
+    .name = "tables", .kind = LEAT_RAW_MAP, .items = pairs, .item_count = 2};
+
 static void
 setup(void)
 {
@@ -57,12 +62,11 @@ setup(void)
     struct leat_target_context context = {.size = sizeof context,
                                           .application = leat_slice_from("a"),
                                           .processor = leat_slice_from("p")};
-    struct leat_slice pairs[2] = {leat_slice_from("hours"), leat_slice_from("weather \"hours\"")};
-    struct leat_raw_option given = {
-        .name = "tables", .kind = LEAT_RAW_MAP, .items = pairs, .item_count = 2};
     struct leat_options options;
     char name[40];
 
+    pairs[0] = leat_slice_from("hours");
+    pairs[1] = leat_slice_from("weather \"hours\"");
     leat_arena_init(&arena);
     leat_buf_init(&told, SIZE_MAX);
     snprintf(name, sizeof name, "describe_%d", (int)getpid());
@@ -72,8 +76,9 @@ setup(void)
                     getenv("LEAT_BUILD") != NULL ? getenv("LEAT_BUILD") : "build/test");
     ck_assert_msg(leat_plugin_load_target(NULL, leat_buf_text(&file), NULL, &plugin, &err) == 0,
                   "%s", err.text);
-    ck_assert_int_eq(
-        leat_options_resolve(plugin->options, &given, 1, &arena, tell_option, NULL, &options), 0);
+    ck_assert_int_eq(leat_options_resolve(plugin->options, &given_tables, 1, &arena, tell_option,
+                                          NULL, &options),
+                     0);
     ck_assert_int_eq(plugin->open(NULL, &context, &options, &target, &err), 0);
 }
 
@@ -127,6 +132,97 @@ START_TEST(test_each_difference_is_named)
 }
 END_TEST
 
+/* Tables that have the right columns and refuse every row all the same. */
+static const struct {
+    const char *sql, *says;
+} refusing[] = {
+    {"CREATE TABLE hours (device bigint, hour timestamptz, total numeric, twice numeric, name text "
+     "GENERATED ALWAYS AS (device::text) STORED, PRIMARY KEY (device, hour))",
+     "column \"name\" is generated"},
+    {"CREATE TABLE hours (device bigint GENERATED ALWAYS AS IDENTITY, hour timestamptz, total "
+     "numeric, name text, PRIMARY KEY (device, hour))",
+     "column \"device\" is GENERATED ALWAYS AS IDENTITY"},
+    {"CREATE TABLE hours (device bigint, hour timestamptz, total numeric, name text, PRIMARY KEY "
+     "(device, hour) DEFERRABLE)",
+     "is DEFERRABLE"},
+    {"CREATE TABLE hours (device bigint, hour timestamptz, total numeric, name text, PRIMARY KEY "
+     "(device, hour)); CREATE RULE r AS ON INSERT TO hours DO ALSO NOTHING",
+     "has a rule for INSERT or UPDATE"},
+    {"CREATE UNLOGGED TABLE hours (device bigint, hour timestamptz, total numeric, name text, "
+     "PRIMARY KEY (device, hour))",
+     "is UNLOGGED"},
+    {"CREATE TABLE other (device bigint, hour timestamptz, total numeric, name text, PRIMARY KEY "
+     "(device, hour)); CREATE VIEW hours AS SELECT * FROM other",
+     "is no table but a view"},
+};
+
+START_TEST(test_what_refuses_every_row_is_named)
+{
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+    const char *text;
+
+    leat_buf_printf(&sql, "%s; ALTER %s hours RENAME TO \"weather \"\"hours\"\"\"",
+                    refusing[_i].sql, strstr(refusing[_i].sql, "VIEW") != NULL ? "VIEW" : "TABLE");
+    run(leat_buf_text(&sql));
+    text = describe();
+    ck_assert_msg(strstr(text, refusing[_i].says) != NULL, "%s", text);
+}
+END_TEST
+
+/* As a role that was granted `grants`, on a table that has all it needs. */
+static const char *
+describe_as_role(const char *grants)
+{
+    LEAT_AUTO_BUF ddl = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF as_role = LEAT_BUF_INIT;
+    struct leat_target_context context = {.size = sizeof context,
+                                          .application = leat_slice_from("a"),
+                                          .processor = leat_slice_from("p")};
+    struct leat_options options;
+    const char *user = strstr(url, "user=postgres");
+    const char *text;
+
+    ck_assert_ptr_nonnull(user);
+    plugin->ddl(target, tables, write_ddl, &ddl, &err);
+    leat_buf_printf(&sql,
+                    "%s DROP ROLE IF EXISTS describer; CREATE ROLE describer LOGIN; GRANT USAGE ON "
+                    "SCHEMA leat TO describer; GRANT SELECT ON ALL TABLES IN SCHEMA leat TO "
+                    "describer; %s",
+                    leat_buf_text(&ddl), grants);
+    run(leat_buf_text(&sql));
+    plugin->close(target);
+    leat_buf_printf(&as_role, "%.*suser=describer%s", (int)(user - url), url,
+                    user + strlen("user=postgres"));
+    context.url = leat_buf_slice(&as_role);
+    ck_assert_int_eq(leat_options_resolve(plugin->options, &given_tables, 1, &arena, tell_option,
+                                          NULL, &options),
+                     0);
+    ck_assert_int_eq(plugin->open(NULL, &context, &options, &target, &err), 0);
+    text = describe();
+    run("DROP OWNED BY describer; DROP ROLE describer");
+    return text;
+}
+
+START_TEST(test_rights_that_are_missing_are_named)
+{
+    const char *text =
+        describe_as_role("GRANT SELECT, UPDATE ON \"weather \"\"hours\"\"\" TO describer");
+
+    ck_assert_msg(strstr(text, "the right to INSERT into table") != NULL, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "the right to DELETE from table"));
+    ck_assert_ptr_null(strstr(text, "the right to UPDATE"));
+}
+END_TEST
+
+START_TEST(test_rights_that_are_there_are_enough)
+{
+    ck_assert_str_eq(describe_as_role("GRANT SELECT, INSERT, UPDATE, DELETE ON \"weather "
+                                      "\"\"hours\"\"\" TO describer"),
+                     "");
+}
+END_TEST
+
 START_TEST(test_an_old_schema_is_named)
 {
     ck_assert_ptr_nonnull(strstr(describe(), "run `leat db migrate`"));
@@ -146,6 +242,10 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_its_own_ddl_is_what_it_wants);
     tcase_add_test(tests, test_each_difference_is_named);
+    tcase_add_loop_test(tests, test_what_refuses_every_row_is_named, 0,
+                        (int)LEAT_COUNT_OF(refusing));
+    tcase_add_test(tests, test_rights_that_are_missing_are_named);
+    tcase_add_test(tests, test_rights_that_are_there_are_enough);
     tcase_add_test(tests, test_an_old_schema_is_named);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -1,6 +1,8 @@
 /* What is in pg_catalog against what the processor declares: tables, columns, types, the key's unique index. */
 #include "describe.h"
 
+#include "access.h"
+
 #include <stdlib.h>
 
 #include "postgres/array.h"
@@ -162,7 +164,9 @@ compare_table(struct comparing *comparing, const struct leat_table *table, struc
     }
     compare_columns(comparing, table, result);
     PQclear(result);
-    return compare_key(comparing, table, err);
+    status = leat_postgres_check_access(comparing->connection, comparing->name, table,
+                                        comparing->report, comparing->context, err);
+    return status == 0 ? compare_key(comparing, table, err) : status;
 }
 
 int

@@ -38,6 +38,20 @@ START_TEST(test_a_blocking_put)
 }
 END_TEST
 
+/* A HEAD's answer has no body: the header alone says where the bucket is. */
+START_TEST(test_a_bucket_elsewhere_says_where)
+{
+    canned_http_answer(server, 301, "x-amz-bucket-region: ap-south-1\r\n", leat_slice_from(""));
+    ck_assert_int_ne(leat_s3_head_bucket(s3, "bucket", &err), 0);
+    ck_assert_msg(strstr(err.text, "the bucket is in region \"ap-south-1\"") != NULL, "%s",
+                  err.text);
+    ck_assert_ptr_nonnull(strstr(err.text, "set aws.region"));
+    canned_http_answer(server, 403, "x-amz-bucket-region: us-east-1\r\n", leat_slice_from(""));
+    ck_assert_int_ne(leat_s3_head_bucket(s3, "bucket", &err), 0);
+    ck_assert_ptr_null(strstr(err.text, "the bucket is in"));
+}
+END_TEST
+
 struct told {
     bool is_done;
     int status;
@@ -139,6 +153,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_a_blocking_put, 0, (int)LEAT_COUNT_OF(answers));
     tcase_add_loop_test(tests, test_a_started_put, 0, (int)LEAT_COUNT_OF(answers));
+    tcase_add_test(tests, test_a_bucket_elsewhere_says_where);
     tcase_add_test(tests, test_what_cannot_be_sent_is_told_later);
     tcase_add_test(tests, test_a_cancelled_put_tells_nothing);
     suite_add_tcase(suite, tests);
