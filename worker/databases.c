@@ -1,6 +1,7 @@
 /* Which databases a configuration means. A target is asked by its plugin's own name: a file may be called anything. */
 #include "worker/databases.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,18 +72,35 @@ write_out(void *context, const char *text, size_t size)
     leat_buf_add(context, text, size);
 }
 
+/* What is asked of each processor's target. */
+struct asking {
+    const char *user; /* of grants; NULL: the tables' ddl */
+    struct leat_buf *out;
+};
+
+static bool
+has_statements(const struct leat_target *target, const struct asking *asking)
+{
+    if (asking->user == NULL)
+        return target->ddl != NULL;
+    return target->size >= offsetof(struct leat_target, grants) + sizeof target->grants &&
+           target->grants != NULL;
+}
+
 static int
-add_target_ddl(const struct leat_setup_processor *setup, const struct leat_config *config,
-               const struct leat_table *tables, struct leat_buf *out, struct leat_error *err)
+ask_target(const struct leat_setup_processor *setup, const struct leat_config *config,
+           const struct leat_table *tables, const struct asking *asking, struct leat_error *err)
 {
     LEAT_AUTO_BUF url = LEAT_BUF_INIT;
     struct leat_error unread;
     void *target;
     int status;
 
-    leat_buf_printf(out, "-- processor %s, target %s\n", setup->config->name, setup->target->name);
-    if (setup->target->ddl == NULL) {
-        leat_buf_add_text(out, "-- (nothing to make)\n");
+    leat_buf_printf(asking->out, "-- processor %s, target %s\n", setup->config->name,
+                    setup->target->name);
+    if (!has_statements(setup->target, asking)) {
+        leat_buf_printf(asking->out, "-- (nothing to %s)\n",
+                        asking->user == NULL ? "make" : "grant");
         return 0;
     }
     /* Nothing connects: where the URL's file is not at hand, the statements are the same. */
@@ -90,13 +108,17 @@ add_target_ddl(const struct leat_setup_processor *setup, const struct leat_confi
     status = leat_setup_target_open(setup, config, leat_buf_text(&url), &target, err);
     if (status != 0)
         return status;
-    status = setup->target->ddl(target, tables, write_out, out, err);
+    if (asking->user == NULL)
+        status = setup->target->ddl(target, tables, write_out, asking->out, err);
+    else
+        status = setup->target->grants(target, tables, leat_slice_from(asking->user), write_out,
+                                       asking->out, err);
     setup->target->close(target);
     return status;
 }
 
 static int
-add_ddl(const struct leat_config *config, size_t index, struct leat_buf *out)
+ask(const struct leat_config *config, size_t index, const struct asking *asking)
 {
     struct leat_setup_processor setup;
     const struct leat_table *tables;
@@ -106,7 +128,7 @@ add_ddl(const struct leat_config *config, size_t index, struct leat_buf *out)
 
     if (status == 0) {
         tables = leat_setup_tables(&setup, &leat_setup_host, &instance, &err);
-        status = tables == NULL ? err.code : add_target_ddl(&setup, config, tables, out, &err);
+        status = tables == NULL ? err.code : ask_target(&setup, config, tables, asking, &err);
         if (tables != NULL)
             leat_setup_tables_release(&setup, instance);
         if (status != 0)
@@ -114,6 +136,12 @@ add_ddl(const struct leat_config *config, size_t index, struct leat_buf *out)
     }
     leat_setup_processor_release(&setup);
     return status == 0 ? LEAT_EXIT_OK : LEAT_EXIT_USAGE;
+}
+
+static int
+add_ddl(const struct leat_config *config, size_t index, struct leat_buf *out)
+{
+    return ask(config, index, &(struct asking){NULL, out});
 }
 
 static int
@@ -160,5 +188,17 @@ leat_databases_print_ddl(const struct leat_config *config, const char *processor
     if (!is_found)
         return refuse_processor(config, processor);
     fputs(leat_buf_text(&out), stdout);
+    return code;
+}
+
+int
+leat_databases_grants(const struct leat_config *config, const char *user, struct leat_buf *out)
+{
+    int code = LEAT_EXIT_OK;
+
+    for (size_t i = 0; i < config->processor_count; i++) {
+        if (ask(config, i, &(struct asking){user, out}) != LEAT_EXIT_OK)
+            code = LEAT_EXIT_USAGE;
+    }
     return code;
 }

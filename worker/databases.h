@@ -25,5 +25,7 @@ void leat_databases_release(struct leat_databases *databases);
 int leat_databases_ddl(const struct leat_config *config, struct leat_buf *out);
 /* `leat db ddl`: every processor's tables as its target would have them made, or those of one (NULL: all). An exit code. */
 int leat_databases_print_ddl(const struct leat_config *config, const char *processor);
+/* What lets `user` write every processor's tables. What is wrong is said on standard error. An exit code. */
+int leat_databases_grants(const struct leat_config *config, const char *user, struct leat_buf *out);
 
 #endif

@@ -31,11 +31,12 @@ help(void)
           "  leat db migrate -c leat.yaml\n"
           "  leat db status  --database \"host=/run/postgresql dbname=leat\"\n"
           "  leat db status  -c leat.yaml -o json\n"
-          "  leat db grants  --user leat_worker\n"
+          "  leat db grants  --user leat_worker -c leat.yaml | psql\n"
           "  leat db ddl     -c leat.yaml --processor rollup | psql\n\n"
           "migrate and status with a configuration: the lease database and that of every postgres "
           "target.\n"
-          "ddl prints what makes the tables that processors write to.\n\n"
+          "ddl prints what makes the tables that processors write to, grants what a worker's user "
+          "needs: on\nleat's own tables and, with a configuration, on the processors'.\n\n"
           "  --database URL   URI or conninfo; default: the configuration (-c, $LEAT_CONFIG), "
           "else\n"
           "                   $LEAT_DATABASE__URL. Passwords by libpq's own means (PGPASSFILE, "
@@ -258,6 +259,8 @@ static int
 print_grants(const struct db_arguments *arguments)
 {
     LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    struct leat_config *config;
+    int code = LEAT_EXIT_OK;
 
     if (arguments->user == NULL) {
         fputs("leat db: grants wants --user NAME, the user that workers connect as\n", stderr);
@@ -267,8 +270,16 @@ print_grants(const struct db_arguments *arguments)
         leat_schema_grants("lease", arguments->user, &text);
     if (is_wanted(arguments, "target"))
         leat_schema_grants("target", arguments->user, &text);
+    /* The processors' tables are known to a configuration alone. */
+    if (has_configuration(arguments) && is_wanted(arguments, "target")) {
+        code = leat_setup_load(&arguments->setup, "db", &config);
+        if (code != LEAT_EXIT_OK)
+            return code;
+        code = leat_databases_grants(config, arguments->user, &text);
+        leat_config_free(config);
+    }
     fputs(leat_buf_text(&text), stdout);
-    return LEAT_EXIT_OK;
+    return code;
 }
 
 static int

@@ -175,7 +175,7 @@ check_registrations(struct validating *validating, struct leat_pg_connection *co
 static void
 check_database(struct validating *validating)
 {
-    struct leat_pg_options options = {.application_name = "leat validate"};
+    struct leat_pg_options options = {.application_name = "leat validate", .is_for_writing = true};
     struct leat_pg_connection *connection;
     LEAT_AUTO_BUF url = LEAT_BUF_INIT;
     struct leat_error err;

@@ -211,6 +211,23 @@ check_version(struct leat_pg_connection *connection, struct leat_error *err)
         PQparameterStatus(connection->conn, "server_version"), LEAT_PG_OLDEST);
 }
 
+/* Texts of records and reasons hold any character: a database that cannot store one would stop at the first that has it, in a
+   migration, a row or the ledger. A pooler that does not say is believed. */
+static int
+check_encoding(struct leat_pg_connection *connection, struct leat_error *err)
+{
+    const char *encoding = PQparameterStatus(connection->conn, "server_encoding");
+
+    if (encoding == NULL || strcmp(encoding, "UTF8") == 0)
+        return 0;
+    return leat_error_set(err, LEAT_E_INVALID,
+                          "cannot use postgres at %s:%s/%s: its encoding is %s, leat needs UTF8: "
+                          "make the database anew with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE "
+                          "template0",
+                          PQhost(connection->conn), PQport(connection->conn),
+                          PQdb(connection->conn), encoding);
+}
+
 static int
 check_server(struct leat_pg_connection *connection, const struct leat_pg_options *options,
              struct leat_error *err)
@@ -219,6 +236,8 @@ check_server(struct leat_pg_connection *connection, const struct leat_pg_options
     int status = check_version(connection, err);
     bool is_read_only;
 
+    if (status == 0)
+        status = check_encoding(connection, err);
     if (status == 0)
         status = leat_pg_execute(connection,
                                  "SELECT pg_catalog.pg_backend_pid(), "

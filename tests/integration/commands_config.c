@@ -540,6 +540,51 @@ START_TEST(ddl_is_of_one_or_all)
 }
 END_TEST
 
+/* What is printed is enough for a role that has nothing. */
+START_TEST(grants_are_enough_to_write)
+{
+    LEAT("db", "ddl", "-c", file);
+    sql(other_url, out());
+    LEAT("db", "migrate", "-c", file);
+    ck_assert_int_eq(run.code, 0);
+    LEAT("db", "grants", "-c", file, "--user", "writ\"er", "--role", "target");
+    ck_assert_msg(run.code == 0, "%s", said());
+    ck_assert_ptr_nonnull(strstr(out(), "GRANT SELECT, INSERT, UPDATE, DELETE ON "
+                                        "\"public\".\"minutes\" TO \"writ\"\"er\";"));
+    sql(other_url, "DROP ROLE IF EXISTS \"writ\"\"er\"; CREATE ROLE \"writ\"\"er\"");
+    sql(other_url, out());
+    sql(other_url,
+        "SET ROLE \"writ\"\"er\"; DELETE FROM public.minutes; UPDATE public.minutes SET device "
+        "= device; SELECT 1 FROM leat.progress; SELECT 1 / "
+        "has_table_privilege('public.minutes', 'INSERT')::int");
+    sql(other_url, "DROP OWNED BY \"writ\"\"er\"; DROP ROLE \"writ\"\"er\"");
+    LEAT("db", "grants", "--user", "x");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_ptr_null(strstr(out(), "minutes"));
+}
+END_TEST
+
+/* A letter that the encoding lacks would stop the ledger for ever. */
+START_TEST(another_encoding_is_refused)
+{
+    char latin[200];
+    LEAT_AUTO_BUF set = LEAT_BUF_INIT;
+    const char *name = strstr(url, "dbname=") + strlen("dbname=");
+
+    sql(url, "DROP DATABASE IF EXISTS latin");
+    sql(url, "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+    snprintf(latin, sizeof latin, "%.*slatin", (int)(name - url), url);
+    LEAT("db", "migrate", "--database", latin);
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(said(), "its encoding is LATIN1, leat needs UTF8"));
+    leat_buf_printf(&set, "database.url=%s", latin);
+    LEAT("validate", "--connect", "-c", file, "--set", leat_buf_text(&set));
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(said(), "lease database: cannot use postgres"));
+    sql(url, "DROP DATABASE latin");
+}
+END_TEST
+
 START_TEST(usage)
 {
     static const char *const commands[] = {"validate", "config", "plugin", "db"};
@@ -581,6 +626,8 @@ main(void)
         every_database_is_migrated_once,
         one_that_is_down_does_not_keep_the_other_from_it,
         ddl_is_of_one_or_all,
+        grants_are_enough_to_write,
+        another_encoding_is_refused,
         usage,
     };
     const char *build = getenv("LEAT_BUILD");

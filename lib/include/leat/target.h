@@ -286,6 +286,10 @@ struct leat_target {
                          void *context, struct leat_error *err);
     /* How table number `table` keeps values, as last seen. Called after takes; no I/O. May be NULL. */
     void (*forms)(void *committer, size_t table, struct leat_table_forms *ret_forms);
+    /* Writes the statements that let `user` write these tables (`leat db grants`). Connects nowhere. May be NULL, and is not
+       there in targets older than it (size): there is nothing to grant then. */
+    int (*grants)(void *target, const struct leat_table *tables, struct leat_slice user,
+                  leat_write_fn write, void *context, struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

@@ -185,6 +185,40 @@ resolve(void *committer, const struct leat_flush *flush, struct leat_commit_resu
     return leat_pg_resolve(committer, flush, results, err);
 }
 
+/* Quoted as an identifier. */
+static void
+add_quoted(struct leat_buf *out, struct leat_slice name)
+{
+    leat_buf_add_byte(out, '"');
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] == '"')
+            leat_buf_add_byte(out, '"');
+        leat_buf_add_byte(out, name.data[i]);
+    }
+    leat_buf_add_byte(out, '"');
+}
+
+static int
+target_grants(void *state, const struct leat_table *tables, struct leat_slice user,
+              leat_write_fn write, void *context, struct leat_error *err)
+{
+    struct target *target = state;
+    LEAT_AUTO_BUF role = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+    add_quoted(&role, user);
+    leat_buf_add_text(&text, "GRANT USAGE ON SCHEMA ");
+    add_quoted(&text, target->names.schema);
+    leat_buf_printf(&text, " TO %s;\n", leat_buf_text(&role));
+    for (; tables->name != NULL; tables++) {
+        leat_buf_add_text(&text, "GRANT SELECT, INSERT, UPDATE, DELETE ON ");
+        leat_pg_table_name(&target->names, tables->name, &text);
+        leat_buf_printf(&text, " TO %s;\n", leat_buf_text(&role));
+    }
+    write(context, leat_buf_text(&text), text.size);
+    return 0;
+}
+
 static int
 commit(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
        struct leat_error *err)
@@ -206,4 +240,4 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
             .progress_forget = progress_forget, .try_rows = try_rows,
-            .progress_list = progress_list, .forms = forms);
+            .progress_list = progress_list, .forms = forms, .grants = target_grants);

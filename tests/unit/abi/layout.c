@@ -245,7 +245,7 @@ FIELD(leat_table_forms, is_known, 8, 1);
 FIELD(leat_table_forms, may_equal, 9, 1);
 FIELD(leat_table_forms, columns, 16, 8);
 
-SIZE(leat_target, 176);
+SIZE(leat_target, 184);
 FIELD(leat_target, size, 0, 8);
 FIELD(leat_target, abi_major, 8, 4);
 FIELD(leat_target, abi_minor, 12, 4);
@@ -269,6 +269,7 @@ FIELD(leat_target, progress_forget, 144, 8);
 FIELD(leat_target, try_rows, 152, 8);
 FIELD(leat_target, progress_list, 160, 8);
 FIELD(leat_target, forms, 168, 8);
+FIELD(leat_target, grants, 176, 8);
 
 /* What the words are worth. */
 VALUE(LEAT_E_NONE, 0);
