@@ -209,6 +209,9 @@ leat_ticket_refused(struct leat_letter_ticket *ticket, const struct leat_error *
     struct leat_error told = *err;
 
     snprintf(ticket->refusal, sizeof ticket->refusal, "%.290s", err->text);
+    if (ticket->is_refusal_told)
+        return;
+    ticket->is_refusal_told = true;
     leat_mutex_lock(&letters->lock);
     letters->counts.refused++;
     leat_mutex_unlock(&letters->lock);
@@ -338,8 +341,7 @@ go_elsewhere(struct leat_letter_ticket *ticket, const struct leat_error *err)
     leat_ticket_refused(ticket, err);
     leat_mutex_lock(&letters->lock);
     leat_ticket_end(letters, ticket);
-    leat_ticket_succeeded(letters, ticket);
-    ticket->archive_form = LEAT_LETTER_ELSEWHERE;
+    ticket->archive_form = LEAT_LETTER_ELSEWHERE; /* and it goes on blocking until it is stored */
     if (!leat_ticket_is_dropped(letters, ticket))
         leat_letters_to_stream(letters, ticket);
     leat_mutex_unlock(&letters->lock);

@@ -32,6 +32,7 @@ struct leat_letter_ticket {
     void *context;
     size_t charged_bytes;
     enum leat_letter_form archive_form, stream_form;
+    bool is_refusal_told;
     char refusal[300];  /* what the place that will never take it said */
     size_t company;     /* it may be put with so many others in one call; 0: any number */
     unsigned failures;  /* in a row, of the stage it is at */

@@ -131,7 +131,8 @@ struct test_stream {
     _Atomic int mode;
     bool takes_references; /* also of poison */
     struct leat_random random;
-    size_t calls, stored, by_reference, most_in_a_call;
+    _Atomic size_t calls;
+    size_t stored, by_reference, most_in_a_call;
     char keys[MOST][70];
 };
 static struct test_stream *stream;
