@@ -11,6 +11,7 @@
 
 #include "base/json_measure.h"
 #include "base/memory.h"
+#include "stream/deaggregate.h"
 #include "stream/json_array.h"
 
 #define GZIP_WINDOW (15 + 16) /* zlib's word for "with gzip's head" */
@@ -84,7 +85,8 @@ leat_gzip_json_add(struct leat_gzip_json *array, struct leat_slice element)
 {
     size_t wanted = array->text.size + 1 + element.size + 1; /* a comma or bracket, the last ']' */
 
-    if (wanted < element.size || worst_case(wanted) > array->maximum_bytes)
+    if (array->count == LEAT_EXPAND_ELEMENTS || wanted < element.size ||
+        worst_case(wanted) > array->maximum_bytes)
         return false;
     leat_buf_add_byte(&array->text, array->count == 0 ? '[' : ',');
     leat_buf_add_slice(&array->text, element);

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "base/memory.h"
+#include "stream/deaggregate.h"
 
 #define MD5_BYTES 16
 #define BYTES_FIELD(number) ((unsigned char)((number) << 3 | 2))
@@ -119,8 +120,9 @@ leat_kpl_encoder_add(struct leat_kpl_encoder *encoder, struct leat_slice partiti
             table_place(&encoder->explicit_hash_keys, explicit_hash_key, &hash_key_bytes);
     content_bytes = 1 + varint_size(key_place) + field_size(data.size) +
                     (has_hash_key ? 1 + varint_size(hash_key_place) : 0);
-    if (leat_kpl_encoder_size(encoder) + key_bytes + hash_key_bytes + field_size(content_bytes) >
-        encoder->maximum_bytes)
+    if (encoder->count == LEAT_EXPAND_ELEMENTS ||
+        leat_kpl_encoder_size(encoder) + key_bytes + hash_key_bytes + field_size(content_bytes) >
+            encoder->maximum_bytes)
         return false;
     table_add(&encoder->partition_keys, 1, partition_key, key_place);
     if (has_hash_key)

@@ -14,7 +14,6 @@
 
 #define DEFAULT_LIMIT ((size_t)64 << 20)
 #define DEFAULT_RATIO 200
-#define DEFAULT_ELEMENTS 100000
 #define SMALLEST_LIMIT ((size_t)64 << 10) /* a tiny record may always expand to this */
 #define INFLATE_STEP ((size_t)64 << 10)
 #define FIRST_STEP ((size_t)4 << 10)
@@ -62,7 +61,7 @@ leat_deaggregator_new(const struct leat_expand_limits *limits,
     if (deaggregator->limits.ratio == 0)
         deaggregator->limits.ratio = DEFAULT_RATIO;
     if (deaggregator->limits.elements == 0)
-        deaggregator->limits.elements = DEFAULT_ELEMENTS;
+        deaggregator->limits.elements = LEAT_EXPAND_ELEMENTS;
     deaggregator->has_range = range_start != NULL && range_end != NULL;
     if (deaggregator->has_range) {
         deaggregator->start = *range_start;

@@ -8,6 +8,9 @@
 
 #include "stream/source.h"
 
+/* User records of one stream record: what readers take by default, and what our producer puts at most. */
+#define LEAT_EXPAND_ELEMENTS 100000
+
 /* What of an aggregate lies outside the shard's hash range: its shard was split or merged on the way. */
 enum leat_outside {
     LEAT_OUTSIDE_KEEP_IN_RANGE = 0,  /* those inside are good, each other is diverted */
