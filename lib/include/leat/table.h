@@ -73,7 +73,7 @@ leat_table_width(const struct leat_table *table)
 
 enum leat_operation {
     LEAT_OP_MERGE = 0,
-    LEAT_OP_REPLACE = 1, /* delete + insert; an absent column takes its default */
+    LEAT_OP_REPLACE = 1, /* as delete + insert would leave it: an absent column takes its default */
     LEAT_OP_DELETE = 2   /* key columns only */
 };
 
