@@ -597,8 +597,12 @@ run(struct leat_actor *actor)
     struct leat_consumer *consumer = (struct leat_consumer *)actor;
     int64_t next_us = step(consumer);
 
-    if (next_us >= 0) /* else it is gone */
-        leat_consumer_mark(consumer);
+    if (next_us < 0) /* it is gone */
+        return next_us;
+    /* Who waits, for whatever, keeps nothing expanded: others wait for that room. */
+    if (next_us > 0)
+        leat_deaggregator_reset(consumer->deaggregator);
+    leat_consumer_mark(consumer);
     return next_us;
 }
 
