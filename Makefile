@@ -215,7 +215,7 @@ test-built: tests
 
 # Answers and records that mean harm: KIND="NAME..." for some of them, KIND=--short for those of CI.
 .PHONY: hostile
-hostile: all $(HOSTILE) $(BAD_PLUGINS) ## … each against a real worker on a small budget
+hostile: all $(HOSTILE) $(BAD_PLUGINS) ## answers and records that mean harm, each against a real worker (KIND="name list-*")
 	$(Q)env LEAT_BUILD=$(CURDIR)/$(B) $(SAN_ENV) $(HOSTILE) $(KIND)
 
 .PHONY: clean
