@@ -325,6 +325,7 @@ make_leases(struct leat_parts *parts, const struct leat_parts_events *events,
     options.events.pooled = events->pooled;
     options.events.stream = events->stream;
     options.events.unserved = events->unserved;
+    options.events.cannot_read = events->cannot_read;
     options.events.log_taken = events->log_taken;
     options.events.log_lost = events->log_lost;
     options.events.log = events->log;

@@ -43,6 +43,7 @@ struct leat_parts_events {
     void (*stream)(void *context, enum leat_log_level level, const char *what, const char *stream,
                    const char *detail);
     void (*unserved)(void *context, const struct leat_error *which);
+    void (*cannot_read)(void *context, const char *stream, const struct leat_error *why);
     void (*letters_trouble)(void *context, const struct leat_error *err); /* see letters.h */
     void (*letter_refused)(void *context, const struct leat_error *err);
     /* See leat_lease_events. */

@@ -46,7 +46,8 @@ help(void)
 #define RUNS "coalesce((w.runs -> 'processors') ? p.processor, true)"
 
 static const char ls_sql[] =
-    "WITH %s, worst AS MATERIALIZED (SELECT e.application, e.processor, max(e.behind_ms) "
+    "WITH %s, worst AS MATERIALIZED (SELECT e.application, e.processor, CASE WHEN "
+    "bool_and(e.behind_ms IS NOT NULL OR e.consumer = 'ended') THEN max(e.behind_ms) END "
     "AS behind_ms, min(nullif(s.retention_ms, 0) - e.behind_ms) AS left_ms, max(e.age) AS "
     "age, count(*) FILTER (WHERE e.consumer = 'blocked') AS blocked FROM seen e LEFT JOIN "
     "leat.streams s ON s.application = e.application AND s.stream_id = e.stream_id GROUP "

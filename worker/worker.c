@@ -117,6 +117,19 @@ unserved(void *context, const struct leat_error *which)
 }
 
 static void
+cannot_read(void *context, const char *stream, const struct leat_error *why)
+{
+    if (why != NULL)
+        leat_log_event(LEAT_LOG_WARNING,
+                       "this worker cannot read a stream: it takes none of its shards, and gives "
+                       "back what others can read",
+                       "stream", stream, "error", why->text, NULL);
+    else
+        leat_log_event(LEAT_LOG_INFO, "this worker can read a stream again", "stream", stream,
+                       NULL);
+}
+
+static void
 stream_news(void *context, enum leat_log_level level, const char *what, const char *stream,
             const char *detail)
 {
@@ -192,15 +205,14 @@ is_ready(void *context, const char **ret_why_not)
 {
     struct running *running = context;
 
-    if (!running->is_registered || running->is_stopping) {
-        *ret_why_not = running->is_stopping ? "stopping" : "not registered yet";
+    *ret_why_not = running->is_stopping ? "stopping" : "not registered yet";
+    if (!running->is_registered || running->is_stopping)
         return false;
-    }
-    if (stands_still(running)) {
-        *ret_why_not = "every shard held here stands still: see leat shards and the log";
+    *ret_why_not = "no stream could be read yet: see the log";
+    if (!leat_lease_manager_can_read(running->parts.leases))
         return false;
-    }
-    return true;
+    *ret_why_not = "every shard held here stands still: see leat shards and the log";
+    return !stands_still(running);
 }
 
 /* Metrics are no reason not to work: a port in use is a warning. */
@@ -340,6 +352,7 @@ try_start(struct running *running, const struct leat_config *config, struct leat
                                        .pooled = pooled,
                                        .stream = stream_news,
                                        .unserved = unserved,
+                                       .cannot_read = cannot_read,
                                        .letters_trouble = letters_trouble,
                                        .letter_refused = letter_refused,
                                        .log_taken = log_taken,

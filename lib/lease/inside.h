@@ -72,6 +72,7 @@ enum leat_round_step {
     LEAT_STEP_READ,
     LEAT_STEP_FINISHED,
     LEAT_STEP_DRAINED,
+    LEAT_STEP_READING,
     LEAT_STEP_COUNT,
     LEAT_STEP_STUCK,
     LEAT_STEP_TELL,
@@ -155,6 +156,7 @@ struct leat_lease_manager {
 
     /* The sync thread's. */
     struct leat_doubt *doubted;
+    struct leat_buf said;  /* runs, in this round */
     bool *is_missing_told; /* by spec */
     bool has_looked;       /* once: then what is missing is waited for */
 
@@ -195,6 +197,7 @@ struct leat_lease_manager {
     struct leat_map covered; /* stream_id -> struct leat_covered_stream */
     int64_t cover_at_us;
     int64_t retry_at_us;
+    int64_t reading_at_us;
 };
 
 /* heartbeat.c */
@@ -343,6 +346,16 @@ void leat_manager_look_for_open(struct leat_lease_manager *manager, struct leat_
                                 const struct leat_lease_rows *leases,
                                 const struct leat_shard_list *shards,
                                 const struct leat_beginnings *known);
+/* readable.c: the sync thread: tries streams that this worker has not read yet, or cannot. */
+int leat_manager_try_streams(struct leat_lease_manager *manager,
+                             struct leat_pg_connection *connection, struct leat_error *err);
+void leat_manager_cannot_read(struct leat_lease_manager *manager, const struct leat_stream *stream,
+                              const struct leat_error *why);
+/* When the next one is to be tried; INT64_MAX: none. */
+int64_t leat_manager_try_at_us(struct leat_lease_manager *manager);
+/* The manager thread: streams of which it holds shards, each second. */
+int leat_manager_look_at_reading(struct leat_lease_manager *manager, int64_t now_us,
+                                 struct leat_error *err);
 
 /* sync.c */
 void leat_sync_main(void *manager);

@@ -96,6 +96,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_lease_rows_init(&manager->leases);
     leat_measure_init(&manager->measure);
     leat_buf_init(&manager->loads, SIZE_MAX);
+    leat_buf_init(&manager->said, SIZE_MAX);
     leat_beginnings_init(&manager->beginnings);
     leat_processor_rows_init(&manager->processors);
     manager->is_missing_told =
@@ -239,6 +240,8 @@ do_step(struct leat_lease_manager *manager, enum leat_round_step step, int64_t n
         return leat_manager_end_finished(manager, err);
     case LEAT_STEP_DRAINED:
         return leat_manager_release_drained(manager, err);
+    case LEAT_STEP_READING:
+        return leat_manager_look_at_reading(manager, now_us, err);
     case LEAT_STEP_COUNT:
         return count_leases(manager, now_us, err);
     case LEAT_STEP_STUCK:
@@ -310,8 +313,8 @@ run_steps(struct round *round)
                                                  LEAT_STEP_DRAINED, LEAT_STEP_NOTIFY,
                                                  LEAT_STEP_PASS,    LEAT_STEP_READ,
                                                  LEAT_STEP_PASS},
-                                      last[] = {LEAT_STEP_LEAVE, LEAT_STEP_COUNT, LEAT_STEP_STUCK,
-                                                LEAT_STEP_TELL};
+                                      last[] = {LEAT_STEP_LEAVE, LEAT_STEP_READING, LEAT_STEP_COUNT,
+                                                LEAT_STEP_STUCK, LEAT_STEP_TELL};
 
     for (size_t i = 0; i < LEAT_COUNT_OF(first); i++)
         run_step(round, first[i]);
@@ -518,6 +521,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_lease_rows_release(&manager->leases);
     leat_measure_release(&manager->measure);
     leat_buf_release(&manager->loads);
+    leat_buf_release(&manager->said);
     leat_beginnings_release(&manager->beginnings);
     leat_notify_release(&manager->notify);
     leat_processor_rows_release(&manager->processors);

@@ -68,6 +68,13 @@ struct leat_known_progress {
     struct leat_map shards; /* shard -> not NULL */
 };
 
+/* Monotonic; 0: never. */
+struct leat_reading {
+    int64_t failing_since_us; /* it is refused, or the service is away; 0: it is not */
+    int64_t answered_us;      /* the last answer */
+    bool is_denied;           /* credentials, rights */
+};
+
 struct leat_lease_events {
     void *context;
     /* Ours now (or its counter was raised: called again with the new counter). */
@@ -100,10 +107,15 @@ struct leat_lease_events {
                    const char *detail);
     /* The state of one of this worker's processors is another one; before any lease is acquired under it. May be NULL. */
     void (*processor)(void *context, const char *name, enum leat_processor_state state);
+    /* This worker cannot read a stream, and gives its shards to who can (NULL: it can again). From any of its threads. May be
+       NULL. */
+    void (*cannot_read)(void *context, const char *stream, const struct leat_error *why);
     /* Leases held here have active processors that this worker does not run: they wait (NULL: none do). May be NULL. */
     void (*unserved)(void *context, const struct leat_error *which);
     /* All time in processor calls for this lease since it is ours, µs, over all processors. NULL: nobody measures. */
     int64_t (*busy_us)(void *context, struct leat_lease_key key);
+    /* How reading goes of this lease's shard, over all processors. NULL: nobody knows. */
+    void (*reading)(void *context, struct leat_lease_key key, struct leat_reading *ret_reading);
     /* Leases of shards that this processor needs, that are still listed, and that had ended before now: progress that is read
        from now on says SHARD_END, or was lost. On the sync thread. May be NULL. */
     void (*ended)(void *context, const char *processor, struct leat_slice stream_id,
@@ -223,6 +235,8 @@ typedef void (*leat_fate_fn)(void *context, struct leat_lease_key key, enum leat
 void leat_lease_gone(struct leat_lease_manager *manager, struct leat_lease_key key,
                      leat_fate_fn answer, void *context);
 
+/* Has this worker read one of its streams (or has none yet, and knows so)? Before that it is given no leases. */
+bool leat_lease_manager_can_read(struct leat_lease_manager *manager);
 /* True when every lease of every configured stream is ended (worker --until-ended), as of the last refresh. */
 bool leat_lease_manager_all_ended(struct leat_lease_manager *manager);
 

@@ -125,16 +125,22 @@ leat_manager_publish(struct leat_lease_manager *manager, struct leat_pg_connecti
     struct leat_error why = {0};
     int status;
 
-    LEAT_POINT("lease.publish");
     leat_manager_runs(manager, &runs);
+    if (leat_slice_equals(leat_buf_slice(&runs), leat_buf_slice(&manager->said)))
+        return 0;
+    LEAT_POINT("lease.publish");
     /* In this order: a pass takes from a processor what no living worker says that it runs. */
     status =
         leat_rows_runs(connection, &manager->rows, manager->incarnation, leat_buf_text(&runs), err);
-    if (status != 0 || leat_manager_register(manager, connection, &why) == 0 ||
-        (why.sqlstate[0] == '\0' && !leat_pg_is_broken(connection)))
-        return status;
-    *err = why;
-    return why.code;
+    if (status == 0 && leat_manager_register(manager, connection, &why) != 0 &&
+        (why.sqlstate[0] != '\0' || leat_pg_is_broken(connection))) {
+        *err = why;
+        status = why.code;
+    }
+    leat_buf_clear(&manager->said);
+    if (status == 0)
+        leat_buf_add_slice(&manager->said, leat_buf_slice(&runs));
+    return status;
 }
 
 /* ---- the operator's word ------------------------------------------------------------------------- */

@@ -210,6 +210,23 @@ leat_rows_synced(struct leat_pg_connection *connection, const struct leat_rows_c
                          &parameters, NULL, err);
 }
 
+int
+leat_rows_unclaim(struct leat_pg_connection *connection, const struct leat_rows_context *context,
+                  int64_t incarnation, struct leat_error *err)
+{
+    static const char sql[] =
+        "WITH looks AS (UPDATE leat.stream_specs SET look_by = NULL WHERE application = $1 AND "
+        "look_by = $2) UPDATE leat.streams s SET sync_by = NULL FROM (SELECT o.stream_id FROM "
+        "leat.streams o WHERE o.application = $1 AND o.sync_by = $2 ORDER BY o.stream_id FOR "
+        "UPDATE "
+        "SKIP LOCKED) k WHERE s.application = $1 AND s.stream_id = k.stream_id";
+    struct leat_pg_parameters parameters;
+
+    leat_rows_begin(&parameters, context);
+    leat_pg_add_int8(&parameters, incarnation);
+    return leat_rows_run(connection, sql, &parameters, NULL, err);
+}
+
 /* Never, and a time that is yet to come, are as long ago as can be. */
 #define KNOWN_AT(at) "CASE WHEN " at " <= clock_timestamp() THEN " at " ELSE 'epoch' END"
 

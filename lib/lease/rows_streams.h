@@ -37,6 +37,10 @@ int leat_rows_synced(struct leat_pg_connection *connection, const struct leat_ro
 int leat_rows_looked(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                      struct leat_stream_change *changes, size_t count,
                      const struct leat_claim *done, struct leat_error *err);
+/* All claims that this incarnation has are given up. */
+int leat_rows_unclaim(struct leat_pg_connection *connection,
+                      const struct leat_rows_context *context, int64_t incarnation,
+                      struct leat_error *err);
 /* Until the first of these specs and streams is older than that. */
 int leat_rows_due(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                   const struct leat_claim *specs, int64_t *ret_wait_us, struct leat_error *err);

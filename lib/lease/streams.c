@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "stream/spec.h"
@@ -71,7 +72,8 @@ void
 leat_streams_add(struct leat_streams *streams, struct leat_source *source,
                  const struct leat_position *start)
 {
-    struct leat_stream stream = {source, *start, true};
+    struct leat_stream stream = {
+        .source = source, .start = *start, .is_fixed = true, .is_readable = true};
 
     leat_mutex_lock(&streams->lock);
     add(streams, &stream);
@@ -166,6 +168,46 @@ leat_streams_spec_of(const struct leat_streams *streams, const struct leat_sourc
     return i;
 }
 
+void
+leat_streams_suspect(struct leat_streams *streams, const char *stream_id)
+{
+    struct leat_stream *stream;
+
+    leat_mutex_lock(&streams->lock);
+    stream = find(streams, leat_slice_from(stream_id));
+    if (stream != NULL)
+        stream->is_suspect = true;
+    leat_mutex_unlock(&streams->lock);
+}
+
+bool
+leat_streams_set_readable(struct leat_streams *streams, const char *stream_id,
+                          struct leat_read_trouble *trouble)
+{
+    struct leat_stream *stream;
+    bool is_news = false;
+
+    leat_mutex_lock(&streams->lock);
+    stream = find(streams, leat_slice_from(stream_id));
+    if (stream != NULL) {
+        is_news = stream->is_readable != (trouble == NULL);
+        stream->is_readable = trouble == NULL;
+        stream->is_suspect = false;
+    }
+    if (stream != NULL && trouble != NULL) {
+        stream->failures++;
+        stream->failed_at_us = leat_clock_monotonic_us();
+        stream->try_at_us = trouble->try_at_us;
+        trouble->is_told = !stream->is_told;
+        stream->is_told = true;
+    } else if (stream != NULL) {
+        is_news = is_news || stream->is_told;
+        stream->is_told = false;
+    }
+    leat_mutex_unlock(&streams->lock);
+    return is_news;
+}
+
 static int
 order_of(const void *a, const void *b)
 {
@@ -181,8 +223,9 @@ leat_streams_names(struct leat_streams *streams, const char *const *specs, size_
     for (size_t i = 0; i < streams->count; i++) {
         const struct leat_source_facts *facts = &streams->items[i].source->facts;
 
-        if (spec_count == 0 ||
-            leat_stream_spec_first(specs, spec_count, facts->name, facts->arn) < spec_count)
+        if (spec_count == 0
+                ? streams->items[i].is_readable
+                : leat_stream_spec_first(specs, spec_count, facts->name, facts->arn) < spec_count)
             ret_names->names[ret_names->count++] = leat_strdup(facts->name);
     }
     leat_mutex_unlock(&streams->lock);
@@ -288,6 +331,7 @@ put_in(struct refreshing *r, size_t row, struct leat_error *err)
     if (streams->options.catalog->ops->open(streams->options.catalog, &r->rows[row].facts,
                                             &stream.source, err) != 0)
         return false;
+    stream.is_readable = stream.source->ops->try_read == NULL;
     leat_mutex_lock(&streams->lock);
     found = find(streams, leat_slice_from(r->rows[row].facts.stream_id));
     is_first = streams->version == r->version && found == NULL;
@@ -389,6 +433,8 @@ leat_streams_counts(struct leat_streams *streams, struct leat_streams_counts *re
 
     leat_mutex_lock(&streams->lock);
     counts.read = streams->count;
+    for (size_t i = 0; i < streams->count; i++)
+        counts.readable += streams->items[i].is_readable;
     for (size_t i = 0; i < streams->row_count; i++)
         counts.stopped += streams->rows[i].state == LEAT_STREAM_STOPPED &&
                           leat_streams_spec_of(streams, &streams->rows[i].facts) <

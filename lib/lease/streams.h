@@ -46,6 +46,13 @@ struct leat_stream {
     struct leat_source *source;
     struct leat_position start;
     bool is_fixed;
+    /* This worker can read it, as far as is known: it did, or (fixed) nobody has to ask. readable.c. */
+    bool is_readable;
+    int64_t try_at_us; /* it cannot: when to try next (monotonic) */
+    int64_t failed_at_us;
+    unsigned failures;
+    bool is_told;    /* that it cannot */
+    bool is_suspect; /* its shards cannot be read here: to be tried */
 };
 struct leat_stream_set {
     struct leat_stream *items;
@@ -62,7 +69,17 @@ bool leat_streams_is_gone(struct leat_streams *streams, struct leat_slice stream
 size_t leat_streams_spec_of(const struct leat_streams *streams,
                             const struct leat_source_facts *facts);
 
-/* The names of the streams read here that one of these specs matches; specs count 0: of all. */
+/* It was read, or tried: NULL: it can be; else why not, and when to try next. true: that is news. */
+struct leat_read_trouble {
+    int64_t try_at_us;
+    bool is_told; /* out: people are to be told */
+};
+bool leat_streams_set_readable(struct leat_streams *streams, const char *stream_id,
+                               struct leat_read_trouble *trouble);
+/* To be tried soon, though it could be read. */
+void leat_streams_suspect(struct leat_streams *streams, const char *stream_id);
+
+/* The names of the streams read here that one of these specs matches; specs count 0: of all that this worker can read. */
 struct leat_stream_names {
     char **names;
     size_t count;
@@ -83,7 +100,8 @@ int leat_streams_refresh(struct leat_streams *streams, const struct leat_stream_
                          bool *ret_changed, struct leat_error *err);
 
 struct leat_streams_counts {
-    size_t read, stopped, waited_for; /* waited_for: names and ARNs that no stream was found for */
+    size_t read, readable;      /* readable: of read, those that this worker can read */
+    size_t stopped, waited_for; /* waited_for: names and ARNs that no stream was found for */
 };
 void leat_streams_counts(struct leat_streams *streams, struct leat_streams_counts *ret_counts);
 

@@ -196,6 +196,8 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
     if (status == 0)
         status = source->ops->list_shards(source, &s.shards, err);
+    if (status != 0 && status != LEAT_E_CANCELLED && !stream->is_readable)
+        leat_manager_cannot_read(manager, stream, err);
     if (status == 0)
         leat_manager_say_odd(manager, source, &s.shards);
     if (status == 0)
@@ -283,17 +285,27 @@ sync_one(struct round *r, size_t index, const struct leat_lease_rows *leases,
     return leat_pg_script(r->connection, "ROLLBACK", NULL) != 0 ? status : 0;
 }
 
+/* What this worker cannot read it does not claim either, until it tries again: others list it. */
+static bool
+is_others(const struct leat_stream *stream)
+{
+    return !stream->is_readable && stream->failures > 0 &&
+           stream->try_at_us > leat_clock_monotonic_us();
+}
+
 static int
 claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
 {
+    const char **names = LEAT_NEW_ARRAY(const char *, r->set.count + 1);
     struct leat_claim claim = {
-        r->manager->incarnation, age_us, r->ids, r->is_unmet, r->set.count, r->is_ours};
+        r->manager->incarnation, age_us, names, r->is_unmet, r->set.count, r->is_ours};
     struct leat_lease_rows leases;
     size_t ours = 0;
     int status = 0;
 
     leat_lease_rows_init(&leases);
-
+    for (size_t i = 0; i < r->set.count; i++)
+        names[i] = is_others(&r->set.items[i]) ? "" : r->ids[i];
     for (size_t i = 0; i < r->set.count && status == 0; i++) {
         if (r->set.items[i].is_fixed)
             status = leat_rows_stream(r->connection, &r->manager->rows,
@@ -311,6 +323,7 @@ claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
             status = sync_one(r, i, &leases, err);
     }
     leat_lease_rows_release(&leases);
+    free(names);
     return status;
 }
 
@@ -368,7 +381,7 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
     if (status == 0)
         status = claim_and_sync(&r, interval_us / 8 * 7, err);
     for (size_t i = 0; i < r.set.count && is_forced; i++)
-        is_left = is_left || !r.is_ours[i] || status != 0;
+        is_left = is_left || (!r.is_ours[i] && !is_others(&r.set.items[i])) || status != 0;
     if (is_left)
         leat_manager_sync_soon(manager); /* whoever is at it may have listed before */
     if (status == 0 && has_unmet)
@@ -393,6 +406,7 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
 
 enum job {
     JOB_FOLLOW,
+    JOB_TRY,
     JOB_PUBLISH,
     JOB_LIST_FOR_ENDS,
     JOB_LOOK,
@@ -409,6 +423,8 @@ do_job(struct leat_lease_manager *manager, struct leat_pg_connection *connection
     switch (job) {
     case JOB_FOLLOW:
         return leat_manager_follow_streams(manager, connection, err);
+    case JOB_TRY:
+        return leat_manager_try_streams(manager, connection, err);
     case JOB_PUBLISH:
         return leat_manager_publish(manager, connection, err);
     case JOB_LIST_FOR_ENDS:
@@ -432,9 +448,9 @@ do_job(struct leat_lease_manager *manager, struct leat_pg_connection *connection
 static int
 run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_error *err)
 {
-    static const enum job jobs[] = {JOB_FOLLOW, JOB_PUBLISH, JOB_LIST_FOR_ENDS,
-                                    JOB_LOOK,   JOB_DOUBTS,  JOB_PUBLISH,
-                                    JOB_SYNC,   JOB_PURGE,   JOB_AUDIT};
+    static const enum job jobs[] = {JOB_FOLLOW, JOB_TRY,    JOB_PUBLISH, JOB_LIST_FOR_ENDS,
+                                    JOB_LOOK,   JOB_DOUBTS, JOB_TRY,     JOB_PUBLISH,
+                                    JOB_SYNC,   JOB_PURGE,  JOB_AUDIT};
     struct leat_pg_options options = leat_manager_pg_options(
         manager, "leat sync", LEAT_LEASE_SETTINGS " -c statement_timeout=30s -c lock_timeout=1s");
     struct leat_pg_connection *connection;
@@ -445,6 +461,7 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
     if (status != 0)
         return status;
     leat_doubts_take(manager);
+    leat_buf_clear(&manager->said); /* the first one of a round is compared with what is stored */
     for (size_t i = 0; i < LEAT_COUNT_OF(jobs) && !manager->is_stopping; i++) {
         struct leat_error why = {0};
 
@@ -459,6 +476,9 @@ run_round(struct leat_lease_manager *manager, int64_t *ret_wait_us, struct leat_
             break;
         leat_pg_script(connection, "ROLLBACK", NULL);
     }
+    /* What it could not do others may: they do not wait for it. */
+    if (first != 0 && !leat_pg_is_broken(connection))
+        leat_rows_unclaim(connection, &manager->rows, manager->incarnation, NULL);
     leat_pg_close(connection);
     return first;
 }
@@ -530,7 +550,7 @@ leat_sync_main(void *context)
     leat_random_seed(&random, (uint64_t)leat_random_identity());
     while (!manager->is_stopping) {
         struct leat_error err = {0};
-        int64_t began_us = leat_clock_monotonic_us(), wait_us = 0, earliest_us;
+        int64_t began_us = leat_clock_monotonic_us(), wait_us = 0, earliest_us, until_us, try_us;
 
         if (run_round(manager, &wait_us, &err) == 0) {
             failures = 0;
@@ -550,6 +570,8 @@ leat_sync_main(void *context)
             earliest_us = began_us + SOON_US;
             leat_manager_wake(manager);
         }
-        wait_for_turn(manager, earliest_us, leat_clock_monotonic_us() + wait_us);
+        until_us = leat_clock_monotonic_us() + wait_us;
+        try_us = leat_manager_try_at_us(manager);
+        wait_for_turn(manager, earliest_us, try_us < until_us ? try_us : until_us);
     }
 }

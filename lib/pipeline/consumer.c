@@ -318,6 +318,8 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     /* The feed keeps two, and is told of each that is gone: one dropped here would be a gap. */
     LEAT_ASSERT(consumer->chunk_count < LEAT_COUNT_OF(consumer->chunks));
     consumer->answered_us = leat_clock_monotonic_us();
+    consumer->read_us = consumer->answered_us;
+    consumer->unread_since_us = 0;
     leat_consumer_see_progress(consumer, message->chunk);
     leat_consumer_lag_answered(consumer, message->chunk);
     consumer->behind_ms = message->chunk->behind_ms;
@@ -332,12 +334,28 @@ on_chunk(struct leat_consumer *consumer, struct leat_message *message)
     message->chunk = NULL;
 }
 
+/* For the leases: a worker that cannot read what it holds gives it back. */
+static void
+note_reading(struct leat_consumer *consumer, const struct leat_read_result *result)
+{
+    bool is_denied = result->outcome == LEAT_READ_BLOCKED && result->err.code == LEAT_E_DENIED;
+
+    if (!is_denied && result->outcome != LEAT_READ_AGAIN) {
+        consumer->unread_since_us = 0;
+        return;
+    }
+    if (consumer->unread_since_us == 0)
+        consumer->unread_since_us = leat_clock_monotonic_us();
+    consumer->is_unread_denied = is_denied;
+}
+
 /* A shard that stands still for a reason of its own is not moved by its stream. */
 static void
 on_trouble(struct leat_consumer *consumer, const struct leat_read_result *result)
 {
     bool is_well = result->outcome == LEAT_READ_OK, is_away = result->outcome == LEAT_READ_AGAIN;
 
+    note_reading(consumer, result);
     if (is_well && consumer->is_stream_away &&
         (consumer->state == LEAT_CONSUMER_UNAVAILABLE || consumer->state == LEAT_CONSUMER_BLOCKED))
         leat_consumer_go_on(consumer);

@@ -356,6 +356,29 @@ busy_us(void *context, struct leat_lease_key key)
 }
 
 static void
+reading(void *context, struct leat_lease_key key, struct leat_reading *ret_reading)
+{
+    struct leat_pipeline *pipeline = context;
+    const struct leat_leased *leased;
+
+    leat_mutex_lock(&pipeline->lock);
+    leased = find_leased(pipeline, key);
+    for (size_t i = 0; leased != NULL && i < leased->count; i++) {
+        const struct leat_consumer *consumer = leased->consumers[i];
+        int64_t since_us = consumer->unread_since_us, read_us = consumer->read_us;
+
+        if (since_us != 0 &&
+            (ret_reading->failing_since_us == 0 || since_us < ret_reading->failing_since_us))
+            ret_reading->failing_since_us = since_us;
+        ret_reading->is_denied = ret_reading->is_denied ||
+                                 (since_us != 0 && consumer->is_unread_denied);
+        if (read_us > ret_reading->answered_us)
+            ret_reading->answered_us = read_us;
+    }
+    leat_mutex_unlock(&pipeline->lock);
+}
+
+static void
 on_ended(void *context, const char *processor, struct leat_slice stream_id,
          const struct leat_slice *shards, size_t count)
 {
@@ -432,6 +455,7 @@ leat_pipeline_lease_events(struct leat_pipeline *pipeline)
                                       .resume = on_resume,
                                       .lost = on_lost,
                                       .busy_us = busy_us,
+                                      .reading = reading,
                                       .report = on_report,
                                       .incarnation = on_incarnation,
                                       .processor = on_processor,

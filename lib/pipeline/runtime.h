@@ -213,6 +213,9 @@ struct leat_consumer {
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
+    _Atomic int64_t unread_since_us;  /* the stream is refused, or away; 0: it is not */
+    _Atomic bool is_unread_denied;    /* credentials, rights */
+    _Atomic int64_t read_us;          /* the last answer */
     _Atomic int64_t busy_us;          /* in calls that have ended */
     _Atomic uint64_t progress_count;  /* commits, and answers that bring it nearer to the tip */
     _Atomic unsigned marks;           /* enum leat_consumer_mark: as it was left by the last run */

@@ -128,6 +128,46 @@ now(struct leat_source *source, int64_t *ret_us, struct leat_error *err)
     return status < 0 ? status : 0;
 }
 
+/* What does not fit was read all the same. */
+#define TRY_BYTES ((size_t)64 << 10)
+
+static int
+read_one(struct leat_kinesis *client, const char *stream, struct leat_slice shard,
+         struct leat_error *err)
+{
+    struct leat_kinesis_iterator_request request = {
+        .stream = stream, .shard = shard, .type = LEAT_ITERATOR_TRIM_HORIZON};
+    struct leat_kinesis_region region = {.capacity = TRY_BYTES};
+    struct leat_kinesis_records records = {0};
+    char iterator[LEAT_KINESIS_ITERATOR_BYTES];
+    int status = leat_kinesis_get_shard_iterator(client, &request, iterator, err);
+
+    if (status != 0)
+        return status;
+    region.data = leat_alloc(TRY_BYTES);
+    status = leat_kinesis_get_records(client, stream, iterator, 1, &region, &records, err);
+    leat_kinesis_records_release(&records);
+    free(region.data);
+    return status;
+}
+
+static int
+try_read(struct leat_source *source, struct leat_slice shard, struct leat_error *err)
+{
+    struct kinesis_source *kinesis = (struct kinesis_source *)source;
+    struct leat_kinesis *client = leat_kinesis_clients_take(kinesis->clients, err);
+    int status;
+
+    if (client == NULL)
+        return err->code;
+    status = read_one(client, kinesis->stream, shard, err);
+    leat_kinesis_clients_give_back(kinesis->clients, client);
+    return status == LEAT_E_DENIED || status == LEAT_E_UNAVAILABLE || status == LEAT_E_TIMEOUT ||
+                   status == LEAT_E_SYSTEM || status == LEAT_E_CANCELLED
+               ? status
+               : 0;
+}
+
 static void
 source_close(struct leat_source *source)
 {
@@ -145,6 +185,7 @@ static const struct leat_source_ops kinesis_ops = {
     .describe = describe,
     .list_shards = list_shards,
     .now = now,
+    .try_read = try_read,
     .reader_open = leat_kinesis_reader_open,
     .read = leat_kinesis_reader_read,
     .reposition = leat_kinesis_reader_reposition,

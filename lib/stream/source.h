@@ -6,7 +6,7 @@
  * and closed with the last of them, on whatever thread that is. A *reader* reads one shard
  * for one consumer. Readers belong to the *fetch thread* (fetch.h): open, read, reposition and close are called there
  * alone and never block; at most one read is under way per reader; its end is told by one call of `done`.
- * describe, list_shards and now block (network); the lease manager's threads call them, also at once.
+ * describe, list_shards, now and try_read block (network); the lease manager's threads call them, also at once.
  *
  * A *chunk* is one answer: its bytes and the records in it, as slices into the bytes. It is handed over whole, belongs
  * to the consumer from then on, and is given back with leat_chunk_unref when all of it is *processed*.
@@ -104,6 +104,9 @@ struct leat_source_ops {
                        struct leat_error *err);
     /* The service's own time, for LATEST: µs since 1970 UTC. Blocking. */
     int (*now)(struct leat_source *source, int64_t *ret_us, struct leat_error *err);
+    /* Can this process read the stream? One record of this shard is asked for. Blocking. 0 also when the service answers that it
+       cannot now, or not this shard: it was reached, and knows us. NULL: nobody has to ask. */
+    int (*try_read)(struct leat_source *source, struct leat_slice shard, struct leat_error *err);
 
     struct leat_reader *(*reader_open)(struct leat_source *source, struct leat_event_loop *loop,
                                        struct leat_slice shard,

@@ -241,7 +241,7 @@ START_TEST(processors_and_workers_are_told)
     ck_value(1, "shards", "3");
     ck_value(1, "ended", "1");
     ck_value(1, "blocked", "1");
-    ck_value(1, "lag_seconds", "2.5");
+    ck_value(1, "lag_seconds", "null"); /* of one of its shards nobody knows it */
     ck_value(1, "lost_in_seconds", "86397.5");
     ck_value(1, "streams", "[ \"s\" ]");
     ck_assert_uint_eq(strlen(value(1, "registered_at")), strlen("2026-11-26T11:11:58.095Z"));
