@@ -18,6 +18,8 @@
 #include "base/point.h"
 #include "pipeline/committer.h"
 
+#define TAKES_TOLD 3
+
 const char *const leat_consumer_state_names[] = {
     "waiting_parents", "taking", "running", "retrying", "unavailable", "isolating", "ending",
     "draining",        "ended",  "blocked", "lost",     "paused",      "retired",
@@ -266,6 +268,7 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
         return;
     }
     hold(consumer, progress);
+    consumer->takes = progress->takes;
     if (consumer->position.kind == LEAT_POSITION_SHARD_END) {
         leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
         leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
@@ -548,11 +551,31 @@ drain_step(struct leat_consumer *consumer)
     return INT64_MAX;
 }
 
+/* A record that ends the process is met by one worker after the other: before the first call of each, so that it is there to read
+   when the process is not. One that is taken again and again while there is nothing to read is none of this. */
+static void
+tell_takes(struct leat_consumer *consumer)
+{
+    struct leat_error why;
+
+    if (consumer->takes < TAKES_TOLD || consumer->chunk_count == 0)
+        return;
+    leat_error_set(
+        &why, LEAT_E_INTERNAL,
+        "it was taken %lld times since its last commit: by moves, or because whoever had "
+        "it ended over a record behind its checkpoint",
+        (long long)consumer->takes);
+    consumer->takes = 0;
+    leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                         "a shard is taken again and again without a commit", &why);
+}
+
 static int64_t
 work(struct leat_consumer *consumer)
 {
     int64_t tick_us, next_us;
 
+    tell_takes(consumer);
     if (consumer->runtime->is_stopped)
         return INT64_MAX;
     if (consumer->target_trouble == LEAT_TARGET_REFUSES) {

@@ -213,6 +213,7 @@ struct leat_consumer {
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
+    int64_t takes;   /* since the last commit, as the last of them found; 0: it was told */
     _Atomic int64_t unread_since_us;  /* the stream is refused, or away; 0: it is not */
     _Atomic bool is_unread_denied;    /* credentials, rights */
     _Atomic int64_t read_us;          /* the last answer */
