@@ -314,11 +314,11 @@ look_at_all(struct leat_pipeline *pipeline, struct leat_buf *said)
     leat_arena_init(&watching.arena);
     leat_letters_counts(pipeline->options.letters, &letters);
     watching.are_letters_blocked = letters.is_blocked;
-    leat_mutex_lock(&pipeline->lock);
+    leat_mutex_lock(&watching.pipeline->lock);
     for (size_t i = 0; i < pipeline->consumer_count; i++)
         look_at(&watching, pipeline->consumers[i]);
     look_at_committers(&watching);
-    leat_mutex_unlock(&pipeline->lock);
+    leat_mutex_unlock(&watching.pipeline->lock);
     pipeline->stuck = watching.standing_count;
     pipeline->calls_overdue = watching.overdue;
     pipeline->threads_added = leat_scheduler_replace(pipeline->scheduler, watching.overdue);
