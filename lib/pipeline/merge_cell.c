@@ -3,6 +3,12 @@
 
 #include <math.h>
 
+/*
+ * Decimals may be short as texts and long as sums: 1e130000 and 1. A sum beyond this stays two rows, which the target adds:
+ * ten thousand of them would write out a gigabyte of zeros.
+ */
+#define LONG_SUM_BYTES 400
+
 struct leat_cell
 leat_cell_from(const struct leat_value *value, enum leat_rule rule)
 {
@@ -132,6 +138,19 @@ leat_cell_compare(const struct leat_cell *a, const struct leat_cell *b)
     }
 }
 
+/* Of nearly all sums 128 bits hold all; of the others it is known before what they take. */
+bool
+leat_cell_sum_is_long(const struct leat_cell *a, const struct leat_cell *b)
+{
+    LEAT_AUTO_BUF left = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF right = LEAT_BUF_INIT;
+
+    if (a->type != LEAT_DECIMAL || b->type != LEAT_DECIMAL || (a->is_parsed && b->is_parsed))
+        return false;
+    return leat_decimal_text_sum_bytes(decimal_text(a, &left), decimal_text(b, &right)) >
+           LONG_SUM_BYTES;
+}
+
 static void
 decimal_add(struct leat_cell *into, const struct leat_cell *from, struct leat_arena *arena)
 {
@@ -188,33 +207,13 @@ key_of_real(double real, struct leat_buf *out)
     leat_buf_add_be64(out, bits & (UINT64_C(1) << 63) ? ~bits : bits | (UINT64_C(1) << 63));
 }
 
-/* 1.5 and 1.50 are one key in the target: without trailing zeros of the fraction. */
+/* 1.5 and 1.50 are one key in the target; one of 130,000 digits stays as short as it was given. */
 static void
 key_of_decimal(const struct leat_cell *cell, struct leat_buf *out)
 {
     LEAT_AUTO_BUF scratch = LEAT_BUF_INIT;
-    struct leat_slice text;
 
-    if (cell->is_parsed) {
-        struct leat_decimal decimal = cell->as.decimal;
-
-        while (decimal.scale > 0 && decimal.digits % 10 == 0) {
-            decimal.digits /= 10;
-            decimal.scale--;
-        }
-        leat_decimal_format(&scratch, decimal);
-    } else {
-        /* The sum with zero is the plain form of any length. */
-        leat_decimal_text_add(&scratch, cell->as.slice, leat_slice_from("0"));
-    }
-    text = leat_buf_slice(&scratch);
-    if (memchr(text.data, '.', text.size) != NULL) {
-        while (text.size > 0 && text.data[text.size - 1] == '0')
-            text.size--;
-        if (text.size > 0 && text.data[text.size - 1] == '.')
-            text.size--;
-    }
-    leat_buf_add_slice(out, text);
+    leat_decimal_text_canonical(out, decimal_text(cell, &scratch));
     leat_buf_add_byte(out, 0);
 }
 

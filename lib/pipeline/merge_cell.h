@@ -28,6 +28,8 @@ void leat_cell_own(struct leat_cell *cell, struct leat_arena *arena);
 /* NULL and absent are smaller than everything. */
 int leat_cell_compare(const struct leat_cell *a, const struct leat_cell *b);
 bool leat_cell_is_nothing(const struct leat_cell *cell);
+/* Would the sum of the two take more bytes, written out, than a row is to keep? */
+bool leat_cell_sum_is_long(const struct leat_cell *a, const struct leat_cell *b);
 /* into := into + from; both of one type. Sums of texts go to the arena. false: the type does not hold it; untouched. */
 bool leat_cell_add(struct leat_cell *into, const struct leat_cell *from, struct leat_arena *arena);
 /* Bytes whose order is the order of values, for keys: self-delimiting. */

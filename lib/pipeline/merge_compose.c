@@ -83,6 +83,17 @@ column_composes(const struct leat_merge_table *table, const struct leat_form *fo
 }
 
 static bool
+has_long_sum(const struct leat_merge_table *table, const struct leat_merge_row *row,
+             const struct leat_cell *cells)
+{
+    for (size_t c = 0; c < table->width; c++) {
+        if (table->columns[c].rule == LEAT_SUM && leat_cell_sum_is_long(&row->cells[c], &cells[c]))
+            return true;
+    }
+    return false;
+}
+
+static bool
 sums_fit(const struct leat_merge_table *table, const struct leat_form *forms,
          const struct leat_merge_row *row, const struct leat_cell *cells, struct leat_arena *arena)
 {
@@ -109,6 +120,8 @@ composes(const struct leat_merge_table *table, const struct leat_form *forms,
         if (!column_composes(table, forms, c, row, cells))
             return LEAT_STAYS_TWO;
     }
+    if (has_long_sum(table, row, cells))
+        return LEAT_STAYS_TWO;
     return sums_fit(table, forms, row, cells, arena) ? LEAT_COMPOSED : LEAT_STAYS_ALONE;
 }
 

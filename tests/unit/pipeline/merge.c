@@ -280,6 +280,39 @@ START_TEST(test_equal_decimals_are_one_key)
 }
 END_TEST
 
+/* A number of ten bytes may have 130,000 digits: neither sums nor keys nor comparisons write them out. */
+START_TEST(test_long_numbers_stay_as_short_as_they_came)
+{
+    static const struct leat_column long_columns[] = {{"k", LEAT_DECIMAL, LEAT_KEY},
+                                                      {"total", LEAT_DECIMAL, LEAT_SUM},
+                                                      {"least", LEAT_DECIMAL, LEAT_MIN},
+                                                      LEAT_END};
+    static const struct leat_table long_tables[] = {{"t", long_columns}, LEAT_END};
+    struct leat_merge_schema *own = leat_merge_schema_new(long_tables);
+    struct leat_merge *merge = leat_merge_new(own);
+
+    for (int i = 0; i < 10000; i++) {
+        struct leat_value number = leat_decimal(leat_slice_from(i == 0 ? "1e130000" : "1"));
+        struct leat_value row[3] = {leat_decimal(leat_slice_from("1e130000")), number, number};
+
+        leat_merge_apply(merge, 0, LEAT_OP_MERGE, row);
+    }
+    ck_assert_uint_eq(leat_merge_rows(merge), 2);
+    for (int i = 0; i < 2000; i++) {
+        char text[32];
+        struct leat_value number, row[3];
+
+        snprintf(text, sizeof text, "-%de129000", i + 2);
+        number = leat_decimal(leat_slice_from(text));
+        row[0] = row[1] = row[2] = number;
+        leat_merge_apply(merge, 0, LEAT_OP_MERGE, row);
+    }
+    ck_assert_uint_lt(leat_merge_bytes(merge), (size_t)8 << 20);
+    leat_merge_free(merge);
+    leat_merge_schema_free(own);
+}
+END_TEST
+
 START_TEST(test_a_sum_beyond_64_bits_never_wraps)
 {
     struct leat_merge *merge = leat_merge_new(schema);
@@ -323,6 +356,7 @@ main(void)
     tcase_add_test(tests, test_what_a_table_does_not_take_is_named);
     tcase_add_test(tests, test_equal_decimals_are_one_key);
     tcase_add_test(tests, test_a_sum_beyond_64_bits_never_wraps);
+    tcase_add_test(tests, test_long_numbers_stay_as_short_as_they_came);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
