@@ -135,7 +135,7 @@ ck_comes_back(int64_t incarnation)
     ck_holds("w1", SHARDS / 2);
     ck_assert(incarnation_of("w1") != incarnation);
     ck_steady_flows(&steady);
-    ck_assert_uint_eq(count_said("was declared dead"), 1);
+    ck_assert_uint_eq(count_said("was declared dead: its last heartbeat"), 1);
 }
 
 /* ---- begin and end ------------------------------------------------------------------------------ */
