@@ -24,6 +24,7 @@ int leat_command_dev(int argc, char **argv);
 int leat_command_db(int argc, char **argv);
 int leat_command_failures(int argc, char **argv);
 int leat_command_leases(int argc, char **argv);
+int leat_command_metrics(int argc, char **argv);
 int leat_command_plugin(int argc, char **argv);
 int leat_command_processors(int argc, char **argv);
 int leat_command_put(int argc, char **argv);

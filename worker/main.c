@@ -32,6 +32,7 @@ static const struct leat_command commands[] = {
     {"checkpoint", "where a processor is, and how to put it elsewhere (show | set)",
      leat_command_checkpoint},
     {"failures", "records that were diverted, and why (ls | show)", leat_command_failures},
+    {"metrics", "every metric that a worker has, and what to alert on", leat_command_metrics},
     {"version", "print the version", leat_command_version},
 };
 

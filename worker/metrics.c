@@ -1,21 +1,37 @@
 /* One table of totals, then what has labels. Names end as Prometheus wants them: _total for counters, units spelt out. */
 #include "worker/metrics.h"
 
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/memory.h"
+#include "worker/metrics_table.h"
 
 struct sample {
-    const char *name, *type, *text;
+    const char *name;
     double value;
 };
 
 static void
+add_head(struct leat_buf *out, const char *name)
+{
+    const struct leat_metric *metric = leat_metric_find(name);
+
+    leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, metric->text, name, metric->type);
+}
+
+static void
 add_samples(struct leat_buf *out, const struct sample *samples, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        leat_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", samples[i].name,
-                        samples[i].text, samples[i].name, samples[i].type, samples[i].name,
-                        samples[i].value);
+    for (size_t i = 0; i < count; i++) {
+        add_head(out, samples[i].name);
+        leat_buf_printf(out, "%s %.17g\n", samples[i].name, samples[i].value);
+    }
 }
 
 static void
@@ -25,52 +41,31 @@ add_pipeline(struct leat_parts *parts, struct leat_buf *out)
 
     leat_pipeline_counts(parts->pipeline, &counts);
     const struct sample samples[] = {
-        {"leat_records_total", "counter", "records given to processors", (double)counts.records},
-        {"leat_bytes_total", "counter", "bytes of their data", (double)counts.bytes},
-        {"leat_epochs_total", "counter", "batches that were completed", (double)counts.epochs},
-        {"leat_flushes_total", "counter", "transactions committed", (double)counts.flushes},
-        {"leat_rows_emitted_total", "counter", "rows before the merge",
-         (double)counts.rows_emitted},
-        {"leat_rows_written_total", "counter", "rows after the merge", (double)counts.rows_written},
-        {"leat_diverted_total", "counter", "records sent to archive and dead letters",
-         (double)counts.diverted},
-        {"leat_retries_total", "counter", "batches tried again", (double)counts.retries},
-        {"leat_fenced_total", "counter", "commits refused by the fence", (double)counts.fenced},
-        {"leat_ticks_total", "counter", "calls of tick", (double)counts.ticks},
-        {"leat_shards_lost_total", "counter",
-         "shards that left their stream before they were read to their end",
-         (double)counts.lost_shards},
-        {"leat_progress_removed_total", "counter",
-         "progress rows of shards that had left their streams, removed here",
-         (double)counts.progress_removed},
-        {"leat_checkpoints_expired_total", "counter",
-         "shards whose checkpoint's record had left the stream",
-         (double)counts.expired_checkpoints},
-        {"leat_outside_hash_range_total", "counter",
-         "user records of aggregates outside their shard's hash range (expand.outside_hash_range)",
-         (double)counts.outside_hash_range},
-        {"leat_rewinds_total", "counter", "times a shard went back to its checkpoint",
-         (double)counts.rewinds},
-        {"leat_commit_seconds_total", "counter", "time in commits", (double)counts.commit_us / 1e6},
-        {"leat_process_seconds_total", "counter", "time in processors",
-         (double)counts.process_us / 1e6},
-        {"leat_consumers", "gauge", "(processor, shard) pairs at work here",
-         (double)counts.consumers},
-        {"leat_consumers_blocked", "gauge", "of them blocked: the log says why",
-         (double)counts.blocked},
-        {"leat_consumers_unavailable", "gauge",
-         "of them kept from work: stream, target, archive or dead-letter stream are away",
-         (double)counts.unavailable},
-        {"leat_shards_stuck", "gauge", "of them without progress for watchdog.stuck_after",
-         (double)counts.stuck},
-        {"leat_calls_overdue", "gauge", "calls into plugins that are past batch.deadline",
-         (double)counts.calls_overdue},
-        {"leat_threads_added", "gauge", "worker threads that work in place of those",
-         (double)counts.threads_added},
-        {"leat_watchdog_rewinds_total", "counter", "stuck shards rewound",
-         (double)counts.watchdog_rewinds},
-        {"leat_watchdog_given_away_total", "counter",
-         "leases of stuck shards offered to other workers", (double)counts.given_away},
+        {"leat_records_total", (double)counts.records},
+        {"leat_bytes_total", (double)counts.bytes},
+        {"leat_epochs_total", (double)counts.epochs},
+        {"leat_flushes_total", (double)counts.flushes},
+        {"leat_rows_emitted_total", (double)counts.rows_emitted},
+        {"leat_rows_written_total", (double)counts.rows_written},
+        {"leat_diverted_total", (double)counts.diverted},
+        {"leat_retries_total", (double)counts.retries},
+        {"leat_fenced_total", (double)counts.fenced},
+        {"leat_ticks_total", (double)counts.ticks},
+        {"leat_shards_lost_total", (double)counts.lost_shards},
+        {"leat_progress_removed_total", (double)counts.progress_removed},
+        {"leat_checkpoints_expired_total", (double)counts.expired_checkpoints},
+        {"leat_outside_hash_range_total", (double)counts.outside_hash_range},
+        {"leat_rewinds_total", (double)counts.rewinds},
+        {"leat_commit_seconds_total", (double)counts.commit_us / 1e6},
+        {"leat_process_seconds_total", (double)counts.process_us / 1e6},
+        {"leat_consumers", (double)counts.consumers},
+        {"leat_consumers_blocked", (double)counts.blocked},
+        {"leat_consumers_unavailable", (double)counts.unavailable},
+        {"leat_shards_stuck", (double)counts.stuck},
+        {"leat_calls_overdue", (double)counts.calls_overdue},
+        {"leat_threads_added", (double)counts.threads_added},
+        {"leat_watchdog_rewinds_total", (double)counts.watchdog_rewinds},
+        {"leat_watchdog_given_away_total", (double)counts.given_away},
     };
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }
@@ -82,32 +77,22 @@ add_leases(struct leat_parts *parts, struct leat_buf *out)
 
     leat_lease_manager_counts(parts->leases, &counts);
     const struct sample samples[] = {
-        {"leat_leases_owned", "gauge", "leases of this worker", (double)counts.owned},
-        {"leat_leases", "gauge", "leases of the application", (double)counts.total},
-        {"leat_leases_unowned", "gauge", "of them without an owner", (double)counts.unowned},
-        {"leat_leases_unserved", "gauge",
-         "of the owned: an active processor of theirs is not run here, and waits",
-         (double)counts.unserved},
-        {"leat_workers_alive", "gauge", "workers of the application", (double)counts.workers_alive},
-        {"leat_leases_acquired_total", "counter", "leases taken", (double)counts.acquired},
-        {"leat_leases_lost_total", "counter", "leases lost", (double)counts.lost},
-        {"leat_lease_handoffs_total", "counter", "leases handed over", (double)counts.handoffs},
-        {"leat_lease_passes_total", "counter", "assignment passes made here",
-         (double)counts.passes},
-        {"leat_deaths_judged_total", "counter", "workers declared dead from here",
-         (double)counts.deaths_judged},
-        {"leat_stream_holes_total", "counter", "parts of streams that no lease covered, seen here",
-         (double)counts.holes},
-        {"leat_leases_removed_total", "counter",
-         "leases of shards that had left their streams, removed here",
-         (double)counts.leases_removed},
-        {"leat_workers_removed_total", "counter", "rows of dead workers, removed here",
-         (double)counts.workers_removed},
-        {"leat_heartbeats_total", "counter", "renewals of this worker's row",
-         (double)counts.heartbeats},
-        {"leat_heartbeat_failures_total", "counter", "of them failed",
-         (double)counts.heartbeat_failures},
-        {"leat_heartbeat_age_seconds", "gauge", "since the last one that was acknowledged",
+        {"leat_leases_owned", (double)counts.owned},
+        {"leat_leases", (double)counts.total},
+        {"leat_leases_unowned", (double)counts.unowned},
+        {"leat_leases_unserved", (double)counts.unserved},
+        {"leat_workers_alive", (double)counts.workers_alive},
+        {"leat_leases_acquired_total", (double)counts.acquired},
+        {"leat_leases_lost_total", (double)counts.lost},
+        {"leat_lease_handoffs_total", (double)counts.handoffs},
+        {"leat_lease_passes_total", (double)counts.passes},
+        {"leat_deaths_judged_total", (double)counts.deaths_judged},
+        {"leat_stream_holes_total", (double)counts.holes},
+        {"leat_leases_removed_total", (double)counts.leases_removed},
+        {"leat_workers_removed_total", (double)counts.workers_removed},
+        {"leat_heartbeats_total", (double)counts.heartbeats},
+        {"leat_heartbeat_failures_total", (double)counts.heartbeat_failures},
+        {"leat_heartbeat_age_seconds",
          counts.last_heartbeat_us > 0
              ? (double)(leat_clock_monotonic_us() - counts.last_heartbeat_us) / 1e6
              : -1},
@@ -122,12 +107,9 @@ add_streams(struct leat_parts *parts, struct leat_buf *out)
 
     leat_streams_counts(parts->streams, &counts);
     const struct sample samples[] = {
-        {"leat_streams", "gauge", "streams that this worker reads", (double)counts.read},
-        {"leat_streams_stopped", "gauge",
-         "streams that were made again and stand still (leases.on_recreated: stop)",
-         (double)counts.stopped},
-        {"leat_streams_waited_for", "gauge", "configured names that there is no stream for",
-         (double)counts.waited_for},
+        {"leat_streams", (double)counts.read},
+        {"leat_streams_stopped", (double)counts.stopped},
+        {"leat_streams_waited_for", (double)counts.waited_for},
     };
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }
@@ -140,21 +122,16 @@ add_reading(struct leat_parts *parts, struct leat_buf *out)
 
     leat_letters_counts(parts->letters, &letters);
     const struct sample samples[] = {
-        {"leat_reads_total", "counter", "reads of the streams", (double)reading.reads},
-        {"leat_read_throttles_total", "counter", "of them throttled", (double)reading.throttles},
-        {"leat_read_errors_total", "counter", "of them failed", (double)reading.errors},
-        {"leat_read_records_total", "counter", "stream records read", (double)reading.records},
-        {"leat_read_bytes_total", "counter", "bytes of their answers", (double)reading.bytes},
-        {"leat_letters_archived_total", "counter", "letters in the archive",
-         (double)letters.archived},
-        {"leat_letters_dead_lettered_total", "counter", "letters in the dead-letter stream",
-         (double)letters.dead_lettered},
-        {"leat_letters_refused_total", "counter",
-         "letters that archive or dead-letter stream will never take: the other has them",
-         (double)letters.refused},
-        {"leat_letters_waiting", "gauge", "letters on their way", (double)letters.waiting},
-        {"leat_letters_blocked", "gauge", "1 while archive or dead-letter stream cannot be reached",
-         letters.is_blocked ? 1 : 0},
+        {"leat_reads_total", (double)reading.reads},
+        {"leat_read_throttles_total", (double)reading.throttles},
+        {"leat_read_errors_total", (double)reading.errors},
+        {"leat_read_records_total", (double)reading.records},
+        {"leat_read_bytes_total", (double)reading.bytes},
+        {"leat_letters_archived_total", (double)letters.archived},
+        {"leat_letters_dead_lettered_total", (double)letters.dead_lettered},
+        {"leat_letters_refused_total", (double)letters.refused},
+        {"leat_letters_waiting", (double)letters.waiting},
+        {"leat_letters_blocked", letters.is_blocked ? 1 : 0},
     };
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }
@@ -164,14 +141,12 @@ add_memory(struct leat_parts *parts, struct leat_buf *out)
 {
     static const char *const uses[LEAT_MEMORY_USES] = {"chunks", "expanded", "rows", "letters"};
 
-    leat_buf_add_text(out, "# HELP leat_memory_bytes what the budget holds, by use\n"
-                           "# TYPE leat_memory_bytes gauge\n");
+    add_head(out, "leat_memory_bytes");
     for (int use = 0; use < LEAT_MEMORY_USES; use++)
         leat_buf_printf(out, "leat_memory_bytes{use=\"%s\"} %zu\n", uses[use],
                         leat_memory_used(parts->memory, (enum leat_memory_use)use));
-    leat_buf_printf(out,
-                    "# HELP leat_memory_budget_bytes the budget\n"
-                    "# TYPE leat_memory_budget_bytes gauge\nleat_memory_budget_bytes %lld\n",
+    add_head(out, "leat_memory_budget_bytes");
+    leat_buf_printf(out, "leat_memory_budget_bytes %lld\n",
                     (long long)parts->config->memory_budget_bytes);
 }
 
@@ -213,13 +188,10 @@ add_lag(struct leat_parts *parts, struct leat_buf *out)
 {
     struct lag lag = {.out = out};
 
-    leat_buf_add_text(out, "# HELP leat_lag_seconds how far what is committed of a shard is "
-                           "behind its tip\n# TYPE leat_lag_seconds gauge\n");
+    add_head(out, "leat_lag_seconds");
     leat_pipeline_each_consumer(parts->pipeline, add_consumer, &lag);
-    leat_buf_printf(out,
-                    "# HELP leat_lag_seconds_max the worst of them\n"
-                    "# TYPE leat_lag_seconds_max gauge\nleat_lag_seconds_max %.3f\n",
-                    lag.worst_seconds);
+    add_head(out, "leat_lag_seconds_max");
+    leat_buf_printf(out, "leat_lag_seconds_max %.3f\n", lag.worst_seconds);
 }
 
 static void
@@ -238,36 +210,155 @@ add_standing(void *context, const struct leat_consumer_view *view)
 static void
 add_standing_all(struct leat_parts *parts, struct leat_buf *out)
 {
-    leat_buf_add_text(out, "# HELP leat_progress_age_seconds since a shard's last progress, while "
-                           "there is something to do\n# TYPE leat_progress_age_seconds gauge\n");
+    add_head(out, "leat_progress_age_seconds");
     leat_pipeline_each_consumer(parts->pipeline, add_standing, out);
 }
 
-static void
-add_processor(void *context, const struct leat_processor_view *view)
-{
-    struct leat_buf *out = context;
+/* ---- by processor ---------------------------------------------------------------------------- */
 
-    leat_buf_add_text(out, "leat_processor_paused{");
+struct processor_views {
+    struct leat_processor_view *items;
+    size_t count, capacity;
+};
+
+static void
+collect_processor(void *context, const struct leat_processor_view *view)
+{
+    struct processor_views *views = context;
+
+    LEAT_GROW(views->items, views->count, views->capacity);
+    views->items[views->count++] = *view;
+}
+
+static void
+add_number(struct leat_buf *out, const char *name, const struct leat_processor_view *view,
+           uint64_t number)
+{
+    leat_buf_printf(out, "%s{", name);
     add_label(out, "processor", leat_slice_from(view->processor));
-    leat_buf_printf(out, "} %d\n", view->state == LEAT_PROCESSOR_PAUSED);
+    leat_buf_printf(out, "} %llu\n", (unsigned long long)number);
+}
+
+static void
+add_numbers(struct leat_buf *out, const struct processor_views *views)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+    } numbers[] = {
+        {"leat_processor_records_total", offsetof(struct leat_processor_view, records)},
+        {"leat_processor_bytes_total", offsetof(struct leat_processor_view, bytes)},
+        {"leat_processor_rows_emitted_total", offsetof(struct leat_processor_view, rows_emitted)},
+        {"leat_processor_rows_written_total", offsetof(struct leat_processor_view, rows_written)},
+        {"leat_processor_diverted_total", offsetof(struct leat_processor_view, diverted)},
+        {"leat_processor_retries_total", offsetof(struct leat_processor_view, retries)},
+        {"leat_processor_commits_total", offsetof(struct leat_processor_view, flushes)},
+    };
+
+    for (size_t n = 0; n < LEAT_COUNT_OF(numbers); n++) {
+        add_head(out, numbers[n].name);
+        for (size_t i = 0; i < views->count; i++) {
+            uint64_t number;
+
+            memcpy(&number, (const char *)&views->items[i] + numbers[n].at, sizeof number);
+            add_number(out, numbers[n].name, &views->items[i], number);
+        }
+    }
+    add_head(out, "leat_processor_paused");
+    for (size_t i = 0; i < views->count; i++)
+        add_number(out, "leat_processor_paused", &views->items[i],
+                   views->items[i].state == LEAT_PROCESSOR_PAUSED);
+}
+
+static void
+add_histograms(struct leat_buf *out, const struct processor_views *views)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+    } histograms[] = {
+        {"leat_process_seconds", offsetof(struct leat_processor_view, processing)},
+        {"leat_commit_seconds", offsetof(struct leat_processor_view, committing)},
+        {"leat_end_to_end_seconds", offsetof(struct leat_processor_view, end_to_end)},
+    };
+
+    for (size_t n = 0; n < LEAT_COUNT_OF(histograms); n++) {
+        add_head(out, histograms[n].name);
+        for (size_t i = 0; i < views->count; i++) {
+            const struct leat_histogram *histogram;
+            LEAT_AUTO_BUF labels = LEAT_BUF_INIT;
+
+            memcpy(&histogram, (const char *)&views->items[i] + histograms[n].at, sizeof histogram);
+            add_label(&labels, "processor", leat_slice_from(views->items[i].processor));
+            leat_histogram_render(histogram, histograms[n].name, leat_buf_text(&labels), out);
+        }
+    }
 }
 
 static void
 add_processors(struct leat_parts *parts, struct leat_buf *out)
 {
-    leat_buf_add_text(out, "# HELP leat_processor_paused 1 while an operator has paused it\n"
-                           "# TYPE leat_processor_paused gauge\n");
-    leat_pipeline_each_processor(parts->pipeline, add_processor, out);
+    struct processor_views views = {0};
+
+    leat_pipeline_each_processor(parts->pipeline, collect_processor, &views);
+    add_numbers(out, &views);
+    add_histograms(out, &views);
+    free(views.items);
+}
+
+/* ---- states ------------------------------------------------------------------------------------ */
+
+static void
+count_state(void *context, const struct leat_consumer_view *view)
+{
+    struct leat_map *states = context;
+    LEAT_AUTO_BUF labels = LEAT_BUF_INIT;
+    uintptr_t count;
+
+    add_label(&labels, "processor", leat_slice_from(view->processor));
+    add_label(&labels, ",stream", view->stream);
+    add_label(&labels, ",state", leat_slice_from(view->state));
+    count = (uintptr_t)leat_map_get(states, leat_buf_slice(&labels));
+    leat_map_put(states, leat_buf_slice(&labels), (void *)(count + 1));
+}
+
+static void
+add_states(struct leat_parts *parts, struct leat_buf *out)
+{
+    const struct leat_map_entry *entry;
+    struct leat_map states;
+
+    leat_map_init(&states);
+    leat_pipeline_each_consumer(parts->pipeline, count_state, &states);
+    add_head(out, "leat_shard_states");
+    for (size_t i = 0; (entry = leat_map_next(&states, &i)) != NULL;)
+        leat_buf_printf(out, "leat_shard_states{%.*s} %llu\n", (int)entry->key.size,
+                        (const char *)entry->key.data, (unsigned long long)(uintptr_t)entry->value);
+    leat_map_release(&states, NULL);
+}
+
+/* The second number of /proc/self/statm, in pages. */
+static void
+add_resident(struct leat_buf *out)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    long long pages = 0;
+
+    if (file != NULL && fscanf(file, "%*s %lld", &pages) != 1)
+        pages = 0;
+    if (file != NULL)
+        fclose(file);
+    add_head(out, "process_resident_memory_bytes");
+    leat_buf_printf(out, "process_resident_memory_bytes %lld\n",
+                    pages * (long long)sysconf(_SC_PAGESIZE));
 }
 
 void
 leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
 {
-    leat_buf_printf(out,
-                    "# HELP leat_build_info which leat this is\n# TYPE leat_build_info gauge\n"
-                    "leat_build_info{version=\"%s\"} 1\n",
-                    LEAT_VERSION);
+    add_head(out, "leat_build_info");
+    leat_buf_printf(out, "leat_build_info{version=\"%s\"} 1\n", LEAT_VERSION);
+    add_resident(out);
     add_pipeline(parts, out);
     add_leases(parts, out);
     add_streams(parts, out);
@@ -275,6 +366,7 @@ leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
     add_memory(parts, out);
     add_lag(parts, out);
     add_standing_all(parts, out);
+    add_states(parts, out);
     add_processors(parts, out);
     leat_parts_plugin_metrics(parts, out);
 }

@@ -135,6 +135,8 @@ complete(struct leat_consumer *consumer, const struct leat_emission *emission,
     stamp(consumer, pending);
     leat_pending_add(pending, emission, end, records, leat_clock_monotonic_us());
     pending->as_of_us = consumer->processed_as_of_us;
+    if (pending->arrival_us == 0 && records > 0)
+        pending->arrival_us = consumer->batch_arrival_us;
     for (size_t i = 0; epoch != NULL && i < epoch->failure_count; i++)
         leat_pending_add_failure(pending, &epoch->failures[i]);
     charge(consumer, pending);

@@ -301,6 +301,8 @@ finish_batch(struct leat_consumer *consumer, const struct cut *cut)
                                     ? consumer->batch_limit * 2
                                     : 0;
     leat_consumer_see_parts(consumer);
+    consumer->batch_arrival_us =
+        consumer->cursor.raw < chunk->count ? chunk->records[consumer->cursor.raw].arrival_us : 0;
     if (cut->has_end) {
         leat_consumer_close_epoch(consumer, &cut->end, cut->count + cut->bad);
         consumer->position = cut->end;

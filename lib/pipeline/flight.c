@@ -107,6 +107,9 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
     message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
     message->as_of_us = part->pending->as_of_us;
+    if (result->outcome == LEAT_COMMITTED && part->pending->arrival_us > 0)
+        leat_histogram_add(&flight->runtime->counters.end_to_end,
+                           leat_clock_wall_us() - part->pending->arrival_us);
     land(part, result->outcome == LEAT_COMMITTED);
     remind(consumer);
     flight->parts[i] = flight->parts[--flight->count];
@@ -491,6 +494,7 @@ count(struct leat_flight *flight, const struct leat_flush *flush, size_t row_cou
     flight->runtime->counters.flushes++;
     flight->runtime->counters.rows_written += row_count;
     flight->runtime->counters.commit_us += (uint64_t)result->commit_us;
+    leat_histogram_add(&flight->runtime->counters.committing, result->commit_us);
     leat_evidence_see(flight->runtime->evidence, flush);
     for (size_t i = 0; flight->refusals > 0 && i < flight->count; i++)
         flight->parts[i].consumer->retries_in_vain = 0;

@@ -37,7 +37,7 @@ leat_pending_clear(struct leat_pending *pending)
     pending->has_end = pending->has_state = pending->has_loose_rows = false;
     pending->is_gathering = pending->is_peek = false;
     pending->records = pending->epochs = pending->rows_emitted = 0;
-    pending->since_us = pending->as_of_us = 0;
+    pending->since_us = pending->as_of_us = pending->arrival_us = 0;
 }
 
 void

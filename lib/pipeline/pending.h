@@ -24,6 +24,7 @@ struct leat_pending {
     size_t charged_bytes; /* of the budget, by whoever fills it; given back when it is cleared */
     int64_t since_us;     /* when the first epoch came; 0: empty */
     int64_t as_of_us;     /* see consumer_lag.c */
+    int64_t arrival_us;   /* of its first record, wall clock; 0: none has one */
     /* What the commit is conditioned on: as it was when it left the consumer. */
     int64_t lease_counter, incarnation, commit_seq;
     uint64_t generation;

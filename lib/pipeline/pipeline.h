@@ -11,6 +11,7 @@
 #include <leat/processor.h>
 #include <leat/target.h>
 
+#include "base/histogram.h"
 #include "failure/letters.h"
 #include "lease/manager.h"
 #include "pipeline/stuck.h"
@@ -113,6 +114,8 @@ void leat_pipeline_report(struct leat_pipeline *pipeline, struct leat_buf *out);
 struct leat_processor_view {
     const char *processor;
     enum leat_processor_state state; /* the operator's word */
+    uint64_t records, bytes, rows_emitted, rows_written, diverted, retries, flushes;
+    const struct leat_histogram *processing, *committing, *end_to_end;
 };
 void leat_pipeline_each_processor(struct leat_pipeline *pipeline,
                                   void (*each)(void *context,

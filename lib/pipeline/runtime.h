@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "base/histogram.h"
 #include "base/random.h"
 #include "base/thread.h"
 #include "pipeline/evidence.h"
@@ -35,6 +36,8 @@ struct leat_counters {
     _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
         fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, progress_removed,
         expired_checkpoints, outside_hash_range;
+    /* Calls of process; transactions; from the arrival of a flush's first record to its commit, one a shard and flush. */
+    struct leat_histogram processing, committing, end_to_end;
 };
 
 struct leat_runtime {
@@ -309,6 +312,7 @@ struct leat_consumer {
        one of which everything is committed. */
     _Atomic int64_t read_as_of_us, committed_as_of_us;
     int64_t processed_as_of_us;
+    int64_t batch_arrival_us; /* of the first record of the batch under way; wall clock */
     /* Nothing that was read is still to be processed or committed. */
     _Atomic bool is_idle;
     _Atomic uint64_t record_count, byte_count, commit_count;

@@ -132,9 +132,20 @@ leat_pipeline_each_processor(struct leat_pipeline *pipeline,
                              void *context)
 {
     for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        const struct leat_counters *counters = &pipeline->runtimes[i].counters;
         struct leat_processor_view view = {
             .processor = pipeline->runtimes[i].config.name,
             .state = (enum leat_processor_state)pipeline->runtimes[i].state,
+            .records = counters->records,
+            .bytes = counters->bytes,
+            .rows_emitted = counters->rows_emitted,
+            .rows_written = counters->rows_written,
+            .diverted = counters->diverted,
+            .retries = counters->retries,
+            .flushes = counters->flushes,
+            .processing = &counters->processing,
+            .committing = &counters->committing,
+            .end_to_end = &counters->end_to_end,
         };
 
         each(context, &view);

@@ -454,6 +454,27 @@ END_TEST
 
 /* ---- plugin -------------------------------------------------------------------------------- */
 
+START_TEST(the_page_of_metrics_is_what_the_program_prints)
+{
+    FILE *page = fopen("docs/metrics.md", "r");
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    char piece[4096];
+    size_t got;
+
+    ck_assert_ptr_nonnull(page);
+    while ((got = fread(piece, 1, sizeof piece, page)) > 0)
+        leat_buf_add(&text, piece, got);
+    fclose(page);
+    LEAT("metrics");
+    ck_assert_int_eq(run.code, 0);
+    ck_assert_msg(
+        strcmp(out(), leat_buf_text(&text)) == 0,
+        "docs/metrics.md is not what `leat metrics` prints: leat metrics >docs/metrics.md");
+    LEAT("metrics", "x");
+    ck_assert_int_eq(run.code, 2);
+}
+END_TEST
+
 START_TEST(a_plugin_says_what_it_is)
 {
     struct json_object *info, *option;
@@ -622,6 +643,7 @@ main(void)
         streams_and_bucket_are_asked,
         values_are_shown_and_secrets_are_not,
         schema_and_reference_are_printed,
+        the_page_of_metrics_is_what_the_program_prints,
         a_plugin_says_what_it_is,
         every_database_is_migrated_once,
         one_that_is_down_does_not_keep_the_other_from_it,

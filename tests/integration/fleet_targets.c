@@ -105,7 +105,8 @@ configure(void)
 static struct leat_pg_connection *
 make_target(const char *which, char url[240])
 {
-    struct leat_pg_options connect = {.application_name = "test", .url = url};
+    struct leat_pg_options connect = {
+        .search_path = "public", .application_name = "test", .url = url};
     struct leat_pg_connection *connection;
     struct leat_error err;
     char name[40], *ddl;
@@ -195,7 +196,8 @@ static void
 swap_addresses(void)
 {
     LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
-    struct leat_pg_options connect = {.application_name = "test", .url = test_postgres_url()};
+    struct leat_pg_options connect = {
+        .search_path = "public", .application_name = "test", .url = test_postgres_url()};
     struct leat_pg_connection *admin;
     struct leat_error err;
     int pid = (int)getpid();

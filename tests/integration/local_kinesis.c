@@ -16,7 +16,7 @@
 
 #define KEY_ID "AKIDLOCAL"
 #define SECRET "a/secret+of=tests"
-#define TOKEN "a token"
+#define TOKEN "a/token+of="
 
 static const enum leat_kinesis_encoding encodings[] = {LEAT_KINESIS_CBOR, LEAT_KINESIS_JSON,
                                                        LEAT_KINESIS_AUTO};

@@ -150,7 +150,7 @@ START_TEST(strangers_are_sent_away)
     use(encodings[_i], leat_credentials_static_new("AKIDOTHER", SECRET, NULL));
     ck_assert_int_eq(describe(), LEAT_E_DENIED);
     ck_assert_ptr_nonnull(strstr(err.text, "UnrecognizedClientException"));
-    use(encodings[_i], leat_credentials_static_new(KEY_ID, SECRET, "unwanted token"));
+    use(encodings[_i], leat_credentials_static_new(KEY_ID, SECRET, "unwanted/token"));
     ck_assert_int_eq(describe(), LEAT_E_DENIED);
     aws.region = "eu-west-1";
     use_encoding(_i);
