@@ -186,6 +186,7 @@ forget_work(struct leat_consumer *consumer)
     consumer->batch_limit = 0;
     consumer->stored_letters = 0;
     leat_consumer_forget_parts(consumer, 0);
+    consumer->are_children_asked = false;
     consumer->is_at_end = consumer->is_gone_asked = consumer->is_gone = false;
     consumer->is_at_tip = false;
     consumer->is_end_asked = consumer->is_end_doubted = false;

@@ -551,18 +551,24 @@ leat_consumer_ask_children(struct leat_consumer *consumer)
 {
     const struct leat_chunk *chunk = consumer->last_chunk;
 
+    consumer->are_children_asked = true;
     leat_lease_children(leat_pipeline_leases(consumer->runtime->pipeline),
                         leat_consumer_key(consumer), chunk != NULL ? chunk->children : NULL,
                         chunk != NULL ? chunk->child_count : 0, children_done,
                         consumer->runtime->pipeline);
 }
 
-/* Step 2: SHARD_END, committed behind everything else of the shard. */
+/*
+ * Step 2: SHARD_END, committed behind everything else of the shard. The answer is of the lease, not of who asked: it comes to its other
+ * processors, too, and, late, to one that has rewound since and has rows at hand that are still to be written or to become letters.
+ * An end in front of those would lose them.
+ */
 void
 leat_consumer_commit_end(struct leat_consumer *consumer)
 {
-    if (consumer->state != LEAT_CONSUMER_ENDING)
+    if (consumer->state != LEAT_CONSUMER_ENDING || !consumer->are_children_asked)
         return;
+    consumer->are_children_asked = false;
     consumer->position =
         (struct leat_position){.kind = LEAT_POSITION_SHARD_END, .sub_sequence = -1};
     leat_emission_begin(&consumer->emission, NULL, 0);

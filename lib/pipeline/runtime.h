@@ -294,6 +294,7 @@ struct leat_consumer {
         is_loose_alone; /* a refused flush had rows of no record: such are committed by themselves */
     struct leat_emission *held; /* and kept until it is known whether the target takes them */
     bool is_at_end;
+    bool are_children_asked;     /* in this generation: the answer ends the shard */
     bool is_shard_doubted;       /* not its position */
     bool is_gone_asked, is_gone; /* the shard has left its stream: asked, and so it is */
     /* consumer_end.c: is it closed? As the list said; and since when the stream gives no end all the same. */
