@@ -360,10 +360,10 @@ static int
 serve_some(struct leat_lease_manager *manager, struct serving *serving, struct leat_error *err)
 {
     struct leat_request *first = serving->requests[0];
-    int status = leat_request_is_of_an_end(first)
-                     ? leat_manager_serve_ends(manager, serving->requests, serving->count,
-                                               serving->is_served, err)
-                     : serve_one(manager, first, err);
+    bool are_ends = leat_request_is_of_an_end(first); /* asked while it is there */
+    int status = are_ends ? leat_manager_serve_ends(manager, serving->requests, serving->count,
+                                                    serving->is_served, err)
+                          : serve_one(manager, first, err);
 
     if (status != 0 && !leat_pg_is_broken(manager->connection))
         leat_pg_script(manager->connection, "ROLLBACK", NULL);
@@ -372,7 +372,7 @@ serve_some(struct leat_lease_manager *manager, struct serving *serving, struct l
                           (const char *)first->key.shard.data, (int)first->key.stream_id.size,
                           (const char *)first->key.stream_id.data);
     for (size_t i = 0; i < serving->count; i++) {
-        if (serving->is_served[i] || (status == 0 && !leat_request_is_of_an_end(first)))
+        if (serving->is_served[i] || (status == 0 && !are_ends))
             leat_request_free(serving->requests[i]);
         else
             put_back(manager, serving->requests[i]);

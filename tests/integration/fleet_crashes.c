@@ -150,8 +150,8 @@ END_TEST
 int
 main(void)
 {
-    Suite *suite = suite_create("fleet_crashes");
-    TCase *tcase = tcase_create("crashes");
+    Suite *suite;
+    TCase *tcase;
     SRunner *runner;
     int failed;
 
@@ -159,6 +159,8 @@ main(void)
     puts("6 skipped: a sanitizer has handlers of its own");
     return 77;
 #endif
+    suite = suite_create("fleet_crashes");
+    tcase = tcase_create("crashes");
     test_postgres_url();
     tcase_set_timeout(tcase, 180);
     tcase_add_checked_fixture(tcase, NULL, teardown);
