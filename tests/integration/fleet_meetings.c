@@ -144,8 +144,7 @@ rebuild_leases(void)
 static void
 begin(unsigned shards, const char *start)
 {
-    struct leat_pg_options connect = {
-        .search_path = "public", .application_name = "test"};
+    struct leat_pg_options connect = {.search_path = "public", .application_name = "test"};
     struct test_fleet_options options = {.shards = shards};
     struct leat_error err;
     char name[40], *ddl;
