@@ -111,7 +111,7 @@ ck_ended(void)
                     "SELECT (count(*) = %d)::int FROM leat.progress WHERE checkpoint = 'SHARD_END'",
                     2 * closed_shards());
     ck_assert_int_eq(test_fleet_number(&fleet, leat_buf_text(&sql)), 1);
-    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM early"), 0);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM public.early"), 0);
 }
 
 /* ---- workers --------------------------------------------------------------------------------------- */
@@ -146,14 +146,15 @@ watch_parents(void)
 {
     test_fleet_sql(
         &fleet,
-        "CREATE TABLE early (processor text, shard text, parent text);"
-        "CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "INSERT INTO early SELECT NEW.processor, NEW.shard, q.parent FROM leat.leases l, "
+        "CREATE TABLE public.early (processor text, shard text, parent text);"
+        "CREATE FUNCTION public.watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO public.early SELECT NEW.processor, NEW.shard, q.parent FROM leat.leases l, "
         "unnest(l.parents) AS q (parent) WHERE l.stream_id = NEW.stream_id AND l.shard = NEW.shard "
         "AND NOT EXISTS (SELECT FROM leat.progress p WHERE p.processor = NEW.processor AND "
         "p.stream_id = NEW.stream_id AND p.shard = q.parent AND p.checkpoint = 'SHARD_END'); "
         "RETURN NEW; END $$;"
-        "CREATE TRIGGER watch AFTER INSERT ON leat.progress FOR EACH ROW EXECUTE FUNCTION watch()");
+        "CREATE TRIGGER watch AFTER INSERT ON leat.progress FOR EACH ROW EXECUTE FUNCTION "
+        "public.watch()");
 }
 
 static void

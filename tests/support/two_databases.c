@@ -192,6 +192,7 @@ void
 test_two_start(struct test_two *two, const struct test_two_options *options)
 {
     struct test_fleet_options fleet = {.shards = options->shards, .url = two->lease_url};
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
 
     *two = (struct test_two){0};
     make_servers(two, options);
@@ -207,6 +208,13 @@ test_two_start(struct test_two *two, const struct test_two_options *options)
     for (unsigned i = 0; i < options->workers; i++)
         test_two_spawn(two);
     ck_two_flows(two, 200);
+    /* What a test takes away must be missed by all of them. */
+    leat_buf_printf(
+        &sql,
+        "SELECT (count(DISTINCT lease_owner) >= %u AND count(next_owner) = 0)::int FROM "
+        "leat.leases WHERE state = 'active'",
+        options->workers < options->shards ? options->workers : options->shards);
+    ck_two_lease_reaches(two, leat_buf_text(&sql), 1);
 }
 
 void
