@@ -193,6 +193,8 @@ main(int argc, char **argv)
     test_fleet_configure(&fleet, "processors: [{ name: rollup, plugin: rollup, batch: { records: "
                                  "2000 }, target: { plugin: postgres } }]\n");
     put_records(&fleet, kills.records, &random);
+    /* At AWS's pace: else all is committed before the first worker is killed. */
+    leat_local_kinesis_set_limits(fleet.kinesis, &leat_local_limits_aws);
     started_us = leat_clock_monotonic_us();
     workers[0] = test_fleet_spawn(&fleet, "w1", NULL);
     workers[1] = test_fleet_spawn(&fleet, "w2", NULL);
