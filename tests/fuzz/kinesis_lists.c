@@ -27,7 +27,7 @@ each_stream(void *context, const struct leat_kinesis_summary *summary)
 static void
 read_all(struct json_object *root)
 {
-    struct shards shards = {each_shard, NULL, 0};
+    struct shards shards = {.each = each_shard, .is_checked = true};
     struct streams streams = {each_stream, NULL, 0};
     struct leat_kinesis_summary summary = {0};
     struct page page = {.stream = "s"};
