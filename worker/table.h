@@ -61,6 +61,6 @@ void leat_sheet_release(struct leat_sheet *sheet); /* instead of finish: nothing
 void leat_printable(struct leat_buf *out, struct leat_slice text);
 /* fprintf() for lines that hold what others say: a server's reason, a stream's name. Line ends stay. */
 void leat_print(FILE *out, const char *format, ...) LEAT_PRINTF(2, 3);
-void leat_vprint(FILE *out, const char *format, va_list arguments);
+void leat_vprint(FILE *out, const char *format, va_list arguments) LEAT_PRINTF(2, 0);
 
 #endif
