@@ -313,6 +313,10 @@ judge(struct judging *judging, enum leat_guilt *ret_guilt, struct leat_error *er
             return status;
     }
     status = judging->question->ops->try_rows(judging->question->committer, &trial, &outcome, err);
+    if (status != 0 && judging->question->is_lost) {
+        outcome = LEAT_TRIAL_REFUSED;
+        status = 0;
+    }
     if (status == 0 && outcome == LEAT_TRIAL_REFUSED)
         *ret_guilt = LEAT_GUILT_ROWS;
     if (status == 0 && outcome == LEAT_TRIAL_TAKEN)

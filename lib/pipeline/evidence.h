@@ -30,6 +30,8 @@ struct leat_evidence_question {
     const struct leat_target *ops;
     void *committer;
     const struct leat_flush *flush; /* of one shard */
+    bool
+        is_lost; /* the connection ended with them, again and again: where it does in a trial they are refused */
     bool is_thorough; /* also when a kind of its rows was looked for in vain a moment ago */
 };
 

@@ -6,6 +6,9 @@
  * is their own fault only if rows of their kind are taken (evidence.h); then the consumer is told, and looks for the guilty
  * record. A record that stands alone is tried again first, since what refused it may be a race. Without evidence the flight waits,
  * visibly, and is sent again and again; but first the consumer is asked for a larger one, which may hold evidence (is_peek).
+ *
+ * A row may end the backend that writes it (a fault in an extension, memory), each time that it is sent: what is lost so and found
+ * not to be committed is sent again later and later, and then looked at like rows that are refused.
  */
 #include "pipeline/flight.h"
 
@@ -25,6 +28,8 @@
 #define REFUSED_CAP_US (1 * LEAT_SECOND_US)
 /* Cancelled by statement_timeout so often, it is these rows that take too long. */
 #define CANCELLED_TRIES 3
+/* The connection was lost in it so often: it may be these rows that end it. */
+#define LOST_TRIES 3
 
 struct leat_flight *
 leat_flight_new(struct leat_runtime *runtime)
@@ -377,6 +382,7 @@ struct refusing {
     const struct leat_flush *flush;
     void *rows;
     struct leat_random *random;
+    bool is_lost; /* the connection ends with them */
 };
 
 /*
@@ -447,12 +453,13 @@ on_refused(struct refusing *refusing, const struct leat_commit_result *refusal,
         .committer = refusing->rows,
         .flush = refusing->flush,
         .is_thorough = flight->parts[0].pending->is_peek && flight->attempts == 0,
+        .is_lost = refusing->is_lost,
     };
     struct leat_commit_result why = {.outcome = LEAT_COMMIT_TRANSIENT};
     enum leat_guilt guilt = LEAT_GUILT_ROWS;
     struct leat_error err = {0};
-    /* Several records of which all together take too long are not tried once more. */
-    bool is_late = strcmp(refusal->sqlstate, LEAT_SQLSTATE_CANCELLED) == 0;
+    /* Several records that take too long together, or end the connection, are not tried once more. */
+    bool is_late = refusing->is_lost || strcmp(refusal->sqlstate, LEAT_SQLSTATE_CANCELLED) == 0;
     bool is_doubtful = refusal->outcome == LEAT_COMMIT_REFUSED &&
                        !(is_late && flight->parts[0].pending->records > 1);
 
@@ -484,6 +491,16 @@ is_refusal(const struct leat_flight *flight, struct leat_commit_result *result)
     return result->outcome == LEAT_COMMIT_DATA || result->outcome == LEAT_COMMIT_REFUSED;
 }
 
+/* Nothing of it was committed, and not for the first time: what is to be made of it instead of sending it again at once. */
+static void
+count_loss(struct leat_flight *flight, struct leat_commit_result *result)
+{
+    if (++flight->losses < 2)
+        return;
+    *result = flight->lost;
+    result->outcome = flight->losses < LOST_TRIES ? LEAT_COMMIT_TRANSIENT : LEAT_COMMIT_REFUSED;
+}
+
 /* ---- a flight ---------------------------------------------------------------------------------- */
 
 static void
@@ -498,6 +515,27 @@ count(struct leat_flight *flight, const struct leat_flush *flush, size_t row_cou
     leat_evidence_see(flight->runtime->evidence, flush);
     for (size_t i = 0; flight->refusals > 0 && i < flight->count; i++)
         flight->parts[i].consumer->retries_in_vain = 0;
+}
+
+/* With what is left in the flight; where nothing is said it is sent again at once. */
+static void
+go_on(struct leat_flight *flight, struct refusing *refusing, struct leat_commit_result *rest,
+      struct leat_flight_result *result)
+{
+    if (rest->outcome == LEAT_COMMIT_UNKNOWN) {
+        flight->is_unknown = true;
+        flight->lost = *rest;
+    } else if (rest->outcome == LEAT_COMMIT_CONFIGURATION && flight->count > 1) {
+        result->rest = split(flight);
+    } else if (is_refusal(flight, rest)) {
+        if (flight->count > 1)
+            result->rest = split(flight);
+        else
+            on_refused(refusing, rest, result);
+    } else if (rest->outcome != LEAT_COMMIT_AGAIN) {
+        result->is_parked = true;
+        park(flight, rest, refusing->random);
+    }
 }
 
 struct leat_flight_result
@@ -516,6 +554,7 @@ leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void
         size_t row_count = rows_of(&flush);
         struct leat_commit_result rest;
         struct leat_error err = {0};
+        bool was_unknown = flight->is_unknown;
 
         LEAT_POINT("flight.before");
         if (send(flight, store, rows, &flush, results, &err) != 0)
@@ -526,23 +565,11 @@ leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void
         if (results[0].outcome == LEAT_COMMITTED)
             count(flight, &flush, row_count, begun_us, &result);
         rest = sort_out(flight, results, &result);
-        if (flight->count == 0)
-            break;
-        if (rest.outcome == LEAT_COMMIT_UNKNOWN) {
-            flight->is_unknown = true;
-        } else if (rest.outcome == LEAT_COMMIT_CONFIGURATION && flight->count > 1) {
-            result.rest = split(flight);
-        } else if (is_refusal(flight, &rest)) {
-            struct refusing refusing = {flight, &flush, rows, random};
-
-            if (flight->count > 1)
-                result.rest = split(flight);
-            else
-                on_refused(&refusing, &rest, &result);
-        } else if (rest.outcome != LEAT_COMMIT_AGAIN) {
-            result.is_parked = true;
-            park(flight, &rest, random);
-        }
+        if (was_unknown && rest.outcome == LEAT_COMMIT_AGAIN)
+            count_loss(flight, &rest);
+        if (flight->count > 0)
+            go_on(flight, &(struct refusing){flight, &flush, rows, random, was_unknown}, &rest,
+                  &result);
         leat_arena_reset(&arena);
     }
     leat_arena_release(&arena);

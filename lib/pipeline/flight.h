@@ -18,6 +18,8 @@ struct leat_flight {
     unsigned attempts;
     unsigned refusals; /* of a record that stands alone: it is tried again before it is diverted */
     bool is_unknown;   /* the answer to COMMIT was lost: resolve first */
+    unsigned losses;   /* times that the answer was lost, and nothing had been committed */
+    struct leat_commit_result lost; /* the last of them */
     bool has_written_rows; /* a target without transactions has them: only progress is left to do */
     bool is_told;          /* that it waits */
 };

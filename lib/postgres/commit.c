@@ -6,7 +6,7 @@
  * the old backend. (3) A statement fails: the server ends the pipeline at the sync, the transaction is rolled back.
  * (4) The user's tables have deferred constraints: they are checked behind all rows, since a child may come before its
  * parent, and before ledger and progress, so that what is refused there is the rows' fault. (5) A trigger of the user's raises
- * LT001: only the fence fences.
+ * LT001, or a state that passes by itself: only the fence fences, and what a trigger raises waits for nothing.
  */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -67,6 +67,7 @@ struct sender {
     size_t fence_at;                 /* the fence's; SIZE_MAX: none */
     size_t unsent_bytes;             /* at most: libpq keeps what the socket does not take */
     int64_t until_us;                /* the end of all waiting */
+    bool is_raised;         /* what failed was raised by a function, with a state of its choice */
     bool is_missing_inside; /* what failed is a function that does not find what it names */
     size_t *group_ends;     /* by group: the first statement behind its own */
     bool is_divided;        /* the flush is to be sent again, in smaller statements */
@@ -82,7 +83,7 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->is_divided = false;
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
-    sender->is_missing_inside = false;
+    sender->is_missing_inside = sender->is_raised = false;
     sender->unsent_bytes = 0;
     sender->until_us = leat_clock_monotonic_us() + COMMIT_US;
     for (size_t i = 0; i < LEAT_COUNT_OF(sender->arrays); i++)
@@ -382,6 +383,7 @@ read_answers(struct sender *sender, size_t *ret_failed, struct leat_error *err)
             status = leat_pg_refused(err, result, connection, "postgres refused a commit");
             *ret_failed = statement;
             sender->is_missing_inside = leat_pg_is_missing_inside(result);
+            sender->is_raised = leat_pg_is_raised(result);
         }
         PQclear(result);
         while ((result = PQgetResult(conn)) != NULL)
@@ -480,7 +482,9 @@ outcome_of(const struct sender *sender, size_t failed, const struct leat_error *
 
     switch (leat_sqlstate_classify(err->sqlstate)) {
     case LEAT_SQLSTATE_TRANSIENT:
-        return LEAT_COMMIT_TRANSIENT;
+        if (failed == SIZE_MAX || !is_users || !sender->is_raised)
+            return LEAT_COMMIT_TRANSIENT;
+        break;
     case LEAT_SQLSTATE_DATA:
         return is_users ? LEAT_COMMIT_DATA : LEAT_COMMIT_CONFIGURATION;
     case LEAT_SQLSTATE_FENCED:
@@ -558,8 +562,8 @@ run_commit(struct sender *sender, struct leat_commit_result *results, struct lea
     /* What could not even be bound is rolled back: the rest of the pipeline is a ROLLBACK. */
     LEAT_POINT("commit.before");
     if (leat_pg_is_broken(sender->committer->connection)) {
-        /* The COMMIT was never said. */
-        set_all(sender->flush, results, LEAT_COMMIT_TRANSIENT, err);
+        /* The COMMIT was never said; but whose fault that is may be asked, as behind it. */
+        set_all(sender->flush, results, LEAT_COMMIT_UNKNOWN, err);
         return 0;
     }
     status = send(sender, sent == 0 ? "COMMIT" : "ROLLBACK", false, sent == 0 ? err : NULL);
@@ -657,9 +661,10 @@ run_trial(struct sender *sender, const struct leat_trial *trial,
     }
     if (sent != 0)
         return sent;
-    if (status != 0 && (failed == SIZE_MAX || leat_pg_is_broken(connection) ||
-                        (leat_sqlstate_classify(why.sqlstate) == LEAT_SQLSTATE_TRANSIENT &&
-                         strcmp(why.sqlstate, LEAT_SQLSTATE_CANCELLED) != 0))) {
+    if (status != 0 &&
+        (failed == SIZE_MAX || leat_pg_is_broken(connection) ||
+         (leat_sqlstate_classify(why.sqlstate) == LEAT_SQLSTATE_TRANSIENT && !sender->is_raised &&
+          strcmp(why.sqlstate, LEAT_SQLSTATE_CANCELLED) != 0))) {
         if (err != NULL)
             *err = why;
         return status;

@@ -20,18 +20,24 @@
 
 #define MOST_CONNECT_S 60
 
+bool
+leat_pg_is_raised(const PGresult *result)
+{
+    const char *source = result != NULL ? PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)
+                                        : NULL;
+
+    return source != NULL && strcmp(source, "exec_stmt_raise") == 0;
+}
+
 /* Not what a trigger raises as such, nor what dynamic SQL makes of a row. */
 bool
 leat_pg_is_missing_inside(const PGresult *result)
 {
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *context = result != NULL ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
-    const char *source = result != NULL ? PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION)
-                                        : NULL;
 
     return state != NULL && context != NULL && strstr(context, "function ") != NULL &&
-           strstr(context, " at EXECUTE") == NULL &&
-           (source == NULL || strcmp(source, "exec_stmt_raise") != 0) &&
+           strstr(context, " at EXECUTE") == NULL && !leat_pg_is_raised(result) &&
            (strcmp(state, "42P01") == 0 || strcmp(state, "42883") == 0 ||
             strcmp(state, "42704") == 0 || strcmp(state, "42703") == 0 ||
             strcmp(state, "3F000") == 0);
@@ -85,7 +91,7 @@ leat_pg_refused(struct leat_error *err, const PGresult *result,
 {
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-    if (state != NULL && strcmp(state, LEAT_SQLSTATE_READ_ONLY) == 0)
+    if (state != NULL && strcmp(state, LEAT_SQLSTATE_READ_ONLY) == 0 && !leat_pg_is_raised(result))
         connection->is_read_only = true;
     return leat_pg_error(err, result, connection->conn, what);
 }

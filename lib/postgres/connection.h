@@ -96,6 +96,8 @@ int leat_pg_script(struct leat_pg_connection *connection, const char *sql, struc
 /* Fills err from a failed result (sqlstate, one line, primary message) with what was tried in front. */
 int leat_pg_error(struct leat_error *err, const PGresult *result, const PGconn *conn,
                   const char *what);
+/* The user's own code raised it, whatever its SQLSTATE means elsewhere. */
+bool leat_pg_is_raised(const PGresult *result);
 /* A name is not found inside a function, a trigger's for example: it may be there for a session with another search_path. */
 bool leat_pg_is_missing_inside(const PGresult *result);
 /* The same, and remembers that the server is read-only where that is what it says. */

@@ -63,6 +63,34 @@ static const struct target_case cases[] = {
         .rows = "good2|1\ngood|1",
         .letters = "rejected 54000 1",
     },
+    {
+        .name = "a trigger that raises what passes elsewhere",
+        .tables = "t(k:text:key,n:int64:sum)",
+        .sql =
+            "CREATE TABLE t (k text PRIMARY KEY, n bigint); "
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF new.n = 7 THEN RAISE EXCEPTION USING ERRCODE = new.k; END IF; RETURN new; END $$;"
+            "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        .lines = "0|m|a|1\n0|m|40001|7\n0|m|b|1\n0|m|25006|7\n0|m|08006|7\n0|m|c|1\n0|m|55P03|7\n"
+                 "0|m|LT001|7\n0|m|53100|7\n0|m|a|1\n",
+        .query = "TABLE t",
+        .rows = "a|2\nb|1\nc|1",
+        .letters = "rejected 08006 1\nrejected 25006 1\nrejected 40001 1\nrejected 53100 1\n"
+                   "rejected 55P03 1\nrejected LT001 1",
+    },
+    {
+        .name = "a row that ends whoever writes it",
+        .tables = "t(k:text:key,n:int64:sum)",
+        .sql = "CREATE TABLE t (k text PRIMARY KEY, n bigint); "
+               "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF new.n = 7 THEN "
+               "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); END IF; "
+               "RETURN new; END $$;"
+               "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        .lines = "0|m|a|1\n0|m|b|7\n0|m|c|1\n0|m|a|1\n",
+        .query = "TABLE t",
+        .rows = "a|2\nc|1",
+        .letters = "rejected 57P01 1",
+    },
     /* ---- what one column keeps --------------------------------------------------------------- */
     {
         .name = "a value that is refused, and overwritten behind it",
