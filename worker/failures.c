@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/memory.h"
 #include "base/units.h"
@@ -24,7 +25,8 @@
 struct failures_arguments {
     struct leat_database_options database;
     const char *action, *id, *state, *stream, *reason, *shard;
-    int64_t limit, since_us;
+    int64_t limit, since_us,
+        since_ago_us; /* 0: ever; a time, or so long ago by the database's clock */
     bool with_data;
     char shard_name[LEAT_SHARD_NAME_BYTES];
 };
@@ -47,7 +49,8 @@ help(void)
           "letters do).\n\n"
           "  --processor NAME, --state STATE, --reason WORD, --stream NAME, --shard SHARD   only "
           "these\n"
-          "  --since TIME     only what happened since: 1h is an hour back from now\n"
+          "  --since TIME     only what happened since: 1h is an hour back from now; or a time as\n"
+          "                   2026-11-26T03:00:00Z\n"
           "  --limit N        ls: at most so many (default: 100)\n"
           "  --data           show: the record's data alone, byte for byte, from the archive (with "
           "-c an\n"
@@ -56,17 +59,28 @@ help(void)
           stdout);
 }
 
+/* "1h" is one back from now, as "-1h" and "1h ago" are everywhere else; or a time. */
 static int
-parse_since(const char *text, int64_t *ret_us)
+parse_since(const char *text, struct failures_arguments *arguments)
 {
-    int64_t ago_us;
+    struct leat_slice words = leat_slice_from(text);
+    int64_t now_us = leat_clock_wall_us(), ago_us, at_us;
     struct leat_error err;
 
-    if (leat_parse_duration(leat_slice_from(text), &ago_us, &err) == 0 && ago_us > 0) {
-        *ret_us = ago_us;
+    arguments->since_us = arguments->since_ago_us = 0;
+    if (leat_parse_duration(words, &ago_us, &err) == 0 && ago_us > 0) {
+        arguments->since_ago_us = ago_us;
         return 0;
     }
-    fprintf(stderr, "leat failures: --since wants a time back from now, as 1h or 30m, not \"%s\"\n",
+    if (leat_parse_moment(words, now_us, &at_us)) {
+        if (leat_parse_time(words, &arguments->since_us))
+            return 0;
+        arguments->since_ago_us = now_us > at_us ? now_us - at_us : 1;
+        return 0;
+    }
+    fprintf(stderr,
+            "leat failures: --since wants a time back from now, as 1h or 30m, or a time as "
+            "2026-11-26T03:00:00Z, not \"%s\"\n",
             text);
     return LEAT_EXIT_USAGE;
 }
@@ -125,7 +139,7 @@ parse_option(int letter, struct failures_arguments *arguments)
         arguments->shard = leat_shard_name(optarg, arguments->shard_name);
         return 0;
     case 'i':
-        return parse_since(optarg, &arguments->since_us);
+        return parse_since(optarg, arguments);
     case 'D':
         arguments->with_data = true;
         return 0;
@@ -177,12 +191,13 @@ parse(int argc, char **argv, struct failures_arguments *arguments)
     return LEAT_EXIT_USAGE;
 }
 
-/* What ls and count leave out; $1 to $7. */
+/* What ls and count leave out; $1 to $8. */
 #define FILTERS                                                                                    \
     " FROM leat.failures WHERE ($1::text IS NULL OR application = $1) AND ($2::text IS NULL OR "   \
     "processor = $2) AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR reason = $4) "  \
     "AND ($5::text IS NULL OR stream_id = $5 OR " STREAM " = $5) AND ($6::text IS NULL OR shard "  \
-    "= $6) AND ($7 = 0 OR last_at >= clock_timestamp() - $7 * interval '1 us')"
+    "= $6) AND ($7 = 0 OR last_at >= clock_timestamp() - $7 * interval '1 us') AND ($8 = 0 OR "    \
+    "last_at >= to_timestamp(0) + $8 * interval '1 us')"
 
 static void
 add_filters(const struct failures_arguments *arguments, struct leat_pg_parameters *parameters)
@@ -194,7 +209,62 @@ add_filters(const struct failures_arguments *arguments, struct leat_pg_parameter
     leat_pg_add_text(parameters, arguments->reason);
     leat_pg_add_text(parameters, arguments->stream);
     leat_pg_add_text(parameters, arguments->shard);
+    leat_pg_add_int8(parameters, arguments->since_ago_us);
     leat_pg_add_int8(parameters, arguments->since_us);
+}
+
+/*
+ * An empty table reads as "nothing has failed", which a name with a slip in it must not say: what no processor has read here, and
+ * no letter is of, is no stream or shard. An exit code.
+ */
+static int
+check_names(struct failures_arguments *arguments, const PGresult *found)
+{
+    static const char sql[] =
+        "SELECT coalesce(bool_or($1::text IS NULL OR stream_id = $1 OR " STREAM " = $1), "
+        "false)::text, coalesce(bool_or(($1::text IS NULL OR stream_id = $1 OR " STREAM
+        " = $1) AND shard = $2), false)::text, coalesce((SELECT string_agg(name, ', ') FROM "
+        "(SELECT "
+        "DISTINCT " STREAM " AS name FROM leat.progress ORDER BY 1 LIMIT 20) n), 'none') FROM "
+        "(SELECT stream_id::text, shard::text FROM leat.progress UNION ALL SELECT "
+        "stream_id::text, shard::text FROM leat.failures) k";
+    struct leat_pg_parameters parameters;
+    PGresult *names;
+    int code;
+
+    if (PQntuples(found) > 0 || (arguments->stream == NULL && arguments->shard == NULL))
+        return LEAT_EXIT_OK;
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_text(&parameters, arguments->stream);
+    leat_pg_add_text(&parameters, arguments->shard);
+    code =
+        leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &names);
+    if (code != LEAT_EXIT_OK)
+        return code;
+    if (arguments->stream != NULL && strcmp(PQgetvalue(names, 0, 0), "true") != 0) {
+        code = LEAT_EXIT_FAILED;
+        leat_print(stderr, "leat failures: --stream: there is no stream \"%s\"; there are: %s\n",
+                   arguments->stream, PQgetvalue(names, 0, 2));
+    } else if (arguments->shard != NULL && strcmp(PQgetvalue(names, 0, 1), "true") != 0) {
+        code = LEAT_EXIT_FAILED;
+        leat_print(stderr, "leat failures: --shard: there is no shard \"%s\"; see leat shards\n",
+                   arguments->shard);
+    }
+    PQclear(names);
+    return code;
+}
+
+/* Takes the result. */
+static int
+show_rows(struct failures_arguments *arguments, const struct leat_sheet_column *columns,
+          size_t column_count, PGresult *result)
+{
+    int code = check_names(arguments, result);
+
+    if (code == LEAT_EXIT_OK)
+        return leat_database_show(&arguments->database, columns, column_count, result);
+    PQclear(result);
+    return code;
 }
 
 static int
@@ -222,9 +292,8 @@ count(struct failures_arguments *arguments)
     add_filters(arguments, &parameters);
     code =
         leat_database_query(&arguments->database, LEAT_DATABASE_TARGET, sql, &parameters, &result);
-    return code != LEAT_EXIT_OK
-               ? code
-               : leat_database_show(&arguments->database, columns, LEAT_COUNT_OF(columns), result);
+    return code != LEAT_EXIT_OK ? code
+                                : show_rows(arguments, columns, LEAT_COUNT_OF(columns), result);
 }
 
 static int
@@ -258,7 +327,7 @@ list(struct failures_arguments *arguments)
         "state::text, times::text, attempts::text, " UTC("first_at") ", " UTC(
             "last_at") ", archive_url::text, dead_letter_position::text, sqlstate::text, "
                        "reason::text, reason_text::text" FILTERS
-                       " ORDER BY last_at DESC, dead_letter_id LIMIT $8";
+                       " ORDER BY last_at DESC, dead_letter_id LIMIT $9";
     struct leat_pg_parameters parameters;
     PGresult *result;
     int code;
@@ -274,7 +343,7 @@ list(struct failures_arguments *arguments)
                 "leat failures: the latest %lld; --limit N shows more, leat failures count counts "
                 "them\n",
                 (long long)arguments->limit);
-    return leat_database_show(&arguments->database, columns, LEAT_COUNT_OF(columns), result);
+    return show_rows(arguments, columns, LEAT_COUNT_OF(columns), result);
 }
 
 /* ---- one letter ---------------------------------------------------------------------------- */

@@ -123,8 +123,8 @@ say(enum move move, struct leat_slice stream_id, struct group *group, size_t hel
     leat_buf_printf(&count, "%zu", group->count);
     leat_buf_printf(&all, "%zu", held);
     leat_log_event(move == LOST ? LEAT_LOG_WARNING : LEAT_LOG_INFO, move_texts[move], "stream_id",
-                   stream, "count", leat_buf_text(&count), "shards", leat_buf_text(&group->shards),
-                   "held", leat_buf_text(&all), NULL);
+                   stream, "#count", leat_buf_text(&count), "shards", leat_buf_text(&group->shards),
+                   "#held", leat_buf_text(&all), NULL);
 }
 
 /* Taken out under the lock, said without it. */

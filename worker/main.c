@@ -104,6 +104,19 @@ occupy_standard_descriptors(void)
     }
 }
 
+/* What a command printed and nobody could take, it has not done: a cut file must not look like a whole one. */
+static int
+finish(const char *command, int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (code == LEAT_EXIT_OK) {
+        fprintf(stderr, "leat %s: could not write the output: %s\n", command, strerror(errno));
+        code = LEAT_EXIT_FAILED;
+    }
+    return code;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -114,13 +127,13 @@ main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help(stdout);
-        return LEAT_EXIT_OK;
+        return finish("--help", LEAT_EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0)
-        return leat_command_version(argc - 1, argv + 1);
+        return finish("--version", leat_command_version(argc - 1, argv + 1));
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].name, commands[i].run(argc - 1, argv + 1));
     }
     return unknown(argv[1]);
 }

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "producer/producer.h"
+#include "stream/shard.h"
 #include "worker/aws_options.h"
 #include "worker/command.h"
 #include "worker/lines.h"
@@ -129,6 +130,7 @@ static int
 check_arguments(const struct put_arguments *arguments)
 {
     const char *problem = NULL;
+    struct leat_hash_key hash_key;
 
     if (arguments->key_field != NULL && arguments->key != NULL)
         problem = "--key and --key-field are two keys: say one";
@@ -136,6 +138,9 @@ check_arguments(const struct put_arguments *arguments)
         problem = "--raw looks at nothing, so --key-field has nothing to look at";
     else if (arguments->is_raw && arguments->producer.aggregation == LEAT_AGGREGATION_GZIP_JSON)
         problem = "--raw lines are no JSON: --aggregate kpl takes any bytes";
+    else if (arguments->hash_key != NULL &&
+             !leat_hash_key_parse(leat_slice_from(arguments->hash_key), &hash_key))
+        problem = "--hash-key wants a number from 0 to 2^128 - 1";
     else if (arguments->key != NULL && *arguments->key == '\0')
         problem = "--key is empty: a partition key has at least one character";
     if (problem == NULL)

@@ -367,6 +367,11 @@ list_names(struct streams_arguments *arguments, const struct names *names, struc
 {
     struct leat_sheet sheet;
 
+    /* For a loop of a shell: a heading would be one more stream. */
+    for (size_t i = 0; i < names->count && arguments->output != LEAT_OUTPUT_JSON; i++)
+        leat_print(stdout, "%s\n", names->names[i]);
+    if (arguments->output != LEAT_OUTPUT_JSON)
+        return 0;
     leat_sheet_init(&sheet, arguments->output, stream_columns, 1, stdout);
     for (size_t i = 0; i < names->count; i++)
         leat_sheet_text(&sheet, names->names[i]);

@@ -245,6 +245,7 @@ give_up(struct guard *guard, const char *what)
 {
     leat_log_event(LEAT_LOG_WARNING, what, NULL);
     leat_log_flush_repeats(INT64_MAX);
+    leat_log_writer_drain(LOG_PATIENCE_US);
     _exit(guard->code);
 }
 
@@ -472,7 +473,8 @@ log_start(const struct running *running)
     if (running->health != NULL)
         leat_buf_printf(&port, "%u", leat_health_port(running->health));
     leat_log_event(LEAT_LOG_INFO, "worker started", "application", config->application, "version",
-                   LEAT_VERSION, "config", config->file, "http_port",
+                   LEAT_VERSION, "config", config->file,
+                   running->health != NULL ? "#http_port" : "metrics",
                    running->health != NULL ? leat_buf_text(&port) : "off", NULL);
 }
 
@@ -488,8 +490,8 @@ log_end(struct running *running)
     leat_buf_printf(&records, "%llu", (unsigned long long)counts.records);
     leat_buf_printf(&rows, "%llu", (unsigned long long)counts.rows_written);
     leat_buf_printf(&diverted, "%llu", (unsigned long long)counts.diverted);
-    leat_log_event(LEAT_LOG_INFO, "worker ended", "records", leat_buf_text(&records), "rows",
-                   leat_buf_text(&rows), "diverted", leat_buf_text(&diverted), NULL);
+    leat_log_event(LEAT_LOG_INFO, "worker ended", "#records", leat_buf_text(&records), "#rows",
+                   leat_buf_text(&rows), "#diverted", leat_buf_text(&diverted), NULL);
 }
 
 static void

@@ -77,11 +77,39 @@ is_bad_port(const PQconninfoOption *option)
     return is_named(option, "port") && !is_port_list(option->val);
 }
 
-/* A whole URL in one of a conninfo's values was meant to be the only one. */
+/* "host=h,password=…" and "user=u;pwd=…": libpq takes all of it for one value, and a server's refusal repeats that. */
+static bool
+has_word_of_password(const char *value)
+{
+    static const char *const words[] = {"password", "passwd", "pwd", "pass"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *found = strcasestr(value, words[i]);
+
+        if (found != NULL &&
+            found[strlen(words[i]) + strspn(found + strlen(words[i]), " \t")] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* "u:password@host" as a host; a socket's abstract name begins with its '@'. */
+static bool
+is_host_with_user(const PQconninfoOption *option)
+{
+    const char *at = is_named(option, "host") ? strchr(option->val, '@') : NULL;
+
+    return at != NULL && at != option->val && at[-1] != ',';
+}
+
+/* A whole URL in one of a conninfo's values was meant to be the only one, and so were its parts. Options hold settings. */
 static bool
 is_misplaced(const PQconninfoOption *option)
 {
-    return option->val != NULL && !is_secret(option) && leat_database_url_is_uri(option->val);
+    if (option->val == NULL || is_secret(option) || is_named(option, "options"))
+        return false;
+    return leat_database_url_is_uri(option->val) || is_host_with_user(option) ||
+           has_word_of_password(option->val);
 }
 
 static PQconninfoOption *

@@ -180,6 +180,26 @@ parse_measured(struct json_tokener *tokener, struct leat_slice text, struct json
     return 0;
 }
 
+/* What editors and other writers put there, by name: a place alone is a riddle where nothing is to be seen. */
+static int
+refuse_at(struct leat_slice text, size_t at, struct leat_error *err)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    unsigned char byte = text.data[at];
+
+    if (at == 0 && text.size >= 3 && memcmp(text.data, mark, 3) == 0)
+        return leat_error_set(err, LEAT_E_FORMAT,
+                              "cannot read JSON: it begins with a byte order mark (U+FEFF): save "
+                              "it as UTF-8 without one");
+    if (byte < ' ')
+        return leat_error_set(
+            err, LEAT_E_FORMAT, "cannot read JSON: %s at byte %zu: in a string it is written %s",
+            byte == '\t' ? "a tab" : "a control character", at, byte == '\t' ? "\\t" : "\\u00XX");
+    if (!leat_utf8_is_valid(text))
+        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it is not UTF-8");
+    return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: no JSON at byte %zu", at);
+}
+
 /* Before a tree is made: what it would be, and take. */
 static int
 measure(struct leat_slice text, size_t tree_bytes, struct leat_error *err)
@@ -193,8 +213,7 @@ measure(struct leat_slice text, size_t tree_bytes, struct leat_error *err)
     if (status != 0 && found.bad_at == text.size)
         return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: it ends in the middle");
     if (status != 0)
-        return leat_error_set(err, LEAT_E_FORMAT, "cannot read JSON: no JSON at byte %zu",
-                              found.bad_at);
+        return refuse_at(text, found.bad_at, err);
     if (found.tree_bytes > tree_bytes)
         return leat_error_set(err, LEAT_E_LIMIT,
                               "cannot read JSON: its %zu values would take %zu bytes of memory, at "

@@ -78,6 +78,8 @@ skip_string(struct walker *walker)
             walker->measure.tree_bytes += size;
             return leat_utf8_is_valid(leat_slice_make(start, size));
         }
+        if (c < ' ')
+            walker->next--; /* that is the place to tell */
         if (c < ' ' || (c == '\\' && !skip_escape(walker)))
             return false;
     }

@@ -32,6 +32,7 @@
 #define MAXIMUM_FIELDS 24
 #define FIELD_BYTES 2000
 #define FIELDS_BYTES 8000
+#define NUMBER_BYTES 20
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -47,6 +48,7 @@ static _Thread_local struct scope scope;
 struct field {
     const char *key;
     struct leat_slice value;
+    bool is_number;
 };
 
 struct line {
@@ -119,11 +121,17 @@ leat_log_scope_clear(void)
     scope = (struct scope){0};
 }
 
+/* A key's '#' says that the value is a number; what has no digits alone stays a text all the same. */
 static void
 add_field(struct line *line, const char *key, struct leat_slice value)
 {
+    bool is_number = key[0] == '#' && value.size > 0 && value.size < NUMBER_BYTES;
+
+    for (size_t i = 0; i < value.size && is_number; i++)
+        is_number = value.data[i] >= '0' && value.data[i] <= '9';
+    is_number = is_number && (value.size == 1 || value.data[0] != '0'); /* JSON knows no 007 */
     if (line->count < MAXIMUM_FIELDS)
-        line->fields[line->count++] = (struct field){key, value};
+        line->fields[line->count++] = (struct field){key + (key[0] == '#'), value, is_number};
 }
 
 /* A field of the scope, unless the caller gave one of that name. */
@@ -150,6 +158,8 @@ cut_fields(struct line *line)
 
         if (value->size > FIELD_BYTES)
             value->size = FIELD_BYTES;
+        if (value->size > left && line->fields[i].is_number)
+            continue; /* a part of a number is another number */
         if (value->size > left)
             value->size = left;
         left -= value->size;
@@ -168,8 +178,14 @@ write_json(struct leat_buf *out, const struct line *line)
     leat_json_slice(&json, "time", leat_buf_slice(&time));
     leat_json_text(&json, "level", level_names[line->level]);
     leat_json_text(&json, "message", line->message);
-    for (size_t i = 0; i < line->count; i++)
-        leat_json_slice(&json, line->fields[i].key, line->fields[i].value);
+    for (size_t i = 0; i < line->count; i++) {
+        const struct field *field = &line->fields[i];
+
+        if (field->is_number && field->value.size > 0)
+            leat_json_raw(&json, field->key, field->value);
+        else
+            leat_json_slice(&json, field->key, field->value);
+    }
 }
 
 /* Quoted and escaped unless it is plain letters: nothing that is logged may move a terminal's cursor. */
@@ -248,7 +264,7 @@ tell_loss(struct leat_buf *out, int64_t lines, const char *reason)
     };
 
     snprintf(count, sizeof count, "%lld", (long long)lines);
-    add_field(&line, "lines", leat_slice_from(count));
+    add_field(&line, "#lines", leat_slice_from(count));
     if (reason != NULL)
         add_field(&line, "error", leat_slice_from(reason));
     if (log_is_text)

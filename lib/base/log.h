@@ -21,6 +21,7 @@ void leat_log_scope_clear(void);
 /*
  * Fields are "key", value pairs of texts, NULL-ended:
  *   leat_log_event(LEAT_LOG_WARNING, "could not renew worker", "worker", id, "error", err.text, NULL);
+ * A '#' before a key says that its value is a whole number, written as one in JSON: "#rows", "12".
  * The message is the constant part: what is limited together.
  */
 void leat_log_event(enum leat_log_level level, const char *message, ...) __attribute__((sentinel));

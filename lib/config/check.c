@@ -278,7 +278,9 @@ check_database_urls(struct checking *checking)
     const struct leat_config *config = checking->config;
     struct leat_error err;
 
-    if (config->database_url != NULL && leat_url_is_database(config->database_url) &&
+    if (config->database_url != NULL &&
+        (leat_url_is_database(config->database_url) ||
+         leat_url_has_password(config->database_url)) &&
         leat_database_url_check(config->database_url, &err) != 0)
         leat_problem_add(checking->problems, place_of(checking->root, "database.url"),
                          "database.url %s", err.text);

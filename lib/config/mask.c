@@ -9,7 +9,7 @@
 
 #include "base/database_url.h"
 
-static const char *const words[] = {"password", "passwd", "secret", "token"};
+static const char *const words[] = {"password", "passwd", "pwd", "passphrase", "secret", "token"};
 
 /* The password of "scheme://user:password@": from after the colon up to the last '@' before the path. */
 static bool
@@ -120,6 +120,16 @@ scan(const char *url, struct leat_buf *out)
     return found;
 }
 
+/* "user:password@host" of which the scheme was forgotten, or its colon or slashes: which part is which nobody can tell. */
+static bool
+is_without_scheme(const char *text)
+{
+    const char *colon = strchr(text, ':');
+
+    return colon != NULL && strstr(text, "://") == NULL && strchr(colon + 1, '@') != NULL &&
+           colon[1] != '@';
+}
+
 /* A conninfo begins with a word of libpq's and an '='. */
 static bool
 is_conninfo(const char *text)
@@ -150,7 +160,7 @@ leat_url_has_password(const char *url)
 {
     if (leat_url_is_database(url))
         return leat_database_url_has_password(url) || scan(url, NULL) > 0;
-    return scan(url, NULL) > 0;
+    return is_without_scheme(url) || scan(url, NULL) > 0;
 }
 
 /* What looks like a password is masked in any text. In a database's URL libpq says what is one: where the pattern found another
@@ -161,6 +171,10 @@ leat_url_mask(const char *url, struct leat_buf *out)
     LEAT_AUTO_BUF masked = LEAT_BUF_INIT;
     LEAT_AUTO_BUF parsed = LEAT_BUF_INIT;
 
+    if (!leat_url_is_database(url) && is_without_scheme(url)) {
+        leat_buf_add_text(out, "***");
+        return;
+    }
     scan(url, &masked);
     if (!leat_url_is_database(url) || leat_database_url_is_masked(url, leat_buf_text(&masked))) {
         leat_buf_add_slice(out, leat_buf_slice(&masked));

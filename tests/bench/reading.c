@@ -208,10 +208,10 @@ records_seen(const struct test_worker *worker)
     FILE *in = fopen(worker->log, "r");
 
     while (in != NULL && fgets(line, sizeof line, in) != NULL) {
-        const char *text = strstr(line, "\"http_port\":\"");
+        const char *text = strstr(line, "\"http_port\":");
 
         if (text != NULL)
-            port = strtoll(text + strlen("\"http_port\":\""), NULL, 10);
+            port = strtoll(text + strlen("\"http_port\":"), NULL, 10);
     }
     if (in != NULL)
         fclose(in);

@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -399,6 +400,11 @@ START_TEST(passwords_of_odd_urls_are_not_shown)
         "host=127.0.0.1 password=my hunter2secret",
         "host=127.0.0.1 port=1 password='hunter2",
         "host=127.0.0.1 port=hunter2",
+        "leat:hunter2@127.0.0.1/leat",
+        "postgresql:leat:hunter2@127.0.0.1:1/leat",
+        "user=leat;password=hunter2;host=127.0.0.1",
+        "host=127.0.0.1,password=hunter2 port=1",
+        "host=leat:hunter2@127.0.0.1 port=1",
     };
     LEAT_AUTO_BUF path = LEAT_BUF_INIT;
     LEAT_AUTO_BUF set = LEAT_BUF_INIT;
@@ -606,6 +612,32 @@ START_TEST(another_encoding_is_refused)
 }
 END_TEST
 
+/* A disk that is full makes half a file of it: that is no success, whichever command it was. */
+START_TEST(what_cannot_be_printed_is_not_done)
+{
+    static const char *const commands[] = {"db ddl",        "db grants --user x", "config show",
+                                           "config schema", "plugin info rollup", "metrics",
+                                           "version",       "--version",          "--help",
+                                           "put --help",    "worker --help"};
+    const char *build = getenv("LEAT_BUILD");
+
+    write_good();
+    setenv("LEAT_CONFIG", file, 1);
+    for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
+        LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+
+        leat_buf_printf(&line, "%s/leat %s >/dev/full 2>/dev/null",
+                        build != NULL ? build : "build/test", commands[i]);
+        ck_assert_msg(WEXITSTATUS(system(leat_buf_text(&line))) == 1, "%s", commands[i]);
+        leat_buf_clear(&line);
+        leat_buf_printf(&line, "%s/leat %s >&- 2>/dev/null", build != NULL ? build : "build/test",
+                        commands[i]);
+        ck_assert_msg(WEXITSTATUS(system(leat_buf_text(&line))) == 1, "%s", commands[i]);
+    }
+    unsetenv("LEAT_CONFIG");
+}
+END_TEST
+
 START_TEST(usage)
 {
     static const char *const commands[] = {"validate", "config", "plugin", "db"};
@@ -650,6 +682,7 @@ main(void)
         ddl_is_of_one_or_all,
         grants_are_enough_to_write,
         another_encoding_is_refused,
+        what_cannot_be_printed_is_not_done,
         usage,
     };
     const char *build = getenv("LEAT_BUILD");
@@ -668,7 +701,7 @@ main(void)
     tcase_add_checked_fixture(all, setup, teardown);
     for (size_t i = 0; i < LEAT_COUNT_OF(tests); i++)
         tcase_add_test(all, tests[i]);
-    tcase_add_loop_test(all, passwords_of_odd_urls_are_not_shown, 0, 9);
+    tcase_add_loop_test(all, passwords_of_odd_urls_are_not_shown, 0, 14);
     suite_add_tcase(suite, all);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

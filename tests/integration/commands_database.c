@@ -348,8 +348,24 @@ START_TEST(failures_are_filtered_and_counted)
     ck_assert_int_eq(run.code, 2);
     LEAT("failures", "ls", "--since", "yesterday");
     ck_assert_int_eq(run.code, 2);
+    LEAT("failures", "ls", "--since", "-1h", "--limit", "1000", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 150);
+    LEAT("failures", "ls", "--since", "1h ago", "--limit", "1000", "-o", "json");
+    ck_assert_uint_eq(program_run_lines(&run), 150);
+    LEAT("failures", "ls", "--since", "2026-01-03T12:00:00Z", "--limit", "1000", "-o", "json");
+    ck_assert_msg(run.code == 0, "%s", leat_buf_text(&run.err));
+    ck_assert_uint_eq(program_run_lines(&run), 151); /* one of the others is of the 3rd */
     LEAT("failures", "count", "--data");
     ck_assert_int_eq(run.code, 2);
+    LEAT("failures", "ls", "--stream", "order");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_uint_eq(run.out.size, 0);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "there is no stream \"order\""));
+    LEAT("failures", "count", "--stream", "orders", "--shard", "8");
+    ck_assert_int_eq(run.code, 1);
+    ck_assert_ptr_nonnull(strstr(leat_buf_text(&run.err), "no shard \"shardId-000000000008\""));
+    LEAT("failures", "ls", "--stream", "orders", "--reason", "lost"); /* one that is there */
+    ck_assert_int_eq(run.code, 0);
 }
 END_TEST
 

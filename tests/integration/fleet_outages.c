@@ -127,9 +127,9 @@ ask(const char *command)
     LEAT_AUTO_BUF line = LEAT_BUF_INIT;
     const char *port;
 
-    ck_says("\"http_port\":\"");
+    ck_says("\"http_port\":");
     test_worker_log(&worker, &log);
-    port = strstr(leat_buf_text(&log), "\"http_port\":\"") + strlen("\"http_port\":\"");
+    port = strstr(leat_buf_text(&log), "\"http_port\":") + strlen("\"http_port\":");
     leat_buf_printf(&line, "URL=http://127.0.0.1:%ld; %s", strtol(port, NULL, 10), command);
     return test_fleet_shell(&fleet, leat_buf_text(&line));
 }

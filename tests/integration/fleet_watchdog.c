@@ -151,9 +151,9 @@ metric(int index, const char *name)
     double value;
     char *text;
 
-    ck_says(index, "\"http_port\":\"");
+    ck_says(index, "\"http_port\":");
     test_worker_log(&workers[index], &log);
-    port = strstr(leat_buf_text(&log), "\"http_port\":\"") + strlen("\"http_port\":\"");
+    port = strstr(leat_buf_text(&log), "\"http_port\":") + strlen("\"http_port\":");
     leat_buf_printf(&command, "curl -s http://127.0.0.1:%ld/metrics | grep '^%s ' | cut -d' ' -f2",
                     strtol(port, NULL, 10), name);
     text = test_fleet_shell(&fleet, leat_buf_text(&command));

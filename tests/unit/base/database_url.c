@@ -46,6 +46,15 @@ static const struct {
     {"host=db port=hunter2", false, true, "***"},
     {"dbname=postgresql://leat:hunter2@db/leat", false, true, "***"},
     {"dbname='postgresql://leat:hunter2@db/leat'", false, true, "***"},
+    {"leat:hunter2@db/leat", false, true, "***"},
+    {"user=leat;password=hunter2;host=db", false, true, "***"},
+    {"host=db,password=hunter2", false, true, "***"},
+    {"host=db user='leat pwd = hunter2'", false, true, "***"},
+    {"host=leat:hunter2@db", false, true, "***"},
+    {"postgresql://db/leat?user=leat;password=hunter2", false, true, "***"},
+    {"host=@leat,@b", true, false, "host=@leat,@b"}, /* sockets without a file */
+    {"host=db passfile=/etc/pass options='-c x.pass=y'", true, false,
+     "host=db passfile=/etc/pass options='-c x.pass=y'"},
     {"localhost", false, true, "***"},
     {"", true, false, ""},
 };

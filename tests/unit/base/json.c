@@ -107,6 +107,28 @@ START_TEST(refuses)
 }
 END_TEST
 
+/* What nobody sees on a screen is told by its name. */
+START_TEST(what_cannot_be_seen_is_named)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"\xef\xbb\xbf{}", "byte order mark"},
+        {"{\"a\":\"b\tc\"}", "a tab at byte 7: in a string it is written \\t"},
+        {"\"a\nb\"", "a control character at byte 2"},
+        {"{\"a\":NaN}", "no JSON at byte 5"},
+        {"{\"a\":\"\xfc\"}", "it is not UTF-8"},
+    };
+    struct json_object *root = NULL;
+    struct leat_error err = {0};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        ck_assert_int_eq(leat_json_parse(TEXT(cases[i].text), &root, &err), LEAT_E_FORMAT);
+        ck_assert_msg(strstr(err.text, cases[i].says) != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
 /* What a value is read as, whatever json-c's version. */
 START_TEST(values_are_the_same_with_every_json_c)
 {
@@ -289,4 +311,5 @@ START_TEST(whatever_passes_is_read)
 END_TEST
 
 SUITE_MAIN("json", writes_every_kind, reals_read_back_the_same, reads_members, refuses,
-           values_are_the_same_with_every_json_c, strictness_is_our_own, whatever_passes_is_read)
+           what_cannot_be_seen_is_named, values_are_the_same_with_every_json_c,
+           strictness_is_our_own, whatever_passes_is_read)

@@ -59,6 +59,21 @@ START_TEST(a_line_of_json)
 }
 END_TEST
 
+/* Programs add numbers up; what is none, or would be another one, stays a text. */
+START_TEST(numbers_are_numbers)
+{
+    setup(LEAT_LOG_JSON);
+    leat_log_event(LEAT_LOG_INFO, "n", "#rows", "18446744073709551", "#zero", "0", "#port", "off",
+                   "#octal", "007", "#none", "", "#below", "-1", "id", "12", NULL);
+    ck_assert_ptr_nonnull(strstr(written(),
+                                 "\"rows\":18446744073709551,\"zero\":0,\"port\":\"off\",\"octal\":"
+                                 "\"007\",\"none\":\"\",\"below\":\"-1\",\"id\":\"12\"}\n"));
+    setup(LEAT_LOG_TEXT);
+    leat_log_event(LEAT_LOG_INFO, "n", "#rows", "12", NULL);
+    ck_assert_ptr_nonnull(strstr(written(), " n rows=12\n"));
+}
+END_TEST
+
 START_TEST(a_line_of_text)
 {
     setup(LEAT_LOG_TEXT);
@@ -195,5 +210,6 @@ START_TEST(levels)
 }
 END_TEST
 
-SUITE_MAIN("log", a_line_of_json, a_line_of_text, controls_stay_inside, repeats_are_held_back,
-           scopes_are_told_apart_up_to_a_limit, long_values_are_cut, threads_do_not_mix, levels)
+SUITE_MAIN("log", a_line_of_json, numbers_are_numbers, a_line_of_text, controls_stay_inside,
+           repeats_are_held_back, scopes_are_told_apart_up_to_a_limit, long_values_are_cut,
+           threads_do_not_mix, levels)

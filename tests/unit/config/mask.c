@@ -31,6 +31,17 @@ static const struct {
     {"host=h user=u", NULL},
     {"https://x/y?access_token=abc&b=c", "https://x/y?access_token=***&b=c"},
     {"https://x/y?X-Amz-Security-Token=abc#d", "https://x/y?X-Amz-Security-Token=***#d"},
+    {"user:secret@host/db", "***"}, /* a scheme that was forgotten */
+    {"//user:secret@host/db", "***"},
+    {"postgresql:user:secret@host/db", "***"},
+    {"postgresql//user:secret@host/db", "***"},
+    {"host=h user=u;password=secret", "***"}, /* for libpq a user "u;password=secret" */
+    {"host=h,password=secret", "***"},
+    {"host=u:secret@h", "***"},
+    {"host=@abstract,h2 user=u", NULL},
+    {"Server=h;Pwd=secret", "Server=h;Pwd=***"},
+    {"user@host", NULL},
+    {"a:b", NULL},
     {"file:///var/lib/leat", NULL},
     {"", NULL},
 };
