@@ -25,6 +25,7 @@ get(struct leat_credentials_provider *provider, struct leat_credentials *ret_cre
 {
     struct leat_slice key = variable("AWS_ACCESS_KEY_ID");
     struct leat_slice secret = variable("AWS_SECRET_ACCESS_KEY");
+    struct leat_slice token = variable("AWS_SESSION_TOKEN");
     bool has_key = key.size > 0, has_secret = secret.size > 0;
 
     if (!has_key && !has_secret)
@@ -34,7 +35,9 @@ get(struct leat_credentials_provider *provider, struct leat_credentials *ret_cre
                               "half of the credentials is missing in the environment: %s is not "
                               "set: set both or none",
                               has_key ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-    leat_credentials_set(ret_credentials, key, secret, variable("AWS_SESSION_TOKEN"));
+    if (token.size == 0)
+        token = variable("AWS_SECURITY_TOKEN"); /* its old name */
+    leat_credentials_set(ret_credentials, key, secret, token);
     return 0;
 }
 

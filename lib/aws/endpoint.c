@@ -232,7 +232,7 @@ leat_endpoint_resolve(enum leat_service service, const char *region, const char 
 {
     struct outside outside = {0};
     struct leat_endpoint_inputs inputs = {.configured = configured};
-    char resolved[64];
+    char resolved[64] = "";
     int result = is_set(configured) ? 0 : look_outside(service, profile, &outside, err);
 
     if (result == 0)

@@ -88,7 +88,8 @@ names(struct leat_slice header, const char *word, struct leat_slice name)
     if (header.size <= size || memcmp(header.data, word, size) != 0 || !is_blank(header.data[size]))
         return false;
     header = trim(leat_slice_make(header.data + size, header.size - size));
-    if (header.size >= 2 && header.data[0] == '"' && header.data[header.size - 1] == '"')
+    if (header.size >= 2 && (header.data[0] == '"' || header.data[0] == '\'') &&
+        header.data[header.size - 1] == header.data[0])
         header = leat_slice_make(header.data + 1, header.size - 2);
     return leat_slice_equals(header, name);
 }
@@ -181,7 +182,7 @@ static int
 nested(struct parsing *parsing, struct leat_slice line, struct leat_error *err)
 {
     char name[2 * NAME_BYTES + 2];
-    struct leat_slice key, value;
+    struct leat_slice key = {0}, value = {0};
     int result = split(parsing, line, &key, &value, err);
 
     if (result < 0 || !parsing->is_wanted || !parsing->is_valid || !is_name(key) ||
@@ -208,7 +209,7 @@ continuation(struct parsing *parsing, struct leat_slice line, struct leat_error 
 static int
 begin_setting(struct parsing *parsing, struct leat_slice line, struct leat_error *err)
 {
-    struct leat_slice value;
+    struct leat_slice value = {0};
 
     if (split(parsing, line, &parsing->key, &value, err) < 0)
         return LEAT_E_FORMAT;
@@ -335,7 +336,7 @@ leat_profile_path(enum leat_profile_file kind, char ret_path[4096], struct leat_
 {
     bool is_credentials = kind == LEAT_PROFILE_CREDENTIALS;
     const char *path = getenv(is_credentials ? "AWS_SHARED_CREDENTIALS_FILE" : "AWS_CONFIG_FILE");
-    bool is_given = is_set(path);
+    bool is_given = path != NULL && is_set(path);
     char directory[2048];
     int size;
 
@@ -382,9 +383,13 @@ leat_profile_read(enum leat_profile_file kind, enum leat_profile_section section
     while ((size = fread(piece, 1, sizeof piece, file)) > 0 &&
            text.size <= LEAT_PROFILE_FILE_MAXIMUM_BYTES)
         leat_buf_add(&text, piece, size);
+    /* Half of a file would be another one: the rest of it may say otherwise. */
+    if (ferror(file))
+        result = leat_error_set(err, LEAT_E_SYSTEM, "could not read: %s", strerror(errno));
+    else
+        result = leat_profile_parse(leat_buf_slice(&text), kind, section, leat_slice_from(name),
+                                    setting, context, err);
     fclose(file);
-    result = leat_profile_parse(leat_buf_slice(&text), kind, section, leat_slice_from(name),
-                                setting, context, err);
     OPENSSL_cleanse(piece, sizeof piece);
     if (text.data != NULL)
         OPENSSL_cleanse(text.data, text.size);

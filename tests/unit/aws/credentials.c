@@ -9,6 +9,7 @@
 #include "base/memory.h"
 
 static struct leat_error err;
+#define KEYS "aws_access_key_id = k\naws_secret_access_key = s\n"
 static char directory[64], credentials_path[96], config_path[96];
 
 static void
@@ -260,6 +261,47 @@ START_TEST(profiles)
 }
 END_TEST
 
+/* By which other way the AWS tools would get keys: the keys beside it, or of another profile, are somebody else's. */
+static const struct way {
+    const char *config, *credentials, *key, *says; /* key NULL: refused, and says */
+} profile_ways[] = {
+    {"[profile p]\nrole_arn = arn:r\nsource_profile = q\n", "[q]\n" KEYS, NULL, "by role_arn"},
+    {"[profile p]\nRole_Arn = arn:r\nsource_profile = p\n", "[p]\n" KEYS, NULL, "by role_arn"},
+    {"", "[p]\nrole_arn = arn:r\n" KEYS, NULL, "by role_arn"},
+    {"[profile p]\ncredential_process = /bin/false\n", "", NULL, "by credential_process"},
+    {"[profile p]\ncredential_process = /bin/false\n", "[p]\n" KEYS, "k", NULL},
+    {"[profile p]\nsso_session = s\nregion = r\n", "", NULL, "by sso_session"},
+    {"[profile p]\nsso_start_url = s\n", "[default]\n" KEYS, NULL, "by sso_start_url"},
+    {"[profile p]\nrole_arn =\n", "[p]\n" KEYS, "k", NULL},
+    {"[profile p]\nregion = r\n", "", NULL, "no profile \"p\""},
+    {"[profile p]\nbroken\n", "[p]\n" KEYS, "k", NULL},
+    {"[profile p]\nbroken\n", "", NULL, "line 2"},
+    {"[profile 'p']\n" KEYS, "", "k", NULL},
+    {"", "[p]\n" KEYS "aws_security_token = t\n", "k", NULL},
+};
+
+START_TEST(ways_to_credentials)
+{
+    const struct way *way = &profile_ways[_i];
+    struct leat_credentials_provider *provider = leat_credentials_profile_new("p");
+    struct leat_credentials credentials = {0};
+    int result;
+
+    write_file(config_path, way->config);
+    write_file(credentials_path, way->credentials);
+    result = get(provider, &credentials);
+    ck_assert_msg((result == 0) == (way->key != NULL), "%s", err.text);
+    if (way->key != NULL)
+        ck_assert_str_eq(credentials.access_key_id, way->key);
+    else
+        ck_assert_msg(strstr(err.text, way->says) != NULL, "%s", err.text);
+    if (strstr(way->credentials, "token") != NULL)
+        ck_assert_str_eq(credentials.session_token, "t");
+    leat_credentials_release(&credentials);
+    leat_credentials_provider_free(provider);
+}
+END_TEST
+
 /* Blank is not set; what would be a header of its own is refused by name, and never shown. */
 START_TEST(blank_and_dirty_keys)
 {
@@ -472,6 +514,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, syntax);
     tcase_add_test(tests, config_sections);
+    tcase_add_loop_test(tests, ways_to_credentials, 0, (int)LEAT_COUNT_OF(profile_ways));
     tcase_add_loop_test(tests, config_files_as_the_sdks_read_them, 0, (int)LEAT_COUNT_OF(vectors));
     tcase_add_test(tests, what_is_no_profile_is_passed_over);
     tcase_add_test(tests, blank_and_dirty_keys);
