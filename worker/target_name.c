@@ -15,6 +15,18 @@
 
 #define PATIENCE_US (2 * LEAT_SECOND_US)
 
+/* A '#' would begin the id: two databases "a#1" and "b#1" would be one. */
+static void
+add_value(const char *value, struct leat_buf *out)
+{
+    for (; value != NULL && *value != '\0'; value++) {
+        if (*value == '#')
+            leat_buf_add_text(out, "%23");
+        else
+            leat_buf_add_byte(out, (unsigned char)*value);
+    }
+}
+
 static void
 add_address(const char *url, const char *const before[3], struct leat_buf *out)
 {
@@ -24,8 +36,10 @@ add_address(const char *url, const char *const before[3], struct leat_buf *out)
 
     for (size_t i = 0; options != NULL && i < LEAT_COUNT_OF(wanted); i++) {
         for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
-            if (strcmp(option->keyword, wanted[i]) == 0)
-                leat_buf_printf(out, "%s%s", before[i], option->val != NULL ? option->val : "");
+            if (strcmp(option->keyword, wanted[i]) != 0)
+                continue;
+            leat_buf_add_text(out, before[i]);
+            add_value(option->val, out);
         }
     }
     PQconninfoFree(options);

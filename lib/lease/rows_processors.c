@@ -28,6 +28,13 @@ refuse(const struct leat_lease_processor *processor, bool is_retired, const char
                               "out of the configuration, give it a new name to begin anew, or "
                               "bring it back with `leat processors resume %s`",
                               processor->name, processor->name);
+    /* Under a new address, and silent: whether it is the same nobody can say yet. */
+    if (strchr(registered, '#') != NULL && strchr(processor->target_id, '#') == NULL)
+        return leat_error_set(err, LEAT_E_UNAVAILABLE,
+                              "the target of processor \"%s\" could not be asked which one it is: "
+                              "its progress is in %s, and %s does not answer: check its url, and "
+                              "that it runs and is migrated",
+                              processor->name, registered, processor->target_id);
     return leat_error_set(err, LEAT_E_CONFLICT,
                           "processor \"%s\" has committed to another target: its progress is in "
                           "%s, and this is %s; mend the target's url, or say `leat processors "

@@ -263,6 +263,24 @@ START_TEST(a_start_refuses_another_target)
 }
 END_TEST
 
+/* Another address where nobody answers: nobody can say that it is another target, so nobody is told to give it up. */
+START_TEST(one_that_does_not_answer_is_waited_for)
+{
+    begin();
+    start_worker();
+    put(40);
+    ck_reaches(right, RECORDS, 40);
+    end_worker();
+    write_url("host=127.0.0.1 port=1 user=nobody dbname=nothing connect_timeout=1");
+    put(10);
+    start_worker();
+    ck_says(&worker, "could not be asked which one it is");
+    write_url(right_url);
+    ck_reaches(right, RECORDS, 50);
+    end_worker();
+}
+END_TEST
+
 /* The file leads somewhere else while the worker runs (0), or the address does (1). */
 START_TEST(a_running_worker_refuses_another_target)
 {
@@ -395,6 +413,7 @@ main(void)
     tcase_set_timeout(tests, 300);
     tcase_add_checked_fixture(tests, NULL, teardown);
     tcase_add_test(tests, a_start_refuses_another_target);
+    tcase_add_test(tests, one_that_does_not_answer_is_waited_for);
     tcase_add_loop_test(tests, a_running_worker_refuses_another_target, 0, 2);
     tcase_add_test(tests, an_id_that_comes_later_is_registered);
     tcase_add_test(tests, an_operator_says_that_it_was_rebuilt);
