@@ -176,18 +176,21 @@ int
 leat_rows_reopen(struct leat_pg_connection *connection, const struct leat_rows_context *context,
                  const struct leat_reopening *reopening, struct leat_error *err)
 {
-    /* Other processors stay in ended_by: they only look and go. */
+    /* Other processors stay in ended_by: they only look and go. Where not all have ended it, its owner keeps it, and takes it again
+       since the counter moves. */
     static const char sql[] = LEAT_TOLD(
         "UPDATE leat.leases l SET state = 'active', ended_by = array_remove(l.ended_by, $4), "
-        "lease_owner = NULL, next_owner = NULL, handoff_at = NULL, "
+        "lease_owner = CASE WHEN l.state = 'ended' THEN NULL ELSE l.lease_owner END, "
+        "next_owner = CASE WHEN l.state = 'ended' THEN NULL ELSE l.next_owner END, "
+        "handoff_at = CASE WHEN l.state = 'ended' THEN NULL ELSE l.handoff_at END, "
         "lease_counter = l.lease_counter + 1 FROM (SELECT o.shard FROM leat.leases o WHERE "
-        "o.application = $1 AND o.stream_id = $2 AND o.shard = ANY ($3::text[]) AND o.state = "
-        "'ended' ORDER BY o.shard FOR UPDATE SKIP LOCKED) k WHERE l.application = $1 AND "
-        "l.stream_id = $2 AND l.shard = k.shard AND l.state = 'ended'",
+        "o.application = $1 AND o.stream_id = $2 AND o.shard = ANY ($3::text[]) AND (o.state = "
+        "'ended' OR $4 = ANY (o.ended_by)) ORDER BY o.shard FOR UPDATE SKIP LOCKED) k WHERE "
+        "l.application = $1 AND l.stream_id = $2 AND l.shard = k.shard",
         "'re-opened'");
     static const char left_sql[] =
         "SELECT FROM leat.leases l WHERE l.application = $1 AND l.stream_id = $2 AND l.shard = ANY "
-        "($3::text[]) AND l.state = 'ended' AND $4::text IS NOT NULL";
+        "($3::text[]) AND (l.state = 'ended' OR $4 = ANY (l.ended_by))";
     struct leat_pg_parameters parameters;
     struct leat_buf shards;
     size_t left = 0;

@@ -164,7 +164,7 @@ struct leat_lease_manager {
     struct leat_map
         latest; /* the same: processor, stream -> when it came, if its target was away */
     struct leat_map
-        ended_open; /* the same: stream, shard -> seen once with an ended lease, and open */
+        ended_open; /* the same: stream, shard -> seen as ended and open: once, or again */
     struct leat_map odd_told; /* the same: stream -> what was said of its list */
     bool is_clock_told;       /* the same: that the service's clock is not believed */
     /* By options.processors: its target does not answer, so nobody waits for it to meet a stream. Set by the sync thread. */
@@ -341,11 +341,11 @@ int leat_meet_all(const struct leat_meeting_stream *meeting, struct leat_beginni
 /* odd.c: says what a list tells that nobody can work with: once, and again when it is another. The sync thread. */
 void leat_manager_say_odd(struct leat_lease_manager *manager, const struct leat_source *source,
                           const struct leat_shard_list *shards);
-/* open.c: leases that have ended, of shards that this list says are open. The sync thread, behind the sync of the stream. */
-void leat_manager_look_for_open(struct leat_lease_manager *manager, struct leat_source *source,
-                                const struct leat_lease_rows *leases,
-                                const struct leat_shard_list *shards,
-                                const struct leat_beginnings *known);
+/* open.c: shards that have ended here, and that this list says are open. The sync thread, behind the sync of the stream. */
+int leat_manager_look_for_open(struct leat_lease_manager *manager, struct leat_source *source,
+                               const struct leat_lease_rows *leases,
+                               const struct leat_shard_list *shards,
+                               const struct leat_beginnings *known, struct leat_error *err);
 /* readable.c: the sync thread: tries streams that this worker has not read yet, or cannot. */
 int leat_manager_try_streams(struct leat_lease_manager *manager,
                              struct leat_pg_connection *connection, struct leat_error *err);

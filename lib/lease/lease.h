@@ -24,8 +24,9 @@ struct leat_lease {
     struct leat_slice parents[LEAT_SHARD_PARENTS];
     size_t parent_count;
     struct leat_slice starting_hash_key, ending_hash_key;
-    bool has_children; /* that the list of its stream names */
-    size_t stream;     /* its stream's place in every worker's `lacks`; set for the plan alone */
+    bool has_children;       /* that the list of its stream names */
+    bool has_ended_for_some; /* a processor has ended it; all have where state is ENDED */
+    size_t stream; /* its stream's place in every worker's `lacks`; set for the plan alone */
     int64_t
         busy_us; /* measured: µs in processor calls in a second; 0: idle; -1: nothing is known */
 };

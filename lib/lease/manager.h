@@ -120,7 +120,7 @@ struct leat_lease_events {
        from now on says SHARD_END, or was lost. On the sync thread. May be NULL. */
     void (*ended)(void *context, const char *processor, struct leat_slice stream_id,
                   const struct leat_slice *shards, size_t count);
-    /* The same, of shards that the list says are open: their leases should not have ended, whatever progress says. May be NULL. */
+    /* The same, of shards that two lists in a row say are open: progress of none of them should be at its end. May be NULL. */
     void (*ended_open)(void *context, const char *processor, struct leat_slice stream_id,
                        const struct leat_slice *shards, size_t count);
     /* All shards of a stream that are listed or have a lease, and who waits for a parent that is neither: whatever progress

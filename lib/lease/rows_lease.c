@@ -51,6 +51,7 @@ lease_from(struct leat_arena *arena, const PGresult *result, int row)
         .starting_hash_key = leat_rows_text(arena, result, row, 7),
         .ending_hash_key = leat_rows_text(arena, result, row, 8),
         .has_children = PQgetvalue(result, row, 11)[0] != 0,
+        .has_ended_for_some = PQgetvalue(result, row, 12)[0] != 0,
     };
 
     for (int p = 0; p < LEAT_SHARD_PARENTS; p++) {
@@ -74,7 +75,8 @@ leat_rows_leases(struct leat_pg_connection *connection, const struct leat_rows_c
         " AND p.shard = l.parents[1]), "
         "(SELECT p.shard FROM leat.leases p WHERE p.application = l.application AND p.stream_id = "
         "l.stream_id "
-        " AND p.shard = l.parents[2]), l.children <> '{}' "
+        " AND p.shard = l.parents[2]), l.children <> '{}', "
+        "l.state = 'ended' OR l.ended_by <> '{}' "
         "FROM leat.leases l WHERE l.application = $1 AND ($2 = 0 OR (l.lease_owner = $2 AND "
         "l.state = 'active')) "
         "ORDER BY l.stream_id, l.shard";

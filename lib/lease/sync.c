@@ -211,7 +211,7 @@ sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *conne
     if (status == 0)
         status = store(&s, err);
     if (status == 0)
-        leat_manager_look_for_open(manager, source, leases, &s.shards, &s.known);
+        status = leat_manager_look_for_open(manager, source, leases, &s.shards, &s.known, err);
     if (status == 0)
         status = leat_manager_clean_up(manager, connection, s.stream_id, &s.shards, err);
     if (status == 0)

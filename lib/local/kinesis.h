@@ -111,7 +111,9 @@ enum leat_local_fault_kind {
     LEAT_LOCAL_FAULT_DATE = 19,       /* the Date header is `delay_us` ahead; nothing else is */
     /* ListShards: the first two shards are each other's parents, the third is its own, the ids of the fourth and the fifth have a
        NUL in them and 300 letters. */
-    LEAT_LOCAL_FAULT_ODD_SHARDS = 20
+    LEAT_LOCAL_FAULT_ODD_SHARDS = 20,
+    LEAT_LOCAL_FAULT_CLOSED = 21, /* ListShards: open shards have an EndingSequenceNumber */
+    LEAT_LOCAL_FAULT_OPEN = 22    /* ListShards: no shard has one, whatever else is wrong */
 };
 
 /* Which calls: those that `action`, `stream` and `shard` (NULL: any) name; of these, after the first `skip`, each `every`th

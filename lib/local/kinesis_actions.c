@@ -305,7 +305,9 @@ write_shard(struct leat_local_call *call, const struct leat_local_shard *shard)
 {
     static const char *const parent_keys[] = {"ParentShardId", "AdjacentParentShardId"};
     struct leat_wire *wire = &call->wire;
-    bool is_closed = shard->closed_us != 0, has_parent[2] = {false, false};
+    bool is_closed = (shard->closed_us != 0 || call->plan.are_shards_closed) &&
+                     !call->plan.are_shards_open;
+    bool has_parent[2] = {false, false};
 
     if (call->plan.has_odd_shards && shard->index < 5 && shard->stream->shard_count >= 5) {
         write_odd_shard(call, shard);

@@ -30,6 +30,8 @@ static const char *const kind_names[] = {
     [LEAT_LOCAL_FAULT_ENDLESS] = "endless",
     [LEAT_LOCAL_FAULT_DATE] = "date",
     [LEAT_LOCAL_FAULT_ODD_SHARDS] = "odd_shards",
+    [LEAT_LOCAL_FAULT_CLOSED] = "closed",
+    [LEAT_LOCAL_FAULT_OPEN] = "open",
 };
 
 static char *
@@ -202,6 +204,12 @@ add_to_plan(struct leat_local_plan *plan, const struct leat_local_fault *fault, 
         break;
     case LEAT_LOCAL_FAULT_ODD_SHARDS:
         plan->has_odd_shards = true;
+        break;
+    case LEAT_LOCAL_FAULT_CLOSED:
+        plan->are_shards_closed = true;
+        break;
+    case LEAT_LOCAL_FAULT_OPEN:
+        plan->are_shards_open = true;
         break;
     case LEAT_LOCAL_FAULT_ENDLESS:
         plan->is_endless = true;

@@ -27,7 +27,7 @@ struct leat_local_plan {
     struct leat_local_http_fault http;
     bool is_reset; /* before anything is done */
     bool is_empty, is_repeat, is_null, is_indefinite, is_bare_end, is_endless;
-    bool has_odd_shards;
+    bool has_odd_shards, are_shards_closed, are_shards_open;
     bool has_no_cbor;
     unsigned share; /* PutRecords: each share'th record is refused; 0: none */
     char share_type[96];

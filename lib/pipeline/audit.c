@@ -11,7 +11,9 @@
  * each outage and every ten minutes. (4) A child runs on while its parent went back: that cannot be. A backup is one moment: its
  * row is there only if its parent's said SHARD_END when it was first taken. Else its row is gone, it is fenced or found here, and
  * its take finds the parent and waits. (5) The row of a parent that is ending right now: its lease had not ended when leases were
- * read, so it is not asked about.
+ * read, so it is not asked about. (6) The other way round: progress says SHARD_END, and the shard is open (lease/open.c). It is put
+ * back to where it was, and then its lease is opened. Its children may run already: what they have committed stays, those that have
+ * not begun wait again.
  */
 #include "pipeline/audit.h"
 
@@ -19,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/point.h"
 #include "pipeline/registry.h"
 
 #define LOOK_US (15 * LEAT_SECOND_US)
@@ -106,12 +109,11 @@ free_audit(struct leat_audit *audit)
     free(audit);
 }
 
-/*
- * The row says SHARD_END, and the last position is gone with it. From where to go on nobody but a person can say: from the begin
- * all would be done twice, from now on what lies between would be lost.
- */
+/* The row says SHARD_END, and its last position is not known: an older leat wrote it. From where to go on nobody but a person can say:
+   from the begin all would be done twice, from now on what lies between would be lost. */
 static void
-say_open(struct leat_committer *committer, const struct leat_audit *audit, struct leat_slice shard)
+say_unknown(struct leat_committer *committer, const struct leat_audit *audit,
+            struct leat_slice shard)
 {
     const char *processor = committer->runtime->config.name;
     struct leat_error why;
@@ -127,34 +129,100 @@ say_open(struct leat_committer *committer, const struct leat_audit *audit, struc
                       "an open shard is at its end in the target", &why);
 }
 
-/* 0, or the target did not answer. */
+static void
+say_reopened(struct leat_committer *committer, const struct leat_audit *audit,
+             const struct leat_progress_reopen *reopen)
+{
+    const struct leat_progress_key *key = &reopen->key;
+    struct leat_error why;
+
+    leat_error_set(
+        &why, LEAT_E_CONFLICT,
+        "shard \"%.*s\" of %.*s is read on behind %.*s: progress of processor \"%s\" said "
+        "that it had ended, and the list of shards tells twice that it is open; records "
+        "of its children that are processed already stay so",
+        (int)key->shard.size, (const char *)key->shard.data, (int)audit->stream_id.size,
+        (const char *)audit->stream_id.data, (int)reopen->checkpoint.size,
+        (const char *)reopen->checkpoint.data, committer->runtime->config.name);
+    leat_pipeline_say(committer->runtime, LEAT_LOG_WARNING,
+                      "an open shard was at its end in the target: it is put back", &why);
+}
+
+/* Below its end from now on? *ret_is_lost is untouched where somebody else was at it. 0, or the target did not answer. */
+static int
+put_back(struct leat_committer *committer, const struct leat_audit *audit,
+         const struct leat_progress_key *key, const struct leat_progress *seen, bool *ret_is_lost)
+{
+    const struct leat_target *ops = committer->store.ops;
+    struct leat_progress_reopen reopen = {.size = sizeof reopen,
+                                          .key = *key,
+                                          .lease_counter = seen->lease_counter,
+                                          .commit_seq = seen->commit_seq,
+                                          .outcome = LEAT_REOPEN_UNKNOWN};
+    struct leat_error err;
+
+    if (ops->size >= offsetof(struct leat_target, progress_reopen) + sizeof ops->progress_reopen &&
+        ops->progress_reopen != NULL) {
+        int status;
+
+        LEAT_POINT("audit.reopen");
+        leat_committer_call_begin(committer, "progress_reopen");
+        status = ops->progress_reopen(committer->store.committer, &reopen, &err);
+        leat_committer_call_end(committer);
+        if (status != 0)
+            return status;
+    }
+    if (reopen.outcome == LEAT_REOPEN_UNKNOWN)
+        say_unknown(committer, audit, key->shard);
+    if (reopen.outcome == LEAT_REOPENED) {
+        say_reopened(committer, audit, &reopen);
+        LEAT_POINT("audit.reopened");
+        *ret_is_lost = true;
+    }
+    return 0;
+}
+
+static void
+open_leases(struct leat_committer *committer, const struct leat_audit *audit,
+            const struct leat_slice *shards, size_t count)
+{
+    if (count > 0)
+        leat_lease_reopen(
+            leat_pipeline_leases(committer->runtime->pipeline),
+            &(struct leat_reopening){.stream_id = audit->stream_id,
+                                     .processor = leat_slice_from(committer->runtime->config.name),
+                                     .shards = shards,
+                                     .count = count});
+}
+
+/* 0, or the target did not answer. Progress first, then the lease: who dies in between leaves an ended lease whose progress is below
+   its end, which the next look opens. */
 static int
 compare_ended(struct leat_committer *committer, const struct leat_audit *audit, size_t first)
 {
     struct leat_progress_key keys[KEYS_AT_ONCE] = {0};
     struct leat_progress progress[KEYS_AT_ONCE];
     struct leat_slice lost[KEYS_AT_ONCE];
+    bool is_lost[KEYS_AT_ONCE];
     size_t count = audit->count - first < KEYS_AT_ONCE ? audit->count - first : KEYS_AT_ONCE;
     size_t lost_count = 0;
+    int status = 0;
 
     for (size_t i = 0; i < count; i++)
         keys[i] = key_of(committer, audit->stream_id, audit->shards[first + i]);
     if (read_progress(committer, keys, count, progress) != 0)
         return -1;
-    for (size_t i = 0; i < count; i++) {
-        if (!progress[i].exists || !leat_slice_is(progress[i].checkpoint, "SHARD_END"))
+    /* All of them before the next call: texts of the answer are the committer's. */
+    for (size_t i = 0; i < count; i++)
+        is_lost[i] = !progress[i].exists || !leat_slice_is(progress[i].checkpoint, "SHARD_END");
+    for (size_t i = 0; i < count && status == 0; i++) {
+        if (!is_lost[i] && audit->is_open)
+            status = put_back(committer, audit, &keys[i], &progress[i], &is_lost[i]);
+        if (is_lost[i])
             lost[lost_count++] = audit->shards[first + i];
-        else if (audit->is_open)
-            say_open(committer, audit, audit->shards[first + i]);
     }
-    if (lost_count > 0)
-        leat_lease_reopen(
-            leat_pipeline_leases(committer->runtime->pipeline),
-            &(struct leat_reopening){.stream_id = audit->stream_id,
-                                     .processor = leat_slice_from(committer->runtime->config.name),
-                                     .shards = lost,
-                                     .count = lost_count});
-    return 0;
+    open_leases(committer, audit, lost, lost_count);
+    return status;
 }
 
 static struct leat_audit *

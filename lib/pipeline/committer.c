@@ -187,6 +187,9 @@ lift(struct leat_consumer *consumer)
     leat_scheduler_wake(leat_pipeline_scheduler(consumer->runtime->pipeline), &consumer->actor);
     leat_buf_clear(&pending->checkpoint);
     leat_position_format(&pending->end, &pending->checkpoint);
+    leat_buf_clear(&pending->last_checkpoint);
+    if (pending->end.kind == LEAT_POSITION_SHARD_END)
+        leat_position_format(&pending->last, &pending->last_checkpoint);
     return pending;
 }
 

@@ -134,6 +134,7 @@ complete(struct leat_consumer *consumer, const struct leat_emission *emission,
     pending = consumer->filling;
     stamp(consumer, pending);
     leat_pending_add(pending, emission, end, records, leat_clock_monotonic_us());
+    pending->last = consumer->last_position;
     pending->as_of_us = consumer->processed_as_of_us;
     if (pending->arrival_us == 0 && records > 0)
         pending->arrival_us = consumer->batch_arrival_us;
@@ -569,6 +570,8 @@ leat_consumer_commit_end(struct leat_consumer *consumer)
     if (consumer->state != LEAT_CONSUMER_ENDING || !consumer->are_children_asked)
         return;
     consumer->are_children_asked = false;
+    if (consumer->position.kind != LEAT_POSITION_SHARD_END)
+        consumer->last_position = consumer->position;
     consumer->position =
         (struct leat_position){.kind = LEAT_POSITION_SHARD_END, .sub_sequence = -1};
     leat_emission_begin(&consumer->emission, NULL, 0);

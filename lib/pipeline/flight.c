@@ -177,6 +177,26 @@ flush_shard(const struct leat_flight *flight, const struct leat_flight_part *par
     };
 }
 
+/* NULL: no shard of this flight ends. */
+static const struct leat_flush_end *
+ends_of(const struct leat_flight *flight, struct leat_arena *arena)
+{
+    struct leat_flush_end *ends = NULL;
+
+    for (size_t i = 0; i < flight->count; i++) {
+        const struct leat_pending *pending = flight->parts[i].pending;
+
+        if (pending->end.kind != LEAT_POSITION_SHARD_END)
+            continue;
+        if (ends == NULL)
+            ends = leat_arena_alloc_zero(arena, flight->count, sizeof *ends);
+        ends[i].checkpoint = leat_buf_slice(&pending->last_checkpoint);
+        ends[i].sub_sequence =
+            pending->last.kind == LEAT_POSITION_SEQUENCE ? pending->last.sub_sequence : -1;
+    }
+    return ends;
+}
+
 static struct leat_flush
 make_flush(struct leat_flight *flight, struct leat_arena *arena)
 {
@@ -192,6 +212,7 @@ make_flush(struct leat_flight *flight, struct leat_arena *arena)
         shards[i] = flush_shard(flight, &flight->parts[i]);
         merges[i] = flight->parts[i].pending->merge;
     }
+    flush.ends = ends_of(flight, arena);
     flush.groups = leat_merge_groups(merges, flight->count, arena, &flush.group_count);
     flush.is_divisible =
         leat_merge_divisible(merges, flight->count, flush.groups, flush.group_count, arena);

@@ -13,6 +13,7 @@ leat_pending_new(const struct leat_merge_schema *schema)
     pending->merge = leat_merge_new(schema);
     leat_arena_init(&pending->arena);
     leat_buf_init(&pending->checkpoint, SIZE_MAX);
+    leat_buf_init(&pending->last_checkpoint, SIZE_MAX);
     return pending;
 }
 
@@ -24,6 +25,7 @@ leat_pending_free(struct leat_pending *pending)
     leat_merge_free(pending->merge);
     leat_arena_release(&pending->arena);
     leat_buf_release(&pending->checkpoint);
+    leat_buf_release(&pending->last_checkpoint);
     free(pending->failures);
     free(pending);
 }

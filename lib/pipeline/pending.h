@@ -14,7 +14,8 @@ struct leat_pending {
     struct leat_failure *failures;
     size_t failure_count, failure_capacity;
     struct leat_position end;
-    bool has_end; /* something is there to commit */
+    struct leat_position last; /* where end is SHARD_END: the position before it */
+    bool has_end;              /* something is there to commit */
     bool has_state;
     bool has_loose_rows; /* rows of an epoch without records: a tick's, a shard's end's */
     bool is_gathering;   /* more is to come before it may fly, unless it is urgent */
@@ -28,7 +29,7 @@ struct leat_pending {
     /* What the commit is conditioned on: as it was when it left the consumer. */
     int64_t lease_counter, incarnation, commit_seq;
     uint64_t generation;
-    struct leat_buf checkpoint; /* text of end, made when it flies */
+    struct leat_buf checkpoint, last_checkpoint; /* texts of end and last, made when it flies */
 };
 
 struct leat_pending *leat_pending_new(const struct leat_merge_schema *schema);

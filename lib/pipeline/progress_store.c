@@ -31,6 +31,12 @@ progress_list(void *committer, const struct leat_progress_key *of, leat_shard_fn
 }
 
 static int
+progress_reopen(void *committer, struct leat_progress_reopen *reopen, struct leat_error *err)
+{
+    return leat_pg_progress_reopen(committer, reopen, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -61,6 +67,7 @@ static const struct leat_target store_ops = {
     .commit = commit,
     .progress_forget = progress_forget,
     .progress_list = progress_list,
+    .progress_reopen = progress_reopen,
 };
 
 int

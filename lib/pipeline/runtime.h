@@ -246,8 +246,9 @@ struct leat_consumer {
     void *plugin_state;
     struct leat_buf saved_state;
     bool has_saved_state;
-    struct leat_position position; /* behind the last complete or open epoch */
-    bool is_filtering;             /* records at or before position may still come */
+    struct leat_position position;      /* behind the last complete or open epoch */
+    struct leat_position last_position; /* before SHARD_END was */
+    bool is_filtering;                  /* records at or before position may still come */
     struct leat_feed *feed;
     struct leat_chunk *chunks[8], *last_chunk; /* the last one tells the children */
     size_t chunk_count;

@@ -27,9 +27,10 @@ static const char progress_sql[] =
     "UPDATE leat.progress p SET checkpoint = k.checkpoint, sub_sequence = k.sub, "
     "saved_state = CASE WHEN k.state IS NULL THEN p.saved_state WHEN length(k.state) = 0 THEN NULL "
     "ELSE k.state END, "
-    "commit_seq = p.commit_seq + 1, takes = 0, probe_sequence = NULL, probe_sub = NULL "
-    "FROM unnest($4::text[], $5::text[], $6::text[], $7::int8[], $8::bytea[]) AS k (stream_id, "
-    "shard, checkpoint, sub, state) "
+    "commit_seq = p.commit_seq + 1, takes = 0, probe_sequence = NULL, probe_sub = NULL, "
+    "end_checkpoint = k.end_checkpoint, end_sub_sequence = k.end_sub "
+    "FROM unnest($4::text[], $5::text[], $6::text[], $7::int8[], $8::bytea[], $9::text[], "
+    "$10::int8[]) AS k (stream_id, shard, checkpoint, sub, state, end_checkpoint, end_sub) "
     "WHERE p.application = $1 AND p.processor = $2 AND p.tenant = $3 AND p.stream_id = k.stream_id "
     "AND p.shard = k.shard";
 
@@ -172,6 +173,28 @@ send_fence(struct sender *sender, struct leat_error *err)
     return send(sender, fence_sql, true, err);
 }
 
+/* NULL: it does not end, or nobody says where it was. */
+static const struct leat_flush_end *
+end_of(const struct leat_flush *flush, size_t shard)
+{
+    if (flush->size < offsetof(struct leat_flush, ends) + sizeof flush->ends ||
+        flush->ends == NULL || flush->ends[shard].checkpoint.size == 0)
+        return NULL;
+    return &flush->ends[shard];
+}
+
+static void
+add_end(struct sender *sender, const struct leat_flush_end *end)
+{
+    if (end == NULL) {
+        leat_pg_array_null(&sender->arrays[5]);
+        leat_pg_array_null(&sender->arrays[6]);
+        return;
+    }
+    leat_pg_array_bytes(&sender->arrays[5], end->checkpoint);
+    leat_pg_array_int8(&sender->arrays[6], end->sub_sequence);
+}
+
 static int
 send_progress(struct sender *sender, struct leat_error *err)
 {
@@ -181,6 +204,8 @@ send_progress(struct sender *sender, struct leat_error *err)
     leat_pg_array_begin(&sender->arrays[2], LEAT_PG_TEXT, flush->shard_count);
     leat_pg_array_begin(&sender->arrays[3], LEAT_PG_INT8, flush->shard_count);
     leat_pg_array_begin(&sender->arrays[4], LEAT_PG_BYTEA, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[5], LEAT_PG_TEXT, flush->shard_count);
+    leat_pg_array_begin(&sender->arrays[6], LEAT_PG_INT8, flush->shard_count);
     for (size_t i = 0; i < flush->shard_count; i++) {
         leat_pg_array_bytes(&sender->arrays[2], flush->shards[i].checkpoint);
         leat_pg_array_int8(&sender->arrays[3], flush->shards[i].sub_sequence);
@@ -188,10 +213,13 @@ send_progress(struct sender *sender, struct leat_error *err)
             leat_pg_array_null(&sender->arrays[4]);
         else
             leat_pg_array_bytes(&sender->arrays[4], flush->shards[i].saved_state);
+        add_end(sender, end_of(flush, i));
     }
     leat_pg_add_array(&sender->parameters, LEAT_PG_TEXT_ARRAY, &sender->arrays[2]);
     leat_pg_add_array(&sender->parameters, LEAT_PG_INT8_ARRAY, &sender->arrays[3]);
     leat_pg_add_array(&sender->parameters, LEAT_PG_BYTEA_ARRAY, &sender->arrays[4]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_TEXT_ARRAY, &sender->arrays[5]);
+    leat_pg_add_array(&sender->parameters, LEAT_PG_INT8_ARRAY, &sender->arrays[6]);
     return send(sender, progress_sql, true, err);
 }
 

@@ -42,6 +42,9 @@ int leat_pg_progress_forget(struct leat_pg_committer *committer,
 /* progress_list.c */
 int leat_pg_progress_list(struct leat_pg_committer *committer, const struct leat_progress_key *of,
                           leat_shard_fn each, void *context, struct leat_error *err);
+/* progress_reopen.c */
+int leat_pg_progress_reopen(struct leat_pg_committer *committer,
+                            struct leat_progress_reopen *reopen, struct leat_error *err);
 int leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
                    struct leat_commit_result *results, struct leat_error *err);
 /* See try_rows in leat/target.h. */

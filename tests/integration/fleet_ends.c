@@ -1,6 +1,6 @@
 /*
  * Ends that are told badly: an open shard that is said to have ended, a closed one that tells no children, a closed one without an
- * end; and a lease that has ended though its shard is open.
+ * end; and a lease that has ended though its shard is open: it is read on from where it was.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include <check.h>
 
 static struct test_fleet fleet;
-static struct test_worker worker;
+static struct test_worker worker, other;
 static int put_count;
 
 static void
@@ -83,16 +83,25 @@ begin(unsigned shards)
     snprintf(name, sizeof name, "ends_%d", (int)getpid());
     options.database = name;
     test_fleet_start(&fleet, &options);
-    test_fleet_configure(&fleet,
-                         "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 10s }\n"
-                         "processors:\n  - { name: print, plugin: print, target: { plugin: "
-                         "postgres } }\n");
+    test_fleet_configure(&fleet, "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 2s }\n"
+                                 "processors:\n  - { name: print, plugin: print, target: { plugin: "
+                                 "postgres } }\n");
     worker = test_fleet_spawn(&fleet, "w1", NULL);
+}
+
+static void
+stop(struct test_worker *of)
+{
+    test_worker_kill(of, SIGKILL);
+    test_worker_wait(of, NULL);
+    of->pid = 0;
 }
 
 static void
 teardown(void)
 {
+    if (other.pid != 0)
+        stop(&other);
     test_worker_kill(&worker, SIGKILL);
     test_worker_wait(&worker, NULL);
     test_fleet_end(&fleet);
@@ -189,6 +198,154 @@ START_TEST(an_ended_lease_of_an_open_shard_is_opened_again)
 }
 END_TEST
 
+static void
+list_fault(enum leat_local_fault_kind kind, unsigned times)
+{
+    struct leat_local_fault fault = {.kind = kind, .action = "ListShards", .times = times};
+
+    leat_local_kinesis_fault(fleet.kinesis, &fault);
+}
+
+/* An answer without an end, and a list that says so, too: it is committed. */
+static void
+end_by_mistake(const char *shard)
+{
+    list_fault(LEAT_LOCAL_FAULT_CLOSED, 0);
+    fault(LEAT_LOCAL_FAULT_BARE_END, shard, 3);
+    ck_reaches(AT_END, 1);
+    ck_reaches(ENDED, 1);
+}
+
+static bool
+either_says(const char *text)
+{
+    int64_t until_us = leat_clock_monotonic_us() + PATIENCE_US;
+
+    while (leat_clock_monotonic_us() < until_us) {
+        if (test_worker_says(&worker, text, leat_clock_monotonic_us() + LEAT_SECOND_US / 4) ||
+            (other.pid != 0 &&
+             test_worker_says(&other, text, leat_clock_monotonic_us() + LEAT_SECOND_US / 4)))
+            return true;
+    }
+    return false;
+}
+
+static size_t
+count_in_log(const struct test_worker *of, const char *text)
+{
+    LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+    size_t count = 0;
+
+    test_worker_log(of, &log);
+    for (const char *at = leat_buf_text(&log); (at = strstr(at, text)) != NULL; at++)
+        count++;
+    return count;
+}
+
+#define PUT_BACK "an open shard was at its end in the target: it is put back"
+
+/* One worker (0), two (1), one that dies when progress is back and the lease is not (2), or before either (3). */
+START_TEST(an_end_by_mistake_is_put_back_to_where_it_was)
+{
+    static const char *const points[] = {NULL, NULL, "audit.reopened=crash@1",
+                                         "audit.reopen=crash@1"};
+
+    begin(2);
+    if (points[_i] != NULL) {
+        stop(&worker);
+        setenv("LEAT_POINTS", points[_i], 1);
+        worker = test_fleet_spawn(&fleet, "w1", NULL);
+        unsetenv("LEAT_POINTS");
+    } else if (_i == 1) {
+        other = test_fleet_spawn(&fleet, "w2", NULL);
+        ck_reaches("SELECT count(DISTINCT lease_owner) FROM leat.leases", 2);
+    }
+    put(40);
+    ck_reaches(RECORDS, 40);
+    end_by_mistake("shardId-000000000000");
+    put(40);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    if (points[_i] != NULL) {
+        test_worker_wait(&worker, NULL);
+        ck_assert_int_eq(test_fleet_number(&fleet, AT_END), _i == 2 ? 0 : 1);
+        worker = test_fleet_spawn(&fleet, "w3", NULL);
+    }
+    ck_reaches(RECORDS, 80);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE state = 'active'", 2);
+    if (_i != 2) {
+        ck_assert(either_says(PUT_BACK));
+        ck_assert_uint_eq(count_in_log(&worker, PUT_BACK) +
+                              (other.pid != 0 ? count_in_log(&other, PUT_BACK) : 0),
+                          1);
+    }
+    /* Its true end. */
+    split("shardId-000000000000");
+    put(40);
+    ck_reaches(ENDED, 1);
+    ck_reaches(RECORDS, 120);
+    ck_assert_int_eq(test_fleet_number(&fleet, RECORDS), 120);
+    ck_assert_int_eq(test_fleet_number(&fleet, KEYS), 120);
+    ck_assert_int_eq(test_fleet_number(&fleet,
+                                       "SELECT count(*) FROM leat.progress WHERE checkpoint = "
+                                       "'SHARD_END' AND end_checkpoint IS NOT NULL"),
+                     1);
+}
+END_TEST
+
+START_TEST(one_list_alone_puts_nothing_back)
+{
+    uint64_t calls;
+
+    begin(2);
+    put(40);
+    ck_reaches(RECORDS, 40);
+    end_by_mistake("shardId-000000000000");
+    list_fault(LEAT_LOCAL_FAULT_OPEN, 1);
+    calls = leat_local_kinesis_calls(fleet.kinesis, "ListShards");
+    for (int i = 0; i < 4; i++) {
+        int64_t until_us = leat_clock_monotonic_us() + PATIENCE_US;
+
+        test_fleet_sql(&fleet, "UPDATE leat.streams SET synced_at = NULL");
+        while (leat_local_kinesis_calls(fleet.kinesis, "ListShards") <= calls + (unsigned)i &&
+               leat_clock_monotonic_us() < until_us)
+            ck_assert(!test_worker_says(&worker, PUT_BACK, leat_clock_monotonic_us() + 50000));
+    }
+    ck_assert_uint_ge(leat_local_kinesis_calls(fleet.kinesis, "ListShards"), calls + 4);
+    ck_assert_int_eq(test_fleet_number(&fleet, AT_END), 1);
+    ck_assert_int_eq(test_fleet_number(&fleet, ENDED), 1);
+}
+END_TEST
+
+/* One of two processors: the lease has not ended, and its owner stays. */
+START_TEST(an_end_for_one_processor_is_put_back)
+{
+    begin(1);
+    stop(&worker);
+    test_fleet_sql(&fleet, "DROP TABLE records");
+    test_fleet_configure(
+        &fleet, "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 2s }\n"
+                "processors:\n  - { name: print, plugin: print, target: { plugin: postgres } }\n"
+                "  - { name: more, plugin: print, target: { plugin: postgres, options: { "
+                "tables: { records: more } } } }\n");
+    worker = test_fleet_spawn(&fleet, "w2", NULL);
+    put(40);
+    ck_reaches(RECORDS, 40);
+    ck_reaches("SELECT count(*) FROM more", 40);
+    test_fleet_sql(&fleet,
+                   "UPDATE leat.progress SET end_checkpoint = checkpoint, end_sub_sequence = "
+                   "sub_sequence, checkpoint = 'SHARD_END', commit_seq = commit_seq + 1 "
+                   "WHERE processor = 'more'");
+    put(20);
+    ck_reaches(RECORDS, 60);
+    ck_says(PUT_BACK);
+    put(20);
+    ck_reaches("SELECT count(*) FROM more", 80);
+    ck_reaches(RECORDS, 80);
+    ck_assert_int_eq(test_fleet_number(&fleet, "SELECT count(*) FROM more"), 80);
+    ck_assert_int_eq(test_fleet_number(&fleet, RECORDS), 80);
+}
+END_TEST
+
 /* Shards with ids that no database takes, and shards that are their own ancestors: they are named, and the others go on. */
 START_TEST(a_list_that_cannot_be_holds_up_nobody)
 {
@@ -238,6 +395,9 @@ main(void)
     tcase_add_test(tests, an_end_without_children_is_one_if_the_list_says_so);
     tcase_add_loop_test(tests, a_closed_shard_without_an_end_ends, 0, 2);
     tcase_add_test(tests, an_ended_lease_of_an_open_shard_is_opened_again);
+    tcase_add_loop_test(tests, an_end_by_mistake_is_put_back_to_where_it_was, 0, 4);
+    tcase_add_test(tests, one_list_alone_puts_nothing_back);
+    tcase_add_test(tests, an_end_for_one_processor_is_put_back);
     tcase_add_test(tests, a_list_that_cannot_be_holds_up_nobody);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -436,7 +436,7 @@ START_TEST(a_target_that_was_never_migrated)
     test_fleet_sql(&fleet, "UPDATE leat.schema_versions SET version = 0 WHERE role = 'target'");
     start_worker();
     ck_says("a processor has yet to begin");
-    ck_says("the target schema has version 0, this program needs 2: run `leat db migrate`");
+    ck_says("the target schema has version 0, this program needs 3: run `leat db migrate`");
     test_fleet_sql(&fleet, "UPDATE leat.schema_versions SET version = 2 WHERE role = 'target'");
     ck_says("the target of a processor answers");
     ck_all_right(0);

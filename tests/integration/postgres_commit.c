@@ -112,6 +112,7 @@ part(const char *shard, int64_t counter, int64_t commit_seq, const char *checkpo
 }
 
 static bool shard_without_rows;
+static const struct leat_flush_end *ends;
 
 static enum leat_commit_outcome
 commit(struct leat_pg_committer *who, int64_t incarnation, const struct leat_flush_shard *shards,
@@ -123,7 +124,8 @@ commit(struct leat_pg_committer *who, int64_t incarnation, const struct leat_flu
                                .shard_count = count,
                                .shards = shards,
                                .group_count = shard_without_rows ? 0 : 1,
-                               .groups = &rows};
+                               .groups = &rows,
+                               .ends = ends};
 
     ck_assert_msg(leat_pg_commit(who, &flush, results, &err) == 0, "%s", err.text);
     return results[0].outcome;
@@ -254,6 +256,72 @@ START_TEST(test_a_child_waits_for_its_parents)
 }
 END_TEST
 
+static enum leat_reopen_outcome
+reopen(struct leat_pg_committer *who, int64_t counter, int64_t commit_seq)
+{
+    struct leat_progress_reopen of = {
+        .size = sizeof of, .key = key("s0"), .lease_counter = counter, .commit_seq = commit_seq};
+
+    ck_assert_msg(leat_pg_progress_reopen(who, &of, &err) == 0, "%s", err.text);
+    ck_assert(of.outcome != LEAT_REOPENED || leat_slice_is(of.checkpoint, "42"));
+    return of.outcome;
+}
+
+/* An end keeps where it came from, for this very end alone; what goes back is fenced by the row as it was read. */
+START_TEST(test_an_end_that_was_none_goes_back_to_where_it_was)
+{
+    static const struct leat_flush_end kept = {{(const unsigned char *)"42", 2}, 3};
+    struct leat_pg_committer *a = committer();
+    struct leat_flush_shard shard = part("s0", 1, 1, "SHARD_END");
+    struct leat_commit_result results[1];
+    struct leat_take taken;
+
+    take(a, 11, "s0", 1);
+    set_row(1, "1", 1, "x");
+    ends = &kept;
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    ends = NULL;
+    ck_assert_int_eq(reopen(a, 2, 2), LEAT_REOPEN_MOVED);
+    /* Takes of an ended shard leave it as it is. */
+    taken = take(a, 12, "s0", 2);
+    ck_assert(leat_slice_is(taken.progress.checkpoint, "SHARD_END"));
+    ck_assert_int_eq(reopen(a, 1, 2), LEAT_REOPEN_MOVED);
+    ck_assert_int_eq(reopen(a, 2, 3), LEAT_REOPENED);
+    /* Whoever had it before is fenced, and so is who would put it back twice. */
+    shard = part("s0", 2, 3, "50");
+    ck_assert_int_eq(commit(a, 12, &shard, 1, results), LEAT_COMMIT_FENCED);
+    ck_assert_int_eq(reopen(a, 2, 4), LEAT_REOPEN_MOVED);
+    taken = take(a, 12, "s0", 3);
+    ck_assert(leat_slice_is(taken.progress.checkpoint, "42"));
+    ck_assert_int_eq(taken.progress.sub_sequence, 3);
+    /* It ends again, told by a host that keeps nothing: the position of the first end is not this one's. */
+    shard = part("s0", 3, 5, "SHARD_END");
+    ck_assert_int_eq(commit(a, 12, &shard, 1, results), LEAT_COMMITTED);
+    ck_assert_int_eq(reopen(a, 3, 6), LEAT_REOPEN_UNKNOWN);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
+/* A leat of before moves progress away from its end, and ends the shard again, knowing nothing of the position. */
+START_TEST(test_an_older_leat_leaves_no_position_that_is_not_its_own)
+{
+    static const struct leat_flush_end kept = {{(const unsigned char *)"42", 2}, 3};
+    struct leat_pg_committer *a = committer();
+    struct leat_flush_shard shard = part("s0", 1, 1, "SHARD_END");
+    struct leat_commit_result results[1];
+
+    take(a, 11, "s0", 1);
+    set_row(1, "1", 1, "x");
+    ends = &kept;
+    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMITTED);
+    ends = NULL;
+    expect("UPDATE leat.progress SET checkpoint = '43' RETURNING end_checkpoint IS NULL", "t");
+    expect("UPDATE leat.progress SET checkpoint = 'SHARD_END' RETURNING checkpoint", "SHARD_END");
+    ck_assert_int_eq(reopen(a, 1, 2), LEAT_REOPEN_UNKNOWN);
+    leat_pg_committer_free(a);
+}
+END_TEST
+
 /* s0 (ended) is the parent of s1 (not begun), s2 has ended too and is nobody's parent, s3 is not at its end. */
 START_TEST(test_progress_goes_when_nobody_waits)
 {
@@ -271,7 +339,7 @@ START_TEST(test_progress_goes_when_nobody_waits)
                                           .children = children,
                                           .pair_count = 1,
                                           .most = 10};
-    struct leat_flush_shard ends[2] = {part("s0", 1, 1, "SHARD_END"),
+    struct leat_flush_shard both[2] = {part("s0", 1, 1, "SHARD_END"),
                                        part("s2", 1, 1, "SHARD_END")};
     struct leat_commit_result results[2];
     struct leat_take child = {.key = key("s1"),
@@ -286,7 +354,7 @@ START_TEST(test_progress_goes_when_nobody_waits)
     take(a, 11, "s2", 1);
     take(a, 11, "s3", 1);
     set_row(1, "1", 1, "x");
-    ck_assert_int_eq(commit(a, 11, ends, 2, results), LEAT_COMMITTED);
+    ck_assert_int_eq(commit(a, 11, both, 2, results), LEAT_COMMITTED);
     /* s0 is waited for, s2 is known, s3 goes on. */
     ck_assert_int_eq(leat_pg_progress_forget(a, &forget, &removed, &err), 0);
     ck_assert_uint_eq(removed, 0);
@@ -709,6 +777,8 @@ main(void)
     tcase_add_test(tests, test_a_zombie_cannot_commit_after_a_take);
     tcase_add_test(tests, test_only_the_stale_shard_is_left_out);
     tcase_add_test(tests, test_a_child_waits_for_its_parents);
+    tcase_add_test(tests, test_an_end_that_was_none_goes_back_to_where_it_was);
+    tcase_add_test(tests, test_an_older_leat_leaves_no_position_that_is_not_its_own);
     tcase_add_test(tests, test_progress_goes_when_nobody_waits);
     tcase_add_test(tests, test_a_locked_row_is_freed);
     tcase_add_test(tests, test_a_first_insert_is_freed);

@@ -131,6 +131,12 @@ struct leat_flush_rows {
     const struct leat_value *values; /* count × width, row by row */
 };
 
+/* Where a shard was before its checkpoint became SHARD_END. Frozen: arrays of it are indexed. */
+struct leat_flush_end {
+    struct leat_slice checkpoint; /* empty: this shard's checkpoint is not SHARD_END */
+    int64_t sub_sequence;
+};
+
 /* A prefix of complete epochs of one processor, to be committed whole or not at all. */
 struct leat_flush {
     size_t size;
@@ -145,6 +151,8 @@ struct leat_flush {
      * keys of one group equal has to refuse the flush. NULL: all false.
      */
     const bool *is_divisible;
+    /* By shard: to be kept beside SHARD_END, for progress_reopen. NULL: no shard of this flush ends. */
+    const struct leat_flush_end *ends;
 };
 
 /*
@@ -230,6 +238,25 @@ struct leat_progress_forget {
     size_t most; /* in one call */
 };
 
+/*
+ * A shard is open, and progress says that it has ended: back to the position that was kept beside SHARD_END, if progress is still as
+ * it was read.
+ */
+enum leat_reopen_outcome {
+    LEAT_REOPENED = 0,
+    LEAT_REOPEN_MOVED = 1,  /* progress is not as it was read: nothing was done */
+    LEAT_REOPEN_UNKNOWN = 2 /* no position was kept: nothing was done */
+};
+struct leat_progress_reopen {
+    size_t size;
+    struct leat_progress_key key;
+    int64_t lease_counter, commit_seq; /* as they were read; the statement makes commit_seq + 1 */
+    /* Out: */
+    enum leat_reopen_outcome outcome;
+    struct leat_slice checkpoint; /* where it is read on */
+    int64_t sub_sequence;
+};
+
 typedef void (*leat_mismatch_fn)(void *context, const char *text);
 typedef void (*leat_write_fn)(void *context, const char *text, size_t size);
 typedef void (*leat_shard_fn)(void *context, struct leat_slice shard);
@@ -290,6 +317,10 @@ struct leat_target {
        there in targets older than it (size): there is nothing to grant then. */
     int (*grants)(void *target, const struct leat_table *tables, struct leat_slice user,
                   leat_write_fn write, void *context, struct leat_error *err);
+    /* Puts progress of a shard that is open back from SHARD_END. May be NULL, and is not there in targets older than it (size):
+       then a person has to say from where. */
+    int (*progress_reopen)(void *committer, struct leat_progress_reopen *reopen,
+                           struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

@@ -179,6 +179,12 @@ progress_list(void *committer, const struct leat_progress_key *of, leat_shard_fn
 }
 
 static int
+progress_reopen(void *committer, struct leat_progress_reopen *reopen, struct leat_error *err)
+{
+    return leat_pg_progress_reopen(committer, reopen, err);
+}
+
+static int
 resolve(void *committer, const struct leat_flush *flush, struct leat_commit_result *results,
         struct leat_error *err)
 {
@@ -240,4 +246,5 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .committer_open = committer_open, .committer_close = committer_close, .take = take,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
             .progress_forget = progress_forget, .try_rows = try_rows,
-            .progress_list = progress_list, .forms = forms, .grants = target_grants);
+            .progress_list = progress_list, .forms = forms, .grants = target_grants,
+            .progress_reopen = progress_reopen);

@@ -219,7 +219,7 @@ FIELD(leat_flush_rows, count, 24, 8);
 FIELD(leat_flush_rows, width, 32, 8);
 FIELD(leat_flush_rows, values, 40, 8);
 
-SIZE(leat_flush, 56);
+SIZE(leat_flush, 64);
 FIELD(leat_flush, size, 0, 8);
 FIELD(leat_flush, incarnation, 8, 8);
 FIELD(leat_flush, shard_count, 16, 8);
@@ -227,6 +227,20 @@ FIELD(leat_flush, shards, 24, 8);
 FIELD(leat_flush, group_count, 32, 8);
 FIELD(leat_flush, groups, 40, 8);
 FIELD(leat_flush, is_divisible, 48, 8);
+FIELD(leat_flush, ends, 56, 8);
+
+SIZE(leat_flush_end, 24);
+FIELD(leat_flush_end, checkpoint, 0, 16);
+FIELD(leat_flush_end, sub_sequence, 16, 8);
+
+SIZE(leat_progress_reopen, 136);
+FIELD(leat_progress_reopen, size, 0, 8);
+FIELD(leat_progress_reopen, key, 8, 80);
+FIELD(leat_progress_reopen, lease_counter, 88, 8);
+FIELD(leat_progress_reopen, commit_seq, 96, 8);
+FIELD(leat_progress_reopen, outcome, 104, 4);
+FIELD(leat_progress_reopen, checkpoint, 112, 16);
+FIELD(leat_progress_reopen, sub_sequence, 128, 8);
 
 SIZE(leat_commit_result, 492);
 FIELD(leat_commit_result, outcome, 0, 4);
@@ -245,7 +259,7 @@ FIELD(leat_table_forms, is_known, 8, 1);
 FIELD(leat_table_forms, may_equal, 9, 1);
 FIELD(leat_table_forms, columns, 16, 8);
 
-SIZE(leat_target, 184);
+SIZE(leat_target, 192);
 FIELD(leat_target, size, 0, 8);
 FIELD(leat_target, abi_major, 8, 4);
 FIELD(leat_target, abi_minor, 12, 4);
@@ -270,8 +284,12 @@ FIELD(leat_target, try_rows, 152, 8);
 FIELD(leat_target, progress_list, 160, 8);
 FIELD(leat_target, forms, 168, 8);
 FIELD(leat_target, grants, 176, 8);
+FIELD(leat_target, progress_reopen, 184, 8);
 
 /* What the words are worth. */
+VALUE(LEAT_REOPENED, 0);
+VALUE(LEAT_REOPEN_MOVED, 1);
+VALUE(LEAT_REOPEN_UNKNOWN, 2);
 VALUE(LEAT_E_NONE, 0);
 VALUE(LEAT_E_INVALID, -1);
 VALUE(LEAT_E_NOT_FOUND, -2);
