@@ -46,6 +46,18 @@ is_name(const char *name)
     return size > 0 && size <= 64;
 }
 
+/* A counter's ends in _total, once. */
+static char *
+shown_name(const char *name, bool is_gauge)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+    size_t size = strlen(name);
+    bool is_total = size > 6 && strcmp(name + size - 6, "_total") == 0;
+
+    leat_buf_printf(&text, "leat_plugin_%s%s", name, is_gauge || is_total ? "" : "_total");
+    return leat_buf_take(&text);
+}
+
 static struct metric *
 find(struct leat_plugin_host *self, const char *name, bool is_gauge) LEAT_REQUIRES(self->lock)
 {
@@ -54,7 +66,7 @@ find(struct leat_plugin_host *self, const char *name, bool is_gauge) LEAT_REQUIR
     if (metric != NULL || !is_name(name) || self->by_name.count >= MAXIMUM_METRICS)
         return metric;
     metric = LEAT_NEW(struct metric);
-    metric->name = leat_strdup(name);
+    metric->name = shown_name(name, is_gauge);
     metric->is_gauge = is_gauge;
     leat_map_put(&self->by_name, leat_slice_from(name), metric);
     return metric;
@@ -149,7 +161,10 @@ leat_plugin_host_table(struct leat_plugin_host *host)
 }
 
 void
-leat_plugin_host_metrics(struct leat_plugin_host *host, struct leat_buf *out)
+leat_plugin_host_each_metric(struct leat_plugin_host *host,
+                             void (*each)(void *context, const char *name, bool is_gauge,
+                                          double value),
+                             void *context)
 {
     struct leat_map_entry *entry;
 
@@ -157,8 +172,7 @@ leat_plugin_host_metrics(struct leat_plugin_host *host, struct leat_buf *out)
     for (size_t i = 0; (entry = leat_map_next(&host->by_name, &i)) != NULL;) {
         const struct metric *metric = entry->value;
 
-        leat_buf_printf(out, "leat_plugin_%s%s{%s=\"%s\"} %.17g\n", metric->name,
-                        metric->is_gauge ? "" : "_total", host->kind, host->name, metric->value);
+        each(context, metric->name, metric->is_gauge, metric->value);
     }
     leat_mutex_unlock(&host->lock);
 }

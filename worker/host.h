@@ -11,11 +11,14 @@
 
 struct leat_plugin_host;
 
-/* name: the processor's, as configured; kind: the label that names it. */
+/* name: the processor's, as configured; kind: how log lines name it. */
 struct leat_plugin_host *leat_plugin_host_new(const char *kind, const char *name);
 void leat_plugin_host_free(struct leat_plugin_host *host); /* NULL is fine */
 const struct leat_host *leat_plugin_host_table(struct leat_plugin_host *host);
-/* Its counters and gauges, in the text format of /metrics. */
-void leat_plugin_host_metrics(struct leat_plugin_host *host, struct leat_buf *out);
+/* Its counters and gauges: the name as /metrics has it. Under the host's lock: each must not block. */
+void leat_plugin_host_each_metric(struct leat_plugin_host *host,
+                                  void (*each)(void *context, const char *name, bool is_gauge,
+                                               double value),
+                                  void *context);
 
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/labels.h"
 #include "base/memory.h"
 #include "plugin/loader.h"
 #include "stream/file_source.h"
@@ -257,6 +258,7 @@ open_pipeline(struct leat_parts *parts, const struct leat_parts_events *events,
         .rows_budget = (size_t)config->memory_budget_bytes / ROWS_SHARE,
         .fetcher = parts->fetcher,
         .letters = parts->letters,
+        .stream_labels = parts->stream_labels,
         .is_lost_a_stop = strcmp(parts->config->reading_on_lost, "stop") == 0,
         .lease_database_url = leat_buf_text(&parts->database_url),
         .lease_url = current_database_url,
@@ -364,7 +366,9 @@ open_fetcher(struct leat_parts *parts, struct leat_error *err)
 
     parts->memory = make_memory(config);
     parts->regions = leat_region_pool_new((size_t)config->memory_budget_bytes / 2);
+    parts->stream_labels = leat_labels_new((size_t)config->http_metrics_streams);
     options.memory = parts->memory;
+    options.stream_labels = parts->stream_labels;
     parts->fetcher = leat_fetcher_new(&options, err);
     return parts->fetcher == NULL ? err->code : 0;
 }
@@ -441,14 +445,14 @@ leat_parts_close(struct leat_parts *parts)
     free(parts->lease_processors);
     leat_region_pool_free(parts->regions);
     leat_memory_free(parts->memory);
+    leat_labels_free(parts->stream_labels);
     leat_setup_aws_release(&parts->aws);
     leat_buf_release(&parts->database_url);
     leat_buf_release(&parts->leases_name);
 }
 
-void
-leat_parts_plugin_metrics(struct leat_parts *parts, struct leat_buf *out)
+struct leat_plugin_host *
+leat_parts_host(const struct leat_parts *parts, size_t processor)
 {
-    for (size_t i = 0; i < parts->config->processor_count; i++)
-        leat_plugin_host_metrics(parts->processors[i].host, out);
+    return parts->processors[processor].host;
 }

@@ -18,6 +18,7 @@ struct leat_parts {
     struct leat_aws aws;
     struct leat_aws letters_aws; /* the same, but it gives up sooner: the letters try again */
     struct leat_memory *memory;
+    struct leat_labels *stream_labels; /* of the metrics */
     struct leat_region_pool *regions;
     struct leat_fetcher *fetcher;
     struct leat_catalog *catalog;          /* NULL: files alone */
@@ -57,7 +58,7 @@ struct leat_parts_events {
 int leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
                     const struct leat_parts_events *events, struct leat_error *err);
 void leat_parts_close(struct leat_parts *parts);
-/* Plugins' own metrics. */
-void leat_parts_plugin_metrics(struct leat_parts *parts, struct leat_buf *out);
+/* What the plugins of the processor at this place of the configuration count. */
+struct leat_plugin_host *leat_parts_host(const struct leat_parts *parts, size_t processor);
 
 #endif

@@ -109,6 +109,7 @@ struct leat_config {
     const char *archive_url;
     const char *dead_letter_stream; /* NULL: none */
     const char *http_listen;        /* host:port; "" or off: none */
+    int64_t http_metrics_streams, http_metrics_shards;
     enum leat_log_level log_level;
     const char *log_format; /* auto | json | text */
     int64_t shutdown_drain_timeout_us;

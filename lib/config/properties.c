@@ -533,6 +533,22 @@ static const struct leat_property http[] = {
      .minimum = 0,
      .maximum = 300,
      .text = "host:port of metrics and health; `off`: none"},
+    {.name = "metrics_streams",
+     .type = LEAT_PROPERTY_INTEGER,
+     AT(http_metrics_streams),
+     .default_text = "100",
+     .minimum = 0,
+     .maximum = 10000,
+     .text = "so many streams have metrics by their name, the first that come; the others have "
+             "`stream=\"(other)\"` together"},
+    {.name = "metrics_shards",
+     .type = LEAT_PROPERTY_INTEGER,
+     AT(http_metrics_shards),
+     .default_text = "1000",
+     .minimum = 0,
+     .maximum = 100000,
+     .text = "so many shards, counted for each of their processors, have metrics of their own, the "
+             "worst first; 0: none"},
     END,
 };
 

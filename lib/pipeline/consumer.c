@@ -197,7 +197,7 @@ void
 leat_consumer_rewind(struct leat_consumer *consumer)
 {
     consumer->generation++;
-    consumer->runtime->counters.rewinds++;
+    consumer->tally->rewinds++;
     forget_work(consumer);
     leat_consumer_set_state(consumer, LEAT_CONSUMER_TAKING);
     consumer->rest_at_us = 0;
@@ -686,6 +686,7 @@ leat_consumer_new(struct leat_runtime *runtime, const struct leat_owned_lease *l
     consumer->actor.run = run;
     consumer->runtime = runtime;
     consumer->stream = leat_strdup(lease->source->facts.name);
+    consumer->tally = leat_tally_of(runtime, consumer->stream);
     consumer->stream_id = leat_slice_strdup(lease->key.stream_id);
     consumer->shard_id = leat_slice_strdup(lease->key.shard);
     consumer->start = leat_slice_strdup(start->start);

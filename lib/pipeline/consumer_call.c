@@ -34,7 +34,6 @@ leat_consumer_call_end(struct leat_consumer *consumer)
     bool is_in_time = now_us < consumer->cancel_at_us;
 
     consumer->busy_us += now_us - since_us;
-    consumer->runtime->counters.process_us += (uint64_t)(now_us - since_us);
     leat_histogram_add(&consumer->runtime->counters.processing, now_us - since_us);
     consumer->calling_since_us = 0;
     consumer->cancel_at_us = INT64_MAX;

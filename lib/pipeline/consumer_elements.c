@@ -120,6 +120,8 @@ leat_consumer_see_parts(struct leat_consumer *consumer)
 
         last = part;
         consumer->ended_records += part->is_ended;
+        consumer->tally->stream_records += part->is_ended;
+        consumer->tally->bytes += part->is_ended ? part->raw->data.size : 0;
         consumer->ended_diverted += part->is_ended &&
                                     bad * 2 > part->count + part->bad + part->outside;
     }

@@ -145,7 +145,7 @@ complete(struct leat_consumer *consumer, const struct leat_emission *emission,
         consumer->is_urgent = true;
     pending->is_gathering = pending->is_peek = consumer->peek > 0;
     leat_mutex_unlock(&consumer->flight_lock);
-    consumer->runtime->counters.rows_emitted += emission->row_count;
+    consumer->tally->rows_emitted += emission->row_count;
     leat_committer_dirty(consumer->committer, consumer);
 }
 
@@ -458,7 +458,7 @@ leat_consumer_divert_held(struct leat_consumer *consumer, const struct leat_comm
     consumer->held = NULL;
     for (size_t i = 0; i < epoch->emission.row_count; i++)
         submit_row(consumer, epoch, &epoch->emission.rows[i], refusal);
-    consumer->runtime->counters.diverted += epoch->emission.row_count;
+    consumer->tally->diverted += epoch->emission.row_count;
     epoch->emission.row_count = 0;
     if (consumer->state == LEAT_CONSUMER_ENDING)
         leat_consumer_ask_children(consumer);
@@ -523,7 +523,7 @@ leat_consumer_close_epoch(struct leat_consumer *consumer, const struct leat_posi
             hold(consumer);
         return;
     }
-    consumer->runtime->counters.diverted += letters;
+    consumer->tally->diverted += letters;
     say_diverted(consumer, records, letters, reason);
     epoch = open_epoch(consumer, end, records, letters);
     /* Submitted while the records are there; answered through the mailbox, so never before this returns. */

@@ -94,7 +94,7 @@ leat_consumer_tell_gone(struct leat_consumer *consumer)
     struct leat_error err;
 
     consumer->is_gone = false;
-    consumer->runtime->counters.lost_shards++;
+    consumer->tally->lost_shards++;
     leat_position_format(&consumer->position, &position);
     leat_error_set(&err, LEAT_E_NOT_FOUND,
                    "the shard left its stream, which keeps records for %lld h, before it was read "
@@ -124,7 +124,7 @@ leat_consumer_see_gap(struct leat_consumer *consumer, const struct leat_chunk *c
     LEAT_AUTO_BUF position = LEAT_BUF_INIT;
     struct leat_error err;
 
-    consumer->runtime->counters.expired_checkpoints++;
+    consumer->tally->expired_checkpoints++;
     leat_position_format(&consumer->position, &position);
     if (retention_ms > 0 && age_ms >= SHORT_OF_RETENTION(retention_ms)) {
         leat_error_set(

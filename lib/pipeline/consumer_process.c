@@ -285,15 +285,15 @@ static void
 finish_batch(struct leat_consumer *consumer, const struct cut *cut)
 {
     struct leat_chunk *chunk = consumer->chunks[0];
+    struct leat_tally *tally = consumer->tally;
 
     leat_consumer_see_records(consumer, cut->count);
     consumer->bad_count = cut->bad;
     consumer->record_count += cut->count + cut->bad;
-    consumer->runtime->counters.records += cut->count + cut->bad;
-    consumer->runtime->counters.outside_hash_range += cut->outside;
+    tally->records += cut->count + cut->bad;
+    tally->outside_hash_range += cut->outside;
     consumer->byte_count += cut->bytes;
-    consumer->runtime->counters.bytes += cut->bytes;
-    consumer->runtime->counters.epochs++;
+    tally->epochs++;
     consumer->attempts = consumer->outages = 0;
     consumer->first_failed_us = consumer->retry_at_us = 0;
     if (consumer->batch_limit > 0)
@@ -348,7 +348,7 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
     if (consumer->first_failed_us == 0)
         consumer->first_failed_us = now_us;
     consumer->attempts++;
-    consumer->runtime->counters.retries++;
+    consumer->tally->retries++;
     is_exhausted =
         is_final || consumer->attempts > policy->retries ||
         (policy->max_age_us > 0 && now_us - consumer->first_failed_us > policy->max_age_us);

@@ -88,7 +88,7 @@ call(struct leat_consumer *consumer, struct leat_error *err)
     if (!leat_consumer_call_end(consumer))
         verdict = leat_consumer_call_late(consumer, verdict, err);
     leat_emission_end(&consumer->emission);
-    consumer->runtime->counters.ticks++;
+    consumer->tally->ticks++;
     return verdict;
 }
 
@@ -101,7 +101,7 @@ on_done(struct leat_consumer *consumer)
     consumer->tick_at_us = leat_clock_monotonic_us() + interval_us(consumer);
     if (emission->row_count == 0 && !emission->has_state)
         return; /* nothing to commit: a silent shard costs no transaction */
-    consumer->runtime->counters.epochs++;
+    consumer->tally->epochs++;
     leat_consumer_close_epoch(consumer, &consumer->position, 0);
 }
 

@@ -112,8 +112,10 @@ settle(struct leat_flight *flight, size_t i, const struct leat_commit_result *re
     message->has_loose_rows = part->pending->has_loose_rows;
     message->is_end = part->pending->end.kind == LEAT_POSITION_SHARD_END;
     message->as_of_us = part->pending->as_of_us;
+    if (result->outcome == LEAT_COMMITTED)
+        consumer->tally->committed += part->pending->records;
     if (result->outcome == LEAT_COMMITTED && part->pending->arrival_us > 0)
-        leat_histogram_add(&flight->runtime->counters.end_to_end,
+        leat_histogram_add(&consumer->tally->end_to_end,
                            leat_clock_wall_us() - part->pending->arrival_us);
     land(part, result->outcome == LEAT_COMMITTED);
     remind(consumer);
@@ -384,7 +386,7 @@ sort_out(struct leat_flight *flight, const struct leat_commit_result *results,
             settle(flight, i, &results[i]);
             break;
         case LEAT_COMMIT_FENCED:
-            flight->runtime->counters.fenced++;
+            flight->parts[i].consumer->tally->fenced++;
             settle(flight, i, &results[i]);
             break;
         case LEAT_COMMIT_AGAIN:
@@ -425,7 +427,7 @@ try_again(struct refusing *refusing, struct leat_flight_result *result)
         consumer->retries_in_vain += consumer->retries_in_vain < 3;
         return false;
     }
-    flight->runtime->counters.retries++;
+    consumer->tally->retries++;
     flight->retry_at_us = leat_clock_monotonic_us() +
                           leat_backoff_us(refusing->random, policy->backoff_base_us,
                                           policy->backoff_cap_us < REFUSED_CAP_US
@@ -531,7 +533,6 @@ count(struct leat_flight *flight, const struct leat_flush *flush, size_t row_cou
     result->commit_us = leat_clock_monotonic_us() - begun_us;
     flight->runtime->counters.flushes++;
     flight->runtime->counters.rows_written += row_count;
-    flight->runtime->counters.commit_us += (uint64_t)result->commit_us;
     leat_histogram_add(&flight->runtime->counters.committing, result->commit_us);
     leat_evidence_see(flight->runtime->evidence, flush);
     for (size_t i = 0; flight->refusals > 0 && i < flight->count; i++)

@@ -636,6 +636,7 @@ open_runtime(struct leat_pipeline *pipeline, unsigned index, struct leat_error *
     runtime->index = index;
     runtime->evidence = leat_evidence_new();
     leat_mutex_init(&runtime->breaker_lock);
+    leat_tallies_init(runtime);
     if (config->plugin->open != NULL)
         status = config->plugin->open(config->host, config->options, &runtime->instance, err);
     if (status != 0)
@@ -727,6 +728,7 @@ close_runtime(struct leat_runtime *runtime)
     leat_merge_schema_free(runtime->schema);
     leat_evidence_free(runtime->evidence);
     leat_mutex_release(&runtime->breaker_lock);
+    leat_tallies_release(runtime);
 }
 
 void

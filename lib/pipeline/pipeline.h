@@ -18,6 +18,7 @@
 #include "stream/deaggregate.h"
 #include "stream/fetch.h"
 
+struct leat_labels;
 struct leat_pipeline;
 
 struct leat_failure_policy {
@@ -62,9 +63,10 @@ struct leat_pipeline_processor {
 struct leat_consumer_view {
     const char *processor;
     struct leat_slice stream, stream_id, shard;
-    const char *state;  /* waiting_parents, taking, running, … (protocol §6) */
-    const char *reason; /* of blocked; "" else */
-    int64_t behind_ms;  /* -1: not known */
+    const char *state;    /* waiting_parents, taking, running, … (protocol §6) */
+    const char *reason;   /* of blocked; "" else */
+    int64_t behind_ms;    /* -1: not known */
+    int64_t retention_ms; /* of the stream when its shard was taken; 0: not known, or for ever */
     uint64_t records, bytes, commits;
     const char *stuck;   /* what it waits for; "": it is not stuck */
     int64_t standing_us; /* without progress, though there is something to do; 0: it is not */
@@ -79,7 +81,8 @@ struct leat_pipeline_options {
     const char *lease_database_url;    /* progress of targets without transactions */
     leat_url_fn lease_url;             /* the same as it is now; NULL: as above */
     void *lease_url_context;
-    const char *leases_name; /* leat_target_context's */
+    const char *leases_name;           /* leat_target_context's */
+    struct leat_labels *stream_labels; /* streams that are counted by name; NULL: none is */
     unsigned worker_threads;
     bool is_lost_a_stop; /* reading.on_lost: a shard that lost records stops */
     /* Something that an operator must see: once per change of state, from any thread, must not block. NULL: nobody. */
@@ -114,18 +117,29 @@ void leat_pipeline_report(struct leat_pipeline *pipeline, struct leat_buf *out);
 struct leat_processor_view {
     const char *processor;
     enum leat_processor_state state; /* the operator's word */
-    uint64_t records, bytes, rows_emitted, rows_written, diverted, retries, flushes;
-    const struct leat_histogram *processing, *committing, *end_to_end;
+    uint64_t flushes, rows_written, progress_removed;
+    const struct leat_histogram *processing, *committing; /* live as long as the pipeline */
 };
 void leat_pipeline_each_processor(struct leat_pipeline *pipeline,
                                   void (*each)(void *context,
                                                const struct leat_processor_view *view),
                                   void *context);
+/* What a processor did with a stream since the process began. */
+struct leat_stream_view {
+    const char *processor, *stream; /* stream: one of stream_labels */
+    uint64_t records, stream_records, bytes, epochs, committed, rows_emitted, diverted, retries;
+    uint64_t fenced, rewinds, ticks, lost_shards, expired_checkpoints;
+    uint64_t outside_hash_range;             /* user records, whatever was made of them */
+    const struct leat_histogram *end_to_end; /* lives as long as the pipeline */
+};
+/* In the order of processors, and the same order each time. */
+void leat_pipeline_each_stream(struct leat_pipeline *pipeline,
+                               void (*each)(void *context, const struct leat_stream_view *view),
+                               void *context);
+/* Of all processors and streams. */
 struct leat_pipeline_counts {
-    uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries;
-    uint64_t fenced, rewinds, commit_us, process_us, ticks;
-    uint64_t lost_shards, expired_checkpoints, progress_removed;
-    uint64_t outside_hash_range; /* user records, whatever was made of them */
+    uint64_t records, bytes, epochs, rows_emitted, rows_written, flushes, fenced, diverted, retries;
+    uint64_t rewinds, ticks;
     /* Of the consumers: blocked; kept from work by what is away; with nothing to do (ended, paused, waiting for parents). */
     uint64_t consumers, blocked, unavailable, settled;
     uint64_t stuck, calls_overdue, threads_added, watchdog_rewinds, given_away;

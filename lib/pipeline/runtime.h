@@ -32,12 +32,19 @@ struct leat_store {
     const struct leat_target *ops; /* take, progress_read, commit, resolve */
 };
 
+/* tallies.c: what a processor did with one stream. They live as long as the pipeline, whatever becomes of stream, shard and
+   consumer: a counter never goes back. */
+struct leat_tally {
+    _Atomic uint64_t records, stream_records, bytes, epochs, committed, rows_emitted, diverted,
+        retries, fenced, rewinds, ticks, lost_shards, expired_checkpoints, outside_hash_range;
+    /* From the arrival of a flush's first record to its commit, one a shard and flush. */
+    struct leat_histogram end_to_end;
+};
+
+/* What is not of one stream: a transaction has rows of several. */
 struct leat_counters {
-    _Atomic uint64_t records, bytes, epochs, flushes, rows_emitted, rows_written, diverted, retries,
-        fenced, rewinds, commit_us, process_us, blocked, ticks, lost_shards, progress_removed,
-        expired_checkpoints, outside_hash_range;
-    /* Calls of process; transactions; from the arrival of a flush's first record to its commit, one a shard and flush. */
-    struct leat_histogram processing, committing, end_to_end;
+    _Atomic uint64_t flushes, rows_written, progress_removed;
+    struct leat_histogram processing, committing; /* calls into the plugin; transactions */
 };
 
 struct leat_runtime {
@@ -52,6 +59,7 @@ struct leat_runtime {
     struct leat_committer *committers;
     struct leat_evidence *evidence;
     struct leat_counters counters;
+    struct leat_tally *_Atomic *tallies; /* leat_labels_size of them; NULL: no shard of it came */
     _Atomic bool is_stopped;
     _Atomic int state; /* enum leat_processor_state: the operator's word */
     /* The breaker's minute. */
@@ -181,6 +189,7 @@ struct leat_cursor {
 struct leat_consumer {
     struct leat_actor actor; /* first */
     struct leat_runtime *runtime;
+    struct leat_tally *tally; /* of the processor and stream; the runtime's */
     struct leat_committer *committer;
     struct leat_shard shard;
     char *stream, *stream_id, *shard_id;
@@ -457,6 +466,12 @@ void leat_committer_take(struct leat_committer *committer, struct leat_consumer 
 void leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *consumer);
 /* True: the committer does not know this consumer any more. Else it will, and wakes it then. */
 bool leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
+
+/* tallies.c */
+void leat_tallies_init(struct leat_runtime *runtime);
+void leat_tallies_release(struct leat_runtime *runtime);
+/* Any thread. */
+struct leat_tally *leat_tally_of(struct leat_runtime *runtime, const char *stream);
 
 /* pipeline.c */
 /* What one transaction may hold: as configured, but never more than a part of what rows may hold at all. */

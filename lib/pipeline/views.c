@@ -1,5 +1,6 @@
 /* What others may see of the pipeline: consumers, processors, counts, and notices for the log. Any thread. */
 #include "base/clock.h"
+#include "base/labels.h"
 #include "pipeline/registry.h"
 
 static bool
@@ -72,6 +73,7 @@ view_of(struct leat_consumer *consumer, bool are_letters_blocked)
         .shard = consumer->shard.shard,
         .state = leat_consumer_state_names[state],
         .reason = reason_of(consumer, state, are_letters_blocked),
+        .retention_ms = consumer->source->facts.retention_ms,
         .behind_ms = state == LEAT_CONSUMER_ENDED ? 0 : leat_consumer_lag_ms(consumer, now_us),
         .records = consumer->record_count,
         .bytes = consumer->byte_count,
@@ -136,19 +138,58 @@ leat_pipeline_each_processor(struct leat_pipeline *pipeline,
         struct leat_processor_view view = {
             .processor = pipeline->runtimes[i].config.name,
             .state = (enum leat_processor_state)pipeline->runtimes[i].state,
-            .records = counters->records,
-            .bytes = counters->bytes,
-            .rows_emitted = counters->rows_emitted,
-            .rows_written = counters->rows_written,
-            .diverted = counters->diverted,
-            .retries = counters->retries,
             .flushes = counters->flushes,
+            .rows_written = counters->rows_written,
+            .progress_removed = counters->progress_removed,
             .processing = &counters->processing,
             .committing = &counters->committing,
-            .end_to_end = &counters->end_to_end,
         };
 
         each(context, &view);
+    }
+}
+
+static struct leat_stream_view
+stream_view(const struct leat_runtime *runtime, size_t label, const struct leat_tally *tally)
+{
+    return (struct leat_stream_view){
+        .processor = runtime->config.name,
+        .stream = leat_labels_name(runtime->pipeline->options.stream_labels, label),
+        .records = tally->records,
+        .stream_records = tally->stream_records,
+        .bytes = tally->bytes,
+        .epochs = tally->epochs,
+        .committed = tally->committed,
+        .rows_emitted = tally->rows_emitted,
+        .diverted = tally->diverted,
+        .retries = tally->retries,
+        .fenced = tally->fenced,
+        .rewinds = tally->rewinds,
+        .ticks = tally->ticks,
+        .lost_shards = tally->lost_shards,
+        .expired_checkpoints = tally->expired_checkpoints,
+        .outside_hash_range = tally->outside_hash_range,
+        .end_to_end = &tally->end_to_end,
+    };
+}
+
+void
+leat_pipeline_each_stream(struct leat_pipeline *pipeline,
+                          void (*each)(void *context, const struct leat_stream_view *view),
+                          void *context)
+{
+    for (size_t i = 0; i < pipeline->options.processor_count; i++) {
+        const struct leat_runtime *runtime = &pipeline->runtimes[i];
+
+        for (size_t label = 0; label < leat_labels_size(pipeline->options.stream_labels); label++) {
+            const struct leat_tally *tally = runtime->tallies[label];
+            struct leat_stream_view view;
+
+            if (tally == NULL)
+                continue;
+            view = stream_view(runtime, label, tally);
+            each(context, &view);
+        }
     }
 }
 
@@ -182,32 +223,32 @@ count_consumer(void *context, const struct leat_consumer_view *view)
                        strcmp(view->state, "lost") == 0;
 }
 
+static void
+add_stream(void *context, const struct leat_stream_view *view)
+{
+    struct leat_pipeline_counts *sum = context;
+
+    sum->records += view->records;
+    sum->bytes += view->bytes;
+    sum->epochs += view->epochs;
+    sum->rows_emitted += view->rows_emitted;
+    sum->fenced += view->fenced;
+    sum->diverted += view->diverted;
+    sum->retries += view->retries;
+    sum->rewinds += view->rewinds;
+    sum->ticks += view->ticks;
+}
+
 void
 leat_pipeline_counts(struct leat_pipeline *pipeline, struct leat_pipeline_counts *ret_counts)
 {
     struct leat_pipeline_counts sum = {0};
 
     for (size_t i = 0; i < pipeline->options.processor_count; i++) {
-        const struct leat_counters *counters = &pipeline->runtimes[i].counters;
-
-        sum.records += counters->records;
-        sum.bytes += counters->bytes;
-        sum.epochs += counters->epochs;
-        sum.flushes += counters->flushes;
-        sum.rows_emitted += counters->rows_emitted;
-        sum.rows_written += counters->rows_written;
-        sum.diverted += counters->diverted;
-        sum.retries += counters->retries;
-        sum.fenced += counters->fenced;
-        sum.rewinds += counters->rewinds;
-        sum.ticks += counters->ticks;
-        sum.lost_shards += counters->lost_shards;
-        sum.progress_removed += counters->progress_removed;
-        sum.expired_checkpoints += counters->expired_checkpoints;
-        sum.outside_hash_range += counters->outside_hash_range;
-        sum.commit_us += counters->commit_us;
-        sum.process_us += counters->process_us;
+        sum.rows_written += pipeline->runtimes[i].counters.rows_written;
+        sum.flushes += pipeline->runtimes[i].counters.flushes;
     }
+    leat_pipeline_each_stream(pipeline, add_stream, &sum);
     sum.stuck = pipeline->stuck;
     sum.calls_overdue = pipeline->calls_overdue;
     sum.threads_added = pipeline->threads_added;

@@ -12,6 +12,7 @@
 
 #include "aws/http.h"
 #include "base/clock.h"
+#include "base/labels.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -31,8 +32,14 @@ struct shard_limiter {
     unsigned feeds;
 };
 
+/* Of a stream; kept when its feeds are closed, since counters never go back. */
+struct counts {
+    _Atomic uint64_t reads, throttles, errors, records, bytes;
+};
+
 struct leat_feed {
     struct leat_fetcher *fetcher;
+    struct counts *counts;                          /* of its stream; the fetcher's */
     struct leat_feed *next;                         /* of the fetcher's list */
     struct leat_feed *next_waiting, **waiting_link; /* for room; link NULL: it does not wait */
     struct leat_source *source;
@@ -63,7 +70,7 @@ struct leat_fetcher {
     struct leat_feed *feeds;
     struct leat_feed *waiting, **waiting_end; /* for room, in the order of their refusals */
     struct leat_map limiters;
-    _Atomic uint64_t reads, throttles, errors, records, bytes;
+    struct counts *_Atomic *counts; /* leat_labels_size of them; NULL: nothing was read of it */
 };
 
 static void try_read(struct leat_feed *feed);
@@ -164,8 +171,8 @@ deliver(struct leat_feed *feed, const struct leat_read_result *result)
     chunk->asked_at_us = feed->asked_at_us;
     chunk->memory = feed->fetcher->options.memory;
     chunk->reservation = feed->reservation;
-    feed->fetcher->records += chunk->count;
-    feed->fetcher->bytes += bytes;
+    feed->counts->records += chunk->count;
+    feed->counts->bytes += bytes;
     feed->next_at_us = is_at_tip ? now_us + feed->fetcher->options.idle_us : 0;
     feed->is_stopped = chunk->is_shard_end;
     if (chunk->count > 0 || chunk->is_shard_end)
@@ -179,8 +186,8 @@ failed(struct leat_feed *feed, const struct leat_read_result *result)
     int64_t now_us = leat_clock_monotonic_us();
     int64_t lasting_us = result->is_over_pace ? LASTING_PACE_US : LASTING_US;
 
-    feed->fetcher->errors++;
-    feed->fetcher->throttles += result->err.is_throttled;
+    feed->counts->errors++;
+    feed->counts->throttles += result->err.is_throttled;
     feed->next_at_us = result->retry_at_us;
     if (result->is_over_pace)
         leat_limiter_refused(&feed->limiter->limiter, feed->asked_at_us, &feed->charge, now_us);
@@ -221,7 +228,7 @@ read_done(void *context, const struct leat_read_result *result)
     struct leat_feed *feed = context;
 
     feed->is_reading = false;
-    feed->fetcher->reads++;
+    feed->counts->reads++;
     if (result->outcome == LEAT_READ_OK) {
         deliver(feed, result);
     } else {
@@ -332,8 +339,11 @@ leat_fetcher_new(const struct leat_fetcher_options *options, struct leat_error *
         fetcher->options.idle_us = 200 * LEAT_MS_US;
     fetcher->waiting_end = &fetcher->waiting;
     leat_map_init(&fetcher->limiters);
+    fetcher->counts =
+        LEAT_NEW_ARRAY(struct counts * _Atomic, leat_labels_size(options->stream_labels));
     fetcher->loop = leat_event_loop_new(NULL, err);
     if (fetcher->loop == NULL) {
+        free(fetcher->counts);
         free(fetcher);
         return NULL;
     }
@@ -357,6 +367,9 @@ leat_fetcher_free(struct leat_fetcher *fetcher)
     leat_memory_on_room(fetcher->options.memory, NULL, NULL);
     leat_event_loop_free(fetcher->loop);
     leat_map_release(&fetcher->limiters, free);
+    for (size_t i = 0; i < leat_labels_size(fetcher->options.stream_labels); i++)
+        free(fetcher->counts[i]);
+    free(fetcher->counts);
     free(fetcher);
 }
 
@@ -417,6 +430,21 @@ do_open(void *context)
     try_read(feed);
 }
 
+static struct counts *
+counts_of(struct leat_fetcher *fetcher, const char *stream)
+{
+    size_t index = leat_labels_index(fetcher->options.stream_labels, leat_slice_from(stream));
+    struct counts *counts = fetcher->counts[index], *made;
+
+    if (counts != NULL)
+        return counts;
+    made = LEAT_NEW(struct counts);
+    if (atomic_compare_exchange_strong(&fetcher->counts[index], &counts, made))
+        return made;
+    free(made);
+    return counts;
+}
+
 struct leat_feed *
 leat_feed_open(struct leat_fetcher *fetcher, struct leat_source *source, struct leat_slice shard,
                unsigned processor, const struct leat_position *position, uint64_t generation,
@@ -425,6 +453,7 @@ leat_feed_open(struct leat_fetcher *fetcher, struct leat_source *source, struct 
     struct leat_feed *feed = LEAT_NEW(struct leat_feed);
 
     feed->fetcher = fetcher;
+    feed->counts = counts_of(fetcher, source->facts.name);
     feed->source = source;
     feed->shard = leat_slice_strdup(shard);
     feed->processor = processor;
@@ -549,9 +578,41 @@ leat_feed_pause(struct leat_feed *feed, bool is_paused)
         leat_event_loop_post(feed->fetcher->loop, do_try, feed);
 }
 
+void
+leat_fetcher_each_stream(struct leat_fetcher *fetcher,
+                         void (*each)(void *context, const char *stream,
+                                      const struct leat_fetcher_counts *counts),
+                         void *context)
+{
+    for (size_t i = 0; i < leat_labels_size(fetcher->options.stream_labels); i++) {
+        const struct counts *counts = fetcher->counts[i];
+        struct leat_fetcher_counts view;
+
+        if (counts == NULL)
+            continue;
+        view = (struct leat_fetcher_counts){counts->reads, counts->throttles, counts->errors,
+                                            counts->records, counts->bytes};
+        each(context, leat_labels_name(fetcher->options.stream_labels, i), &view);
+    }
+}
+
+static void
+add_counts(void *context, const char *stream, const struct leat_fetcher_counts *counts)
+{
+    struct leat_fetcher_counts *sum = context;
+
+    sum->reads += counts->reads;
+    sum->throttles += counts->throttles;
+    sum->errors += counts->errors;
+    sum->records += counts->records;
+    sum->bytes += counts->bytes;
+}
+
 struct leat_fetcher_counts
 leat_fetcher_counts(struct leat_fetcher *fetcher)
 {
-    return (struct leat_fetcher_counts){fetcher->reads, fetcher->throttles, fetcher->errors,
-                                        fetcher->records, fetcher->bytes};
+    struct leat_fetcher_counts sum = {0};
+
+    leat_fetcher_each_stream(fetcher, add_counts, &sum);
+    return sum;
 }

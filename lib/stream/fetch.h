@@ -15,6 +15,7 @@
 #include "stream/source.h"
 
 struct leat_fetcher;
+struct leat_labels;
 struct leat_feed;
 
 struct leat_fetcher_options {
@@ -22,6 +23,7 @@ struct leat_fetcher_options {
     double calls_per_second; /* per shard, at most; 0: what the service gives */
     double bytes_per_second; /* per shard, at most; 0: what the service gives */
     int64_t idle_us;         /* the wait before the next read at the tip; default 200 ms */
+    struct leat_labels *stream_labels; /* streams that are counted by name; NULL: none is */
 };
 
 struct leat_feed_events {
@@ -54,6 +56,12 @@ void leat_feed_pause(struct leat_feed *feed, bool is_paused);
 struct leat_fetcher_counts {
     uint64_t reads, throttles, errors, records, bytes;
 };
+/* Of all streams. */
 struct leat_fetcher_counts leat_fetcher_counts(struct leat_fetcher *fetcher);
+/* By stream, one of stream_labels, since the fetcher began; the same order each time. Any thread. */
+void leat_fetcher_each_stream(struct leat_fetcher *fetcher,
+                              void (*each)(void *context, const char *stream,
+                                           const struct leat_fetcher_counts *counts),
+                              void *context);
 
 #endif

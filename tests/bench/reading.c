@@ -223,9 +223,10 @@ records_seen(const struct test_worker *worker)
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &metrics);
     if (curl_easy_perform(curl) == CURLE_OK)
-        found = strstr(leat_buf_text(&metrics), "\nleat_records_total ");
+        found = strstr(leat_buf_text(&metrics), "\nleat_records_total{");
+    /* One processor, one stream. */
     if (found != NULL)
-        records = strtoll(found + strlen("\nleat_records_total "), NULL, 10);
+        records = strtoll(strchr(found, '}') + 1, NULL, 10);
     curl_easy_cleanup(curl);
     return records;
 }
