@@ -15,6 +15,22 @@
 #define MAXIMUM_BYTES ((size_t)1 << 30)
 #define NATIVE_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
 
+/* Which this program is built for; the loader says of another one's file that there is no such file. EM_NONE: not compared. */
+#if defined(__x86_64__)
+#define NATIVE_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_MACHINE EM_AARCH64
+#elif defined(__riscv)
+#define NATIVE_MACHINE EM_RISCV
+#elif defined(__powerpc64__)
+#define NATIVE_MACHINE EM_PPC64
+#elif defined(__s390x__)
+#define NATIVE_MACHINE EM_S390
+#else
+#define NATIVE_MACHINE EM_NONE
+#endif
+#define NATIVE_DATA (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB)
+
 /* ---- ELF ---------------------------------------------------------------------------------------- */
 
 static bool
@@ -41,7 +57,8 @@ leat_elf_check(struct leat_slice bytes, const char *file, struct leat_error *err
     if (bytes.size < sizeof head)
         return refuse_elf(file, cut, err);
     memcpy(&head, bytes.data, sizeof head);
-    if (head.e_ident[EI_CLASS] != NATIVE_CLASS || head.e_type != ET_DYN)
+    if (head.e_ident[EI_CLASS] != NATIVE_CLASS || head.e_ident[EI_DATA] != NATIVE_DATA ||
+        head.e_type != ET_DYN || (NATIVE_MACHINE != EM_NONE && head.e_machine != NATIVE_MACHINE))
         return refuse_elf(file, "it is no shared library of this machine's kind", err);
     if (head.e_phentsize != sizeof segment ||
         !is_within(head.e_phoff, (uint64_t)head.e_phnum * sizeof segment, bytes.size) ||

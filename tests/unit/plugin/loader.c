@@ -230,6 +230,23 @@ START_TEST(test_a_loaded_one_outlives_its_file)
 }
 END_TEST
 
+/* Another processor, byte order, word: built on another machine, or an object file. The loader would say that it is not there. */
+START_TEST(test_one_of_another_machine_is_named)
+{
+    do_there(
+        "for at in 4 5 16 18; do cp $GOOD m$at.so; printf '\\003' | dd of=m$at.so bs=1 seek=$at "
+        "conv=notrunc status=none; done; printf '\\001' | dd of=m16.so bs=1 seek=16 "
+        "conv=notrunc status=none");
+    for (int at = 4; at <= 18; at += at == 4 ? 1 : at == 5 ? 11 : 2) {
+        char name[16];
+
+        snprintf(name, sizeof name, "m%d.so", at);
+        ck_assert_int_eq(load_there(name), LEAT_E_INVALID);
+        ck_assert_msg(strstr(err.text, "this machine's kind") != NULL, "%s: %s", name, err.text);
+    }
+}
+END_TEST
+
 /* SIGBUS, before. */
 START_TEST(test_one_that_is_cut_short_is_an_error)
 {
@@ -331,6 +348,7 @@ main(void)
     tcase_add_checked_fixture(placed, make_place, remove_place);
     tcase_add_loop_test(placed, test_who_may_write_there, 0, (int)LEAT_COUNT_OF(places));
     tcase_add_loop_test(placed, test_a_loaded_one_outlives_its_file, 0, 4);
+    tcase_add_test(placed, test_one_of_another_machine_is_named);
     tcase_add_test(placed, test_one_that_is_cut_short_is_an_error);
     tcase_add_test(placed, test_the_same_is_loaded_once_and_another_version_beside_it);
     tcase_add_test(placed, test_a_folder_that_forbids_execution);
