@@ -47,6 +47,11 @@ leat_database_options_release(struct leat_database_options *options)
 bool
 leat_database_argument_refused(const char *command, const char *url)
 {
+    if (url != NULL && *url == '\0') {
+        /* "$DATABASE", which is not set: another database than was meant must not do instead. */
+        fprintf(stderr, "leat %s: --database is empty\n", command);
+        return true;
+    }
     if (url == NULL || !leat_url_has_password(url))
         return false;
     fprintf(stderr,

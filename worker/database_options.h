@@ -48,7 +48,7 @@ int leat_database_options_take(struct leat_database_options *options, int letter
                                const char *argument);
 /* Which database, and whose rows: reads the configuration when there is need. Returns an exit code. Release in any case. */
 int leat_database_resolve(struct leat_database_options *options, enum leat_database_role role);
-/* True, and said: --database URL with a password, or one that cannot be parsed. Command lines are seen by everybody. */
+/* True, and said: --database URL with a password, one that is empty or cannot be parsed. Command lines are seen by everybody. */
 bool leat_database_argument_refused(const char *command, const char *url);
 void leat_database_options_release(struct leat_database_options *options);
 

@@ -147,11 +147,36 @@ read_history(struct leat_operator *task, struct leat_error *err)
     return leat_operator_sheet(task, sql, columns, LEAT_COUNT_OF(columns), err);
 }
 
+/* What moved once is a name, also when its lease is gone; what never did has to be there now. An exit code. */
+static int
+check_history_names(struct leat_operator *task)
+{
+    static const char sql[] =
+        "SELECT 'moved' FROM leat.lease_moves m LEFT JOIN leat.streams s ON s.application = "
+        "m.application AND s.stream_id = m.stream_id WHERE ($1::text IS NULL OR m.application = "
+        "$1) "
+        "AND ($2::text IS NULL OR s.name = $2 OR m.stream_id = $2) AND ($3::text IS NULL OR "
+        "m.shard "
+        "= $3) AND ($4::text IS NULL OR m.from_worker = $4 OR m.to_worker = $4) LIMIT 1";
+    struct leat_error err;
+    PGresult *moves;
+    bool has_moved;
+
+    if (leat_operator_read(task, sql, &moves, &err) != 0)
+        return leat_command_failed(task->command->name, &err);
+    has_moved = PQntuples(moves) > 0;
+    PQclear(moves);
+    return has_moved ? LEAT_EXIT_OK : leat_operator_check_filters(task);
+}
+
 static int
 history(struct leat_operator *task)
 {
     struct leat_error err;
+    int code = check_history_names(task);
 
+    if (code != LEAT_EXIT_OK)
+        return code;
     if (task->since_us == 0)
         task->since_us = DEFAULT_SINCE_US;
     if (task->limit == 0)

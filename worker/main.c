@@ -132,8 +132,14 @@ main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0)
         return finish("--version", leat_command_version(argc - 1, argv + 1));
     for (size_t i = 0; i < LEAT_COUNT_OF(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return finish(commands[i].name, commands[i].run(argc - 1, argv + 1));
+        char name[64];
+
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        /* getopt tells of wrong options under this name. */
+        snprintf(name, sizeof name, "leat %s", commands[i].name);
+        argv[1] = name;
+        return finish(commands[i].name, commands[i].run(argc - 1, argv + 1));
     }
     return unknown(argv[1]);
 }

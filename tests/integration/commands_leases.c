@@ -315,6 +315,12 @@ START_TEST(wrong_words_are_told)
     ck_refused(1, "it is unowned");
     LEAT("leases", "release", "--stream", "s", "--shard", "2", "--application", "weather");
     ck_refused(1, "under way already");
+    LEAT("leases", "history", "--shard", "77", "--application", "weather");
+    ck_refused(1, "there is no shard \"shardId-000000000077\"");
+    LEAT("leases", "--database", "", "--application", "weather");
+    ck_refused(2, "--database is empty");
+    LEAT("shards", "-c", "", "--application", "weather");
+    ck_refused(2, "no configuration given");
     LEAT("workers", "--database", "host=/nowhere dbname=x connect_timeout=1");
     ck_assert_int_eq(run.code, 3);
 }
