@@ -80,9 +80,9 @@ leat_credentials_provider_get(struct leat_credentials_provider *provider,
     if (dirty != NULL) {
         leat_credentials_release(&found);
         return leat_error_set(err, LEAT_E_INVALID,
-                              "cannot use the AWS credentials of the %s: a line end, a blank or "
+                              "cannot use the AWS credentials %s: a line end, a blank or "
                               "another character that does not belong is in the %s: set it again",
-                              provider->ops->name, dirty);
+                              provider->ops->whose, dirty);
     }
     *ret_credentials = found;
     return 0;

@@ -29,7 +29,8 @@ void leat_credentials_release(struct leat_credentials *credentials);
 
 struct leat_credentials_provider;
 struct leat_credentials_provider_ops {
-    const char *name; /* "environment", "profile", "static", "chain": for messages */
+    const char *name;  /* "environment", "profile", "static", "chain": for messages */
+    const char *whose; /* the same behind "the AWS credentials": "of the environment" */
     /* LEAT_E_NOT_FOUND: this provider has none (a chain goes on); anything else is an error to show.
        ret_credentials belongs to the caller and is untouched on failure. May block on files, never on a lock. */
     int (*get)(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,

@@ -55,7 +55,8 @@ chain_free(struct leat_credentials_provider *provider)
     free(chain);
 }
 
-static const struct leat_credentials_provider_ops chain_ops = {"chain", get, chain_free};
+static const struct leat_credentials_provider_ops chain_ops = {"chain", "of the chain", get,
+                                                               chain_free};
 
 struct leat_credentials_provider *
 leat_credentials_chain_new(struct leat_credentials_provider *const *providers, size_t count)

@@ -47,8 +47,8 @@ provider_free(struct leat_credentials_provider *provider)
     free(provider);
 }
 
-static const struct leat_credentials_provider_ops environment_ops = {"environment", get,
-                                                                     provider_free};
+static const struct leat_credentials_provider_ops environment_ops = {
+    "environment", "of the environment", get, provider_free};
 
 struct leat_credentials_provider *
 leat_credentials_environment_new(void)

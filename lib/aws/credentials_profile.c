@@ -145,7 +145,8 @@ provider_free(struct leat_credentials_provider *provider)
     free(provider);
 }
 
-static const struct leat_credentials_provider_ops profile_ops = {"profile", get, provider_free};
+static const struct leat_credentials_provider_ops profile_ops = {"profile", "of the profile", get,
+                                                                 provider_free};
 
 struct leat_credentials_provider *
 leat_credentials_profile_new(const char *profile)

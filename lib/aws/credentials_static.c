@@ -24,7 +24,8 @@ provider_free(struct leat_credentials_provider *provider)
     free(provider);
 }
 
-static const struct leat_credentials_provider_ops static_ops = {"static", get, provider_free};
+static const struct leat_credentials_provider_ops static_ops = {"static", "that were given", get,
+                                                                provider_free};
 
 struct leat_credentials_provider *
 leat_credentials_static_new(const char *access_key_id, const char *secret_access_key,

@@ -6,13 +6,16 @@
  * many streams at once, one that lacks nothing is not described, and beyond the first ten a look paces itself. (2) A stream is
  * missing in a listing that is a little old: it is gone only when it is asked for by name and is not there. (3) One name is refused
  * (a right is missing): the others are stored, it alone is looked up again. (4) A look is cut by a crash: nothing of it is stored,
- * the claim is somebody else's.
+ * the claim is somebody else's. (5) Names are refused, or answered with garbage, or not at all, or the listing is: each is said by
+ * name, the others are asked all the same, and what has no answer is asked for again, by whoever comes next. Only when there is
+ * nothing at all to read, at a start, is what is refused a reason to end: a name or a key is wrong, and a person looks.
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/point.h"
+#include "lease/abreast.h"
 #include "lease/inside.h"
 #include "stream/spec.h"
 
@@ -25,7 +28,9 @@ struct asked {
     char name[sizeof((struct leat_source_facts *)NULL)->name];
     struct leat_source_facts facts;
     bool is_missing, is_answered, is_listed, is_wanted;
-    int code; /* of its own error; 0: none */
+    int code;               /* of its own error; 0: none */
+    int status;             /* of what was asked by name */
+    struct leat_error *why; /* its own, whatever it is; NULL: none, or it was not asked */
 };
 
 /* One look. */
@@ -38,7 +43,10 @@ struct looking {
     struct leat_stream_rows rows;
     struct asked *asked;
     size_t count, capacity;
-    unsigned described;
+    bool is_list_missing; /* it was asked for, and not told */
+    size_t *asking;       /* of asked: whom to ask by name, and how many */
+    size_t asking_count;
+    int64_t asking_since_us;
     struct leat_error first; /* of single names */
 };
 
@@ -159,11 +167,25 @@ see_listed(void *context, const struct leat_catalog_item *item)
     return 0;
 }
 
+/* Without it names are looked up all the same, and what patterns found before stays as it is. */
+static int
+list_all(struct looking *look, struct leat_error *err)
+{
+    struct leat_catalog *catalog = look->options->catalog;
+    int status = catalog->ops->list(catalog, see_listed, look, err);
+
+    if (status == 0 || status == LEAT_E_CANCELLED)
+        return status;
+    look->is_list_missing = true;
+    look->first = *err;
+    leat_error_prefix(&look->first, "could not list streams");
+    return 0;
+}
+
 /* Names that are ours to look up; what is known by our patterns; and what the listing has for them. */
 static int
 collect(struct looking *look, struct leat_error *err)
 {
-    struct leat_catalog *catalog = look->options->catalog;
     bool has_pattern = false;
 
     for (size_t i = 0; i < look->options->spec_count; i++) {
@@ -180,7 +202,7 @@ collect(struct looking *look, struct leat_error *err)
             is_by_our_pattern(look, facts->name, facts->arn))
             add_asked(look, facts->name);
     }
-    return has_pattern ? catalog->ops->list(catalog, see_listed, look, err) : 0;
+    return has_pattern ? list_all(look, err) : 0;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -195,14 +217,15 @@ knows_retention(const struct looking *look, const struct leat_source_facts *fact
     return false;
 }
 
+/* The first few at once, the others in step. false: stopped. */
 static bool
-pace(struct looking *look)
+pace(const struct looking *look, size_t place)
 {
     struct leat_lease_manager *manager = look->manager;
-    int64_t until_us = leat_clock_monotonic_us() + PACE_US;
+    int64_t until_us = look->asking_since_us;
 
-    if (look->described++ < AT_ONCE)
-        return !manager->is_stopping;
+    if (place >= AT_ONCE)
+        until_us += (int64_t)(place - AT_ONCE + 1) * PACE_US;
     leat_mutex_lock(&manager->lock);
     while (!manager->is_stopping && leat_clock_monotonic_us() < until_us)
         leat_condition_wait_until(&manager->stopping, &manager->lock, until_us);
@@ -216,51 +239,67 @@ is_of_one_name(int code)
     return code == LEAT_E_CONFLICT || code == LEAT_E_DENIED || code == LEAT_E_INVALID;
 }
 
-/* 0, or nobody can be asked anything now. */
-static int
-ask(struct looking *look, struct asked *asked, struct leat_error *err)
+/* One name; on a thread of its own, which touches nothing but what belongs to this name. */
+static void
+ask(void *context, size_t place)
 {
+    struct looking *look = context;
     struct leat_catalog *catalog = look->options->catalog;
-    struct leat_error own;
-    int status;
+    struct asked *asked = &look->asked[look->asking[place]];
+    struct leat_error own = {0};
+    int status = LEAT_E_CANCELLED;
 
-    if (!pace(look))
-        return leat_error_set(err, LEAT_E_CANCELLED, "stopped while streams were looked up");
-    status = catalog->ops->describe(catalog, asked->name, &asked->facts, &own);
+    if (pace(look, place))
+        status = catalog->ops->describe(catalog, asked->name, &asked->facts, &own);
+    asked->status = status;
     asked->is_answered = status == 0 || status == LEAT_E_NOT_FOUND || is_of_one_name(status);
     asked->is_missing = status == LEAT_E_NOT_FOUND;
     asked->code = is_of_one_name(status) ? status : 0;
-    if (status != 0)
-        leat_error_prefix(&own, "stream \"%s\"", asked->name);
-    /* One that is missing is news for a start alone: later it is waited for. */
-    if (status != 0 && status != LEAT_E_CONFLICT &&
-        (look->first.code == 0 || look->first.code == LEAT_E_NOT_FOUND))
-        look->first = own;
-    if (asked->is_answered)
-        return 0;
-    *err = own;
-    return status;
+    if (status == 0 || status == LEAT_E_CANCELLED)
+        return;
+    leat_error_prefix(&own, "stream \"%s\"", asked->name);
+    asked->why = leat_alloc(sizeof *asked->why);
+    *asked->why = own;
 }
 
-/* A listing that has all facts answers for a stream; retention is asked for later, a few at a time. */
+/* What came of it, in order. One that is missing is news for a start alone: later it is waited for. */
+static int
+gather(struct looking *look, struct leat_error *err)
+{
+    for (size_t i = 0; i < look->asking_count; i++) {
+        const struct asked *asked = &look->asked[look->asking[i]];
+
+        if (asked->status == LEAT_E_CANCELLED)
+            return leat_error_set(err, LEAT_E_CANCELLED, "stopped while streams were looked up");
+        if (asked->why != NULL && asked->status != LEAT_E_CONFLICT &&
+            (look->first.code == 0 || look->first.code == LEAT_E_NOT_FOUND))
+            look->first = *asked->why;
+    }
+    return 0;
+}
+
+/* A listing that has all facts answers for a stream; retention is asked for later, a few at a time. What is known by a pattern is
+   found in the list, or, without it, stays as it is. */
 static int
 ask_all(struct looking *look, struct leat_error *err)
 {
     unsigned lacking = 0;
-    int status = 0;
 
-    for (size_t i = 0; i < look->count && status == 0; i++) {
+    look->asking = LEAT_NEW_ARRAY(size_t, look->count + 1);
+    look->asking_since_us = leat_clock_monotonic_us();
+    for (size_t i = 0; i < look->count; i++) {
         struct asked *asked = &look->asked[i];
         bool is_told = asked->is_listed && asked->facts.stream_id[0] != '\0';
 
-        if (asked->is_answered)
+        if (asked->is_answered || (look->is_list_missing && !asked->is_wanted && !is_told))
             continue;
         if (is_told && (knows_retention(look, &asked->facts) || lacking++ >= AT_ONCE))
             asked->is_answered = true;
         else
-            status = ask(look, asked, err);
+            look->asking[look->asking_count++] = i;
     }
-    return status;
+    leat_abreast(look->asking_count, ask, look);
+    return gather(look, err);
 }
 
 /* ---- storing --------------------------------------------------------------------------------- */
@@ -324,11 +363,14 @@ is_read_here(struct looking *look, struct asked *asked)
 static bool
 is_done(const struct looking *look, const char *spec)
 {
+    if (look->is_list_missing && leat_stream_spec_is_pattern(spec))
+        return false;
     for (size_t i = 0; i < look->count; i++) {
         const struct asked *asked = &look->asked[i];
 
-        if (asked->code != 0 && (strcmp(leat_stream_spec_name(spec), asked->name) == 0 ||
-                                 leat_stream_spec_matches(spec, asked->name, asked->facts.arn)))
+        if ((asked->code != 0 || !asked->is_answered) &&
+            (strcmp(leat_stream_spec_name(spec), asked->name) == 0 ||
+             leat_stream_spec_matches(spec, asked->name, asked->facts.arn)))
             return false;
     }
     return true;
@@ -407,7 +449,32 @@ say_missing(struct looking *look)
     }
 }
 
-/* At start, when nothing at all can be read: what is wrong is a reason not to start. */
+/* Names that could not be looked up, each: said when that begins, when the reason is another one, and when it is over. */
+static void
+say_refused(struct looking *look)
+{
+    struct leat_lease_manager *manager = look->manager;
+
+    for (size_t i = 0; i < look->count; i++) {
+        const struct asked *asked = &look->asked[i];
+        struct leat_slice name = leat_slice_from(asked->name);
+        const char *told = leat_map_get(&manager->refused_told, name);
+        bool is_refused = asked->why != NULL && asked->status != LEAT_E_NOT_FOUND &&
+                          asked->status != LEAT_E_CONFLICT;
+
+        if (is_refused && (told == NULL || strcmp(told, asked->why->text) != 0)) {
+            say(manager, LEAT_LOG_WARNING,
+                "a stream cannot be looked up: it is tried again, others go on", asked->name,
+                asked->why->text);
+            free(leat_map_put(&manager->refused_told, name, leat_strdup(asked->why->text)));
+        } else if (!is_refused && told != NULL && asked->is_answered) {
+            say(manager, LEAT_LOG_INFO, "a stream can be looked up again", asked->name, "");
+            free(leat_map_remove(&manager->refused_told, name));
+        }
+    }
+}
+
+/* At start, when nothing at all can be read: what is wrong is a reason not to start; what may be over in a moment is waited for. */
 static int
 outcome(struct looking *look, struct leat_error *err)
 {
@@ -422,6 +489,9 @@ outcome(struct looking *look, struct leat_error *err)
         (look->first.code == LEAT_E_NOT_FOUND && (look->manager->has_looked || may_come)))
         return 0;
     *err = look->first;
+    /* A name, an ARN, a key are wrong; whatever else was answered, or not answered, may be another one in a moment. */
+    if (err->code != LEAT_E_NOT_FOUND && err->code != LEAT_E_DENIED && err->code != LEAT_E_INVALID)
+        err->is_retryable = true;
     return err->code;
 }
 
@@ -498,10 +568,14 @@ leat_discover(struct leat_lease_manager *manager, struct leat_pg_connection *con
         status = leat_manager_follow_streams(manager, connection, err);
     if (status == 0) {
         say_missing(&look);
+        say_refused(&look);
         status = outcome(&look, err);
         manager->has_looked = true;
     }
     free(look.rows.rows);
+    for (size_t i = 0; i < look.count; i++)
+        free(look.asked[i].why);
+    free(look.asking);
     free(look.asked);
     free(look.specs);
     free(look.is_ours);

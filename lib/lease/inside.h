@@ -166,7 +166,9 @@ struct leat_lease_manager {
     struct leat_map
         ended_open; /* the same: stream, shard -> seen as ended and open: once, or again */
     struct leat_map odd_told; /* the same: stream -> what was said of its list */
-    bool is_clock_told;       /* the same: that the service's clock is not believed */
+    struct leat_map
+        refused_told;   /* the same: name -> why it could not be looked up, as it was said */
+    bool is_clock_told; /* the same: that the service's clock is not believed */
     /* By options.processors: its target does not answer, so nobody waits for it to meet a stream. Set by the sync thread. */
     _Atomic bool *is_unasked;
 

@@ -90,6 +90,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_map_init(&manager->latest);
     leat_map_init(&manager->ended_open);
     leat_map_init(&manager->odd_told);
+    leat_map_init(&manager->refused_told);
     leat_worker_rows_init(&manager->workers);
     leat_worker_rows_init(&manager->neighbours);
     leat_watch_init(&manager->watch);
@@ -530,6 +531,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_map_release(&manager->latest, free);
     leat_map_release(&manager->ended_open, NULL);
     leat_map_release(&manager->odd_told, free);
+    leat_map_release(&manager->refused_told, free);
     free(manager->stuck);
     if (manager->heartbeat_waker.fd >= 0)
         leat_waker_release(&manager->heartbeat_waker);

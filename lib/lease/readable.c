@@ -126,13 +126,14 @@ try_all(struct leat_lease_manager *manager, struct leat_stream_set *set,
     int64_t begun_us = leat_clock_monotonic_us();
     bool has_read = false;
 
-    for (size_t i = 0; i < set->count && !manager->is_stopping; i++) {
-        struct leat_stream *stream = &set->items[i];
+    /* Those that failed before come last: they may take all the time that there is. */
+    for (size_t n = 0; n < 2 * set->count && !manager->is_stopping; n++) {
+        struct leat_stream *stream = &set->items[n % set->count];
         int64_t now_us = leat_clock_monotonic_us();
         const struct leat_slice *shard =
             leat_map_get(shards, leat_slice_from(stream->source->facts.stream_id));
 
-        if (!is_due(stream, now_us))
+        if (!is_due(stream, now_us) || (stream->failures > 0) != (n >= set->count))
             continue;
         if (now_us - begun_us < TRY_US)
             has_read =

@@ -8,6 +8,8 @@
 #include "base/thread.h"
 
 #define RETRY_BUDGET_US (5 * LEAT_SECOND_US)
+/* Of a call that is waited for: an answer is a page of a list, and a server that gives none in this time is said to people. */
+#define ANSWER_US (8 * LEAT_SECOND_US)
 
 struct blocking {
     struct leat_kinesis *kinesis;
@@ -15,7 +17,8 @@ struct blocking {
 };
 
 struct leat_kinesis_clients {
-    struct leat_aws aws; /* as given, but for the patience */
+    struct leat_aws aws;    /* as given, but for the patience */
+    struct leat_aws asking; /* the same, of blocking calls */
     enum leat_kinesis_encoding encoding;
     struct leat_kinesis *reading;
     struct leat_kinesis_records scratch; /* the fetch thread's */
@@ -35,6 +38,9 @@ leat_kinesis_clients_new(const struct leat_aws *aws, enum leat_kinesis_encoding 
     /* Who asks tries again itself, and says what is wrong: within seconds, not after half a minute. */
     if (clients->aws.retry.budget_us == 0)
         clients->aws.retry.budget_us = RETRY_BUDGET_US;
+    clients->asking = clients->aws;
+    if (clients->asking.timeout_us == 0)
+        clients->asking.timeout_us = ANSWER_US;
     clients->encoding = encoding;
     leat_mutex_init(&clients->lock);
     clients->reading = leat_kinesis_new(&clients->aws, encoding, err);
@@ -105,7 +111,7 @@ leat_kinesis_clients_take(struct leat_kinesis_clients *clients, struct leat_erro
     leat_mutex_unlock(&clients->lock);
     if (kinesis != NULL)
         return kinesis;
-    kinesis = leat_kinesis_new(&clients->aws, clients->encoding, err);
+    kinesis = leat_kinesis_new(&clients->asking, clients->encoding, err);
     if (kinesis == NULL)
         return NULL;
     leat_mutex_lock(&clients->lock);

@@ -1,6 +1,7 @@
 /*
  * Who cannot read a stream is not given its shards, with real workers: one with wrong credentials, one without a way to the
- * service, one whose credentials stop working while it holds shards. Others have them all, and it says what is wrong.
+ * service, one whose credentials stop working while it holds shards. Others have them all, and it says what is wrong. And streams that nobody can
+ * read: a worker that starts beside one reads the others.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -195,6 +196,113 @@ START_TEST(what_nobody_can_read_stays_where_it_is)
 }
 END_TEST
 
+/* ---- a start beside streams that are bad --------------------------------------------------------- */
+
+static const struct bad_stream {
+    const char *what, *streams;
+    struct leat_local_fault fault;
+    const char *says[2]; /* by name, in one line; within seconds */
+} bad_streams[] = {
+    {"missing",
+     "events, other",
+     {.kind = LEAT_LOCAL_FAULT_REFUSE,
+      .action = "DescribeStreamSummary",
+      .stream = "other",
+      .type = "ResourceNotFoundException"},
+     {"there is no such stream: it is waited for", "\"stream\":\"other\""}},
+    {"refused",
+     "other, events",
+     {.kind = LEAT_LOCAL_FAULT_REFUSE,
+      .action = "DescribeStreamSummary",
+      .stream = "other",
+      .type = "AccessDeniedException"},
+     {"a stream cannot be looked up", "\"stream\":\"other\""}},
+    {"garbage",
+     "other, events",
+     {.kind = LEAT_LOCAL_FAULT_ERROR,
+      .action = "DescribeStreamSummary",
+      .stream = "other",
+      .status = 200},
+     {"a stream cannot be looked up", "\"stream\":\"other\""}},
+    {"silent",
+     "other, events",
+     {.kind = LEAT_LOCAL_FAULT_DELAY,
+      .action = "DescribeStreamSummary",
+      .stream = "other",
+      .delay_us = 3600 * LEAT_SECOND_US},
+     {"a stream cannot be looked up", "\"stream\":\"other\""}},
+    {"a list that is garbage",
+     "events, \"oth*\"",
+     {.kind = LEAT_LOCAL_FAULT_ERROR, .action = "ListStreams", .status = 200},
+     {"could not list streams", ""}},
+    {"a list that is refused",
+     "events, \"oth*\"",
+     {.kind = LEAT_LOCAL_FAULT_REFUSE, .action = "ListStreams", .type = "AccessDeniedException"},
+     {"could not list streams", "AccessDenied"}},
+    {"shards that are refused",
+     "other, events",
+     {.kind = LEAT_LOCAL_FAULT_REFUSE,
+      .action = "ListShards",
+      .stream = "other",
+      .type = "AccessDeniedException"},
+     {"could not look for new streams and shards", "other"}},
+};
+
+static bool
+says_in_one_line(int index, const char *const *texts)
+{
+    LEAT_AUTO_BUF log = LEAT_BUF_INIT;
+    bool is_found = false;
+
+    ck_says(index, texts[0]);
+    test_worker_log(&workers[index], &log);
+    for (const char *at = leat_buf_text(&log); !is_found && *at != '\0';
+         at += strcspn(at, "\n"), at += *at == '\n') {
+        LEAT_AUTO_FREE char *line = leat_slice_strdup(leat_slice_make(at, strcspn(at, "\n")));
+
+        is_found = strstr(line, texts[0]) != NULL && strstr(line, texts[1]) != NULL;
+    }
+    return is_found;
+}
+
+/* The good one is read, the bad one is named, and read when it is good. */
+START_TEST(a_bad_stream_holds_up_no_good_one)
+{
+    const struct bad_stream *bad = &bad_streams[_i];
+    struct leat_error err;
+
+    ck_assert_int_eq(leat_local_kinesis_create_stream(fleet.kinesis, "other", 2, &err), 0);
+    leat_local_kinesis_fault(fleet.kinesis, &bad->fault);
+    fleet.streams = bad->streams;
+    test_fleet_reconfigure(&fleet, CONFIGURATION);
+    start_worker(0);
+    ck_reaches(HELD_BY("w1"), 4);
+    ck_becomes_ready(0);
+    ck_assert_msg(says_in_one_line(0, bad->says), "%s", bad->what);
+    ck_assert_int_eq(test_fleet_number(&fleet, HELD_BY("w1")), 4);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    ck_reaches(HELD_BY("w1"), 6);
+    fleet.streams = NULL;
+}
+END_TEST
+
+/* Nothing else is there to read: it is tried again, since garbage and silence may end. */
+START_TEST(a_start_among_garbage_goes_on_when_it_ends)
+{
+    struct leat_local_fault fault = {.kind = LEAT_LOCAL_FAULT_ERROR, .status = 200};
+
+    fault.action = _i == 0 ? "ListStreams" : "DescribeStreamSummary";
+    leat_local_kinesis_fault(fleet.kinesis, &fault);
+    fleet.streams = _i == 0 ? "\"ev*\"" : "events";
+    test_fleet_reconfigure(&fleet, CONFIGURATION);
+    start_worker(0);
+    ck_says(0, "could not start, trying again");
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    ck_reaches(HELD_BY("w1"), 4);
+    fleet.streams = NULL;
+}
+END_TEST
+
 int
 main(void)
 {
@@ -209,6 +317,8 @@ main(void)
     tcase_add_test(tests, who_cannot_read_takes_nothing);
     tcase_add_test(tests, who_cannot_read_any_more_gives_it_back);
     tcase_add_test(tests, what_nobody_can_read_stays_where_it_is);
+    tcase_add_loop_test(tests, a_bad_stream_holds_up_no_good_one, 0, LEAT_COUNT_OF(bad_streams));
+    tcase_add_loop_test(tests, a_start_among_garbage_goes_on_when_it_ends, 0, 2);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

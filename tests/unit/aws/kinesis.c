@@ -254,7 +254,8 @@ rotating_get(struct leat_credentials_provider *provider, struct leat_credentials
 
 START_TEST(expired_token_is_refreshed_once)
 {
-    static const struct leat_credentials_provider_ops ops = {"rotating", rotating_get, NULL};
+    static const struct leat_credentials_provider_ops ops = {"rotating", "that rotate",
+                                                             rotating_get, NULL};
     struct rotating rotating = {.base = {&ops}};
     struct leat_aws other = aws;
     struct leat_kinesis_summary summary;
