@@ -49,7 +49,9 @@ static const char ls_sql[] =
     "WITH %s, worst AS MATERIALIZED (SELECT e.application, e.processor, CASE WHEN "
     "bool_and(e.behind_ms IS NOT NULL OR e.consumer = 'ended') THEN max(e.behind_ms) END "
     "AS behind_ms, min(nullif(s.retention_ms, 0) - e.behind_ms) AS left_ms, max(e.age) AS "
-    "age, count(*) FILTER (WHERE e.consumer = 'blocked') AS blocked FROM seen e LEFT JOIN "
+    "age, count(*) FILTER (WHERE e.consumer = 'blocked') AS blocked, "
+    "count(*) FILTER (WHERE e.consumer = 'unavailable') AS unavailable, "
+    "count(*) FILTER (WHERE e.consumer = 'retrying') AS retrying FROM seen e LEFT JOIN "
     "leat.streams s ON s.application = e.application AND s.stream_id = e.stream_id GROUP "
     "BY 1, 2), shards AS MATERIALIZED (SELECT p.application, p.processor, count(l.shard) "
     "AS shards, count(*) FILTER (WHERE p.processor = ANY (l.ended_by)) AS ended FROM "
@@ -59,7 +61,8 @@ static const char ls_sql[] =
     "p.application::text, p.processor::text, p.state, array_to_json(p.streams)::text, "
     "(SELECT count(*)::text FROM leat.workers w WHERE w.application = p.application AND "
     "w.state <> 'dead' AND %s), coalesce(h.shards, 0)::text, coalesce(h.ended, 0)::text, "
-    "coalesce(b.blocked, 0)::text, round((b.behind_ms / 1000.0)::numeric, 1)::text, "
+    "coalesce(b.blocked, 0)::text, coalesce(b.unavailable, 0)::text, "
+    "coalesce(b.retrying, 0)::text, round((b.behind_ms / 1000.0)::numeric, 1)::text, "
     "round((b.age)::numeric, 1)::text, round((b.left_ms / 1000.0)::numeric, 1)::text, "
     "p.target_id, to_char(p.registered_at AT TIME ZONE 'UTC', "
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') FROM leat.processors p LEFT JOIN worst b USING "
@@ -79,6 +82,8 @@ read_processors(struct leat_operator *task, struct leat_error *err)
         {"shards", LEAT_CELL_RAW},
         {"ended", LEAT_CELL_RAW},
         {"blocked", LEAT_CELL_RAW},
+        {"unavailable", LEAT_CELL_RAW},
+        {"retrying", LEAT_CELL_RAW},
         {"lag_seconds", LEAT_CELL_RAW},
         {"lag_age_seconds", LEAT_CELL_RAW, true},
         {"lost_in_seconds", LEAT_CELL_RAW},

@@ -16,6 +16,8 @@
 
 #define UNAVAILABLE_BASE_US (100 * LEAT_MS_US)
 #define UNAVAILABLE_CAP_US (10 * LEAT_SECOND_US)
+/* In a row: a processor that fails once or twice is no news. */
+#define TOLD_ATTEMPTS 3
 #define NO_ROOM_US (5 * LEAT_MS_US)
 
 /* What a batch was cut to. */
@@ -368,6 +370,11 @@ on_retry(struct leat_consumer *consumer, const struct cut *cut, const struct lea
         return 0;
     }
     leat_consumer_set_state(consumer, LEAT_CONSUMER_RETRYING);
+    if (consumer->attempts == TOLD_ATTEMPTS)
+        leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
+                             "a batch fails again and again: it is tried until failure.retries or "
+                             "failure.max_age is used up",
+                             err);
     consumer->retry_at_us =
         is_final ? now_us
                  : now_us + leat_backoff_us(&consumer->random, policy->backoff_base_us,

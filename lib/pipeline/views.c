@@ -39,7 +39,7 @@ state_of(const struct leat_consumer *consumer, bool are_letters_blocked)
     return state;
 }
 
-/* Why it stands still, as far as that is no matter of this shard alone. */
+/* Why it stands still, as far as the state does not say it. */
 static const char *
 reason_of(const struct leat_consumer *consumer, enum leat_consumer_state state,
           bool are_letters_blocked)
@@ -48,13 +48,16 @@ reason_of(const struct leat_consumer *consumer, enum leat_consumer_state state,
         return consumer->target_trouble == LEAT_TARGET_REFUSES
                    ? "the target refuses it: see the log"
                    : "see the log";
+    if (state == LEAT_CONSUMER_RETRYING)
+        return "the processor wants it again: see the log";
     if (state != LEAT_CONSUMER_UNAVAILABLE)
         return "";
     if (consumer->target_trouble == LEAT_TARGET_AWAY)
         return "the target is away";
     if (waits_for_letters(consumer, are_letters_blocked))
         return "archive or dead-letter stream: see the log";
-    return (consumer->marks & LEAT_MARK_STREAM_AWAY) != 0 ? "the stream cannot be read" : "";
+    return (consumer->marks & LEAT_MARK_STREAM_AWAY) != 0 ? "the stream cannot be read"
+                                                          : "what the processor needs: see the log";
 }
 
 static struct leat_consumer_view

@@ -241,6 +241,8 @@ START_TEST(processors_and_workers_are_told)
     ck_value(1, "shards", "3");
     ck_value(1, "ended", "1");
     ck_value(1, "blocked", "1");
+    ck_value(1, "unavailable", "0");
+    ck_value(1, "retrying", "0");
     ck_value(1, "lag_seconds", "null"); /* of one of its shards nobody knows it */
     ck_value(1, "lost_in_seconds", "86397.5");
     ck_value(1, "streams", "[ \"s\" ]");

@@ -205,6 +205,51 @@ START_TEST(it_goes_on_when_what_it_needs_is_back)
 }
 END_TEST
 
+/* So many lines of what the command prints have the text, before the deadline. */
+static void
+ck_shows(const char *command, const char *text, const char *wanted)
+{
+    LEAT_AUTO_BUF line = LEAT_BUF_INIT;
+    int64_t deadline_us = soon();
+    bool is_so;
+
+    leat_buf_printf(&line, "$LEAT %s -c $DIR/leat.yaml -o json | grep -c '%s' || true", command,
+                    text);
+    do {
+        LEAT_AUTO_FREE char *count = test_fleet_shell(&fleet, leat_buf_text(&line));
+
+        is_so = strtol(count, NULL, 10) == strtol(wanted, NULL, 10);
+    } while (!is_so && leat_clock_monotonic_us() < deadline_us);
+    ck_assert_msg(is_so, "not %s times \"%s\" in `leat %s`", wanted, text, command);
+}
+
+/* Nobody diverts it and nothing stops: what stands still says so, and why, wherever somebody looks. */
+START_TEST(what_is_tried_for_ever_is_visible)
+{
+    begin("retry: [13]", "retries: 1000000");
+    put(1000);
+    start_worker();
+    ck_assert(test_worker_says(&worker, "a batch fails again and again", soon()));
+    ck_assert(test_worker_says(&worker, "it chokes on device 13", soon()));
+    ck_shows("shards --processor flaky --state retrying", "the processor wants it again", "1");
+    ck_shows("processors --processor flaky", "\"retrying\": *1", "1");
+    ck_is(FAILURES, 0);
+    end_worker();
+}
+END_TEST
+
+START_TEST(what_a_processor_waits_for_is_visible)
+{
+    begin("unavailable: /dev/null", "retries: 0");
+    put(500);
+    start_worker();
+    ck_shows("shards --processor flaky --state unavailable", "what the processor needs", "2");
+    ck_shows("processors --processor flaky", "\"unavailable\": *2", "1");
+    ck_shows("processors --processor print", "\"unavailable\": *0", "1");
+    end_worker();
+}
+END_TEST
+
 /* Nothing is diverted and nothing behind the poison is written; the other processor is not touched. */
 START_TEST(then_stop_stops)
 {
@@ -326,6 +371,8 @@ main(void)
     tcase_add_test(tests, a_record_fails_by_name);
     tcase_add_test(tests, what_is_unavailable_counts_nothing);
     tcase_add_test(tests, it_goes_on_when_what_it_needs_is_back);
+    tcase_add_test(tests, what_is_tried_for_ever_is_visible);
+    tcase_add_test(tests, what_a_processor_waits_for_is_visible);
     tcase_add_test(tests, then_stop_stops);
     tcase_add_test(tests, a_processor_may_say_stop);
     tcase_add_test(tests, the_breaker_stops_a_processor_that_diverts_most);
