@@ -2,7 +2,8 @@
  * A few lines of libmicrohttpd. Only GET and HEAD; answers are small and made when they are asked for.
  *
  * Somebody who sends or reads slowly, or not at all, must not keep a probe out: above so many connections the oldest is shut
- * down for each that comes. A probe needs a millisecond; whoever is shut down before that tries again.
+ * down for each that comes. A probe needs a millisecond; whoever is shut down before that tries again. The same for answers that
+ * nobody reads: a page of metrics may be long, and all that wait to be read together have a limit.
  */
 #include "worker/health.h"
 
@@ -20,10 +21,12 @@
 /* libmicrohttpd's own limit: those that are shut down stay for a moment. */
 #define MOST_CONNECTIONS (4 * KEPT_CONNECTIONS)
 #define IDLE_TIMEOUT_S 10u
+#define MOST_WAITING_BYTES ((size_t)8 << 20)
 
 struct connection {
     struct connection *older, *newer;
-    int fd; /* -1: shut down already */
+    int fd;           /* -1: shut down already */
+    size_t body_size; /* of the answer that it has yet to read */
 };
 
 struct leat_health {
@@ -32,6 +35,7 @@ struct leat_health {
     struct connection *oldest,
         *newest; /* libmicrohttpd's thread's; without those that are shut down */
     unsigned count;
+    size_t waiting_bytes; /* of all answers; of those that were shut down only until they are */
 };
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -46,18 +50,62 @@ forget(struct leat_health *health, struct connection *connection)
     health->count--;
 }
 
+/* libmicrohttpd sees its end, and closes it. */
+static void
+end_oldest(struct leat_health *health)
+{
+    struct connection *connection = health->oldest;
+
+    shutdown(connection->fd, SHUT_RDWR);
+    health->waiting_bytes -= connection->body_size;
+    connection->body_size = 0;
+    forget(health, connection);
+}
+
 static void
 remember(struct leat_health *health, struct connection *connection)
 {
     connection->older = health->newest;
     *(health->newest != NULL ? &health->newest->newer : &health->oldest) = connection;
     health->newest = connection;
-    if (++health->count <= KEPT_CONNECTIONS)
+    if (++health->count > KEPT_CONNECTIONS)
+        end_oldest(health);
+}
+
+/* Room for an answer, where others wait to be read: theirs have had more time. */
+static void
+wait_to_be_read(struct leat_health *health, struct connection *connection, size_t size)
+{
+    while (health->waiting_bytes > 0 && health->waiting_bytes + size > MOST_WAITING_BYTES &&
+           health->oldest != NULL && health->oldest != connection)
+        end_oldest(health);
+    if (connection->fd < 0)
         return;
-    connection = health->oldest;
-    /* libmicrohttpd sees its end, and closes it. */
-    shutdown(connection->fd, SHUT_RDWR);
-    forget(health, connection);
+    health->waiting_bytes += size - connection->body_size;
+    connection->body_size = size;
+}
+
+static struct connection *
+known_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info != NULL ? info->socket_context : NULL;
+}
+
+/* Read, or given up. */
+static void
+on_completed(void *context, struct MHD_Connection *connection, void **state,
+             enum MHD_RequestTerminationCode why)
+{
+    struct leat_health *health = context;
+    struct connection *known = known_of(connection);
+
+    if (known == NULL)
+        return;
+    health->waiting_bytes -= known->body_size;
+    known->body_size = 0;
 }
 
 static void
@@ -78,6 +126,8 @@ on_connection(void *context, struct MHD_Connection *connection, void **state,
         remember(health, known);
         return;
     }
+    if (known != NULL)
+        health->waiting_bytes -= known->body_size;
     if (known != NULL && known->fd >= 0)
         forget(health, known);
     free(known);
@@ -153,6 +203,8 @@ on_request(void *context, struct MHD_Connection *connection, const char *path, c
         status = respond(context, path, &body);
     else
         leat_buf_add_text(&body, "only GET\n");
+    if (known_of(connection) != NULL)
+        wait_to_be_read(context, known_of(connection), body.size);
     return answer(connection, status,
                   strcmp(path, "/metrics") == 0 ? "text/plain; version=0.0.4; charset=utf-8"
                                                 : "text/plain; charset=utf-8",
@@ -223,7 +275,8 @@ leat_health_start(const struct leat_health_options *options, struct leat_health 
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, on_request, health,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, MOST_CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        health, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
+        health, MHD_OPTION_NOTIFY_COMPLETED, on_completed, health,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
     if (health->daemon == NULL) {
         close(fd);
         free(health);

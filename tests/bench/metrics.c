@@ -1,11 +1,13 @@
 /*
  * What a page of /metrics costs a worker that has much to tell: 64 streams of two shards, read by 8 processors each. The CPU time
- * of the worker and the time that a scraper waits. JSON lines.
+ * of the worker and the time that a scraper waits; and the memory that pages take which nobody reads. JSON lines.
  */
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,6 +19,8 @@
 #define PROCESSORS 8
 #define ROUNDS 51
 #define BAR_MS 10
+#define UNREAD 60
+#define UNREAD_BAR_MB 16
 #define READY_US (60 * LEAT_SECOND_US)
 
 static int
@@ -112,6 +116,35 @@ measure(CURL *curl, struct leat_buf *page)
     return ms <= BAR_MS && number(page, "leat_consumers") == STREAMS * SHARDS * PROCESSORS;
 }
 
+/* They ask, and read nothing of the answer. */
+static bool
+measure_unread(const struct test_worker *worker, long port)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int64_t before = test_worker_rss_bytes(worker), most = 0;
+    int fds[UNREAD], bytes = 1024;
+
+    for (int i = 0; i < UNREAD; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+        if (connect(fds[i], (struct sockaddr *)&address, sizeof address) != 0 ||
+            send(fds[i], request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+            perror("bench");
+        usleep(20000);
+        most = test_worker_rss_bytes(worker) > most ? test_worker_rss_bytes(worker) : most;
+    }
+    for (int i = 0; i < UNREAD; i++)
+        close(fds[i]);
+    printf("{\"bench\": \"metrics_unread\", \"connections\": %d, \"more_rss_mb\": %.1f, "
+           "\"bar_mb\": %d, \"ok\": %s}\n",
+           UNREAD, (double)(most - before) / 1e6, UNREAD_BAR_MB,
+           most - before <= UNREAD_BAR_MB * 1000000LL ? "true" : "false");
+    return most - before <= UNREAD_BAR_MB * 1000000LL;
+}
+
 int
 main(void)
 {
@@ -132,6 +165,7 @@ main(void)
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &page);
     is_good = measure(curl, &page);
+    is_good = measure_unread(&worker, port_of(&worker)) && is_good;
     curl_easy_cleanup(curl);
     test_worker_kill(&worker, SIGTERM);
     test_worker_wait(&worker, NULL);
