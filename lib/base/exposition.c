@@ -83,6 +83,10 @@ void
 leat_exposition_sample(struct leat_buf *out, const char *name, const char *labels, double value)
 {
     add_name(out, name, labels);
+    if (value >= 0 && value < 1e15 && value == (double)(uint64_t)value) {
+        leat_exposition_end(out, (uint64_t)value);
+        return;
+    }
     if (isnan(value))
         leat_buf_add_text(out, "NaN\n");
     else if (isinf(value))
@@ -92,16 +96,22 @@ leat_exposition_sample(struct leat_buf *out, const char *name, const char *label
 }
 
 void
-leat_exposition_count(struct leat_buf *out, const char *name, const char *labels, uint64_t value)
+leat_exposition_end(struct leat_buf *out, uint64_t value)
 {
     char digits[24];
     size_t at = sizeof digits;
 
-    add_name(out, name, labels);
+    digits[--at] = '\n';
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
     leat_buf_add(out, digits + at, sizeof digits - at);
-    leat_buf_add_byte(out, '\n');
+}
+
+void
+leat_exposition_count(struct leat_buf *out, const char *name, const char *labels, uint64_t value)
+{
+    add_name(out, name, labels);
+    leat_exposition_end(out, value);
 }

@@ -20,4 +20,7 @@ void leat_exposition_sample(struct leat_buf *out, const char *name, const char *
 void leat_exposition_count(struct leat_buf *out, const char *name, const char *labels,
                            uint64_t value);
 
+/* A number and the line's end: for whoever has the rest of the line at hand. */
+void leat_exposition_end(struct leat_buf *out, uint64_t value);
+
 #endif

@@ -2,6 +2,7 @@
 #include "base/histogram.h"
 
 #include "base/clock.h"
+#include "base/exposition.h"
 
 const int64_t leat_histogram_ends_us[LEAT_HISTOGRAM_BUCKETS - 1] = {
     1 * LEAT_MS_US,      5 * LEAT_MS_US,       10 * LEAT_MS_US,      25 * LEAT_MS_US,
@@ -27,20 +28,22 @@ void
 leat_histogram_render(const struct leat_histogram *histogram, const char *name, const char *labels,
                       struct leat_buf *out)
 {
-    const char *comma = *labels != '\0' ? "," : "";
+    /* leat_histogram_ends_us in seconds; not printed anew for each of thousands of lines. */
+    static const char *const ends[LEAT_HISTOGRAM_BUCKETS] = {
+        "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
+        "1",     "2.5",   "5",    "10",    "30",   "120", "600",  "+Inf"};
     uint64_t total = 0, sum_us = histogram->sum_us;
+    LEAT_AUTO_BUF start = LEAT_BUF_INIT;
 
+    leat_buf_printf(&start, "%s_bucket{%s%sle=\"", name, labels, *labels != '\0' ? "," : "");
     for (size_t i = 0; i < LEAT_HISTOGRAM_BUCKETS; i++) {
-        uint64_t count = histogram->counts[i];
-
-        total += count;
-        if (i < LEAT_HISTOGRAM_BUCKETS - 1)
-            leat_buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels, comma,
-                            (double)leat_histogram_ends_us[i] / 1e6, (unsigned long long)total);
-        else
-            leat_buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels, comma,
-                            (unsigned long long)total);
+        total += histogram->counts[i];
+        leat_buf_add_slice(out, leat_buf_slice(&start));
+        leat_buf_add_text(out, ends[i]);
+        leat_buf_add_text(out, "\"} ");
+        leat_exposition_end(out, total);
     }
-    leat_buf_printf(out, "%s_sum{%s} %.6f\n%s_count{%s} %llu\n", name, labels, (double)sum_us / 1e6,
-                    name, labels, (unsigned long long)total);
+    leat_buf_printf(out, "%s_sum{%s} %.6f\n%s_count{%s} ", name, labels, (double)sum_us / 1e6, name,
+                    labels);
+    leat_exposition_end(out, total);
 }

@@ -20,7 +20,7 @@
 #define ROUNDS 51
 #define BAR_MS 10
 #define UNREAD 60
-#define UNREAD_BAR_MB 16
+#define UNREAD_BAR_MB 32
 #define READY_US (60 * LEAT_SECOND_US)
 
 static int

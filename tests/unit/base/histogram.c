@@ -30,6 +30,23 @@ START_TEST(durations_are_counted_where_they_belong)
 }
 END_TEST
 
+/* What is printed is what is counted by. */
+START_TEST(the_ends_are_told_as_they_are)
+{
+    struct leat_histogram histogram = {0};
+    LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+    const char *at;
+
+    leat_histogram_render(&histogram, "x", "", &out);
+    at = leat_buf_text(&out);
+    for (size_t i = 0; i < LEAT_HISTOGRAM_BUCKETS - 1; i++) {
+        at = strstr(at, "le=\"") + strlen("le=\"");
+        ck_assert_double_eq(strtod(at, NULL), (double)leat_histogram_ends_us[i] / 1e6);
+    }
+    ck_assert_ptr_nonnull(strstr(at, "x_bucket{le=\"+Inf\"} 0\n"));
+}
+END_TEST
+
 START_TEST(the_ends_grow)
 {
     for (size_t i = 1; i < LEAT_HISTOGRAM_BUCKETS - 1; i++)
@@ -40,7 +57,8 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {durations_are_counted_where_they_belong, the_ends_grow};
+    const TTest *const tests[] = {durations_are_counted_where_they_belong,
+                                  the_ends_are_told_as_they_are, the_ends_grow};
 
     return suite_run("base/histogram", tests, LEAT_COUNT_OF(tests));
 }
