@@ -68,11 +68,11 @@ port_of(const struct test_worker *worker)
     LEAT_AUTO_BUF log = LEAT_BUF_INIT;
     const char *found;
 
-    if (!test_worker_says(worker, "\"http_port\":\"", leat_clock_monotonic_us() + READY_US))
+    if (!test_worker_says(worker, "\"http_port\":", leat_clock_monotonic_us() + READY_US))
         return 0;
     test_worker_log(worker, &log);
-    found = strstr(leat_buf_text(&log), "\"http_port\":\"");
-    return strtol(found + strlen("\"http_port\":\""), NULL, 10);
+    found = strstr(leat_buf_text(&log), "\"http_port\":");
+    return strtol(found + strlen("\"http_port\":"), NULL, 10);
 }
 
 static double

@@ -93,9 +93,9 @@ address(int worker, char *ret_url, size_t size)
     LEAT_AUTO_BUF log = LEAT_BUF_INIT;
     const char *port;
 
-    ck_assert(test_worker_says(&workers[worker], "\"http_port\":\"", soon()));
+    ck_assert(test_worker_says(&workers[worker], "\"http_port\":", soon()));
     test_worker_log(&workers[worker], &log);
-    port = strstr(leat_buf_text(&log), "\"http_port\":\"") + strlen("\"http_port\":\"");
+    port = strstr(leat_buf_text(&log), "\"http_port\":") + strlen("\"http_port\":");
     snprintf(ret_url, size, "http://127.0.0.1:%ld", strtol(port, NULL, 10));
 }
 
