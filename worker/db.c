@@ -205,7 +205,7 @@ for_each_database(struct db_arguments *arguments, role_fn act)
         LEAT_AUTO_BUF url = LEAT_BUF_INIT;
         int done;
 
-        leat_url_mask(databases.items[i].url, &url);
+        leat_secret_mask(databases.items[i].url, &url);
         arguments->shown = leat_buf_text(&url);
         if (databases.count > 1 && arguments->sheet == NULL) {
             printf("%s\n", leat_buf_text(&url));

@@ -125,7 +125,8 @@ main(int argc, char **argv)
         help(stderr);
         return LEAT_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         help(stdout);
         return finish("--help", LEAT_EXIT_OK);
     }

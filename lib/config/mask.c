@@ -183,3 +183,20 @@ leat_url_mask(const char *url, struct leat_buf *out)
     leat_database_url_mask(url, &parsed);
     scan(leat_buf_text(&parsed), out);
 }
+
+/* "out/rows", "events.jsonl": a plain path, which holds no password. */
+static bool
+is_plain_path(const char *text)
+{
+    return text[strspn(
+               text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./")] == '\0';
+}
+
+void
+leat_secret_mask(const char *text, struct leat_buf *out)
+{
+    if (leat_url_is_database(text) || strstr(text, "://") != NULL || is_plain_path(text))
+        leat_url_mask(text, out);
+    else
+        leat_buf_add_text(out, "***");
+}

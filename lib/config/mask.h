@@ -12,5 +12,7 @@ bool leat_url_is_database(const char *url);
 bool leat_url_has_password(const char *url);
 /* The text with *** for the passwords of URLs and conninfos in it. */
 void leat_url_mask(const char *url, struct leat_buf *out);
+/* The same for what has to be a URL or a conninfo: all of it is *** where it is neither, nor a plain path. */
+void leat_secret_mask(const char *text, struct leat_buf *out);
 
 #endif

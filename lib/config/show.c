@@ -120,13 +120,13 @@ add_key(struct showing *showing, struct leat_slice text)
 
 /* So that it reads back: a '$' that would begin something is doubled. */
 static void
-add_text(struct showing *showing, struct leat_slice text)
+add_masked(struct showing *showing, struct leat_slice text, bool is_secret)
 {
     LEAT_AUTO_FREE char *copy = leat_slice_strdup(text);
     LEAT_AUTO_BUF masked = LEAT_BUF_INIT;
     LEAT_AUTO_BUF doubled = LEAT_BUF_INIT;
 
-    leat_url_mask(copy, &masked);
+    (is_secret ? leat_secret_mask : leat_url_mask)(copy, &masked);
     for (size_t i = 0; i < masked.size; i++) {
         if (masked.data[i] == '$' && i + 1 < masked.size &&
             (masked.data[i + 1] == '$' || masked.data[i + 1] == '{'))
@@ -134,6 +134,12 @@ add_text(struct showing *showing, struct leat_slice text)
         leat_buf_add_byte(&doubled, masked.data[i]);
     }
     add_key(showing, leat_buf_slice(&doubled));
+}
+
+static void
+add_text(struct showing *showing, struct leat_slice text)
+{
+    add_masked(showing, text, false);
 }
 
 static void
@@ -224,7 +230,7 @@ show_scalar(struct showing *showing, const struct leat_property *property,
     begin_line(showing, indent, property->name);
     leat_buf_add_byte(showing->out, ' ');
     if (is_text)
-        add_text(showing, leat_buf_slice(&text));
+        add_masked(showing, leat_buf_slice(&text), (property->flags & LEAT_PROPERTY_SECRET) != 0);
     else
         leat_buf_add_slice(showing->out, leat_buf_slice(&text));
     end_line(showing, node);

@@ -27,6 +27,19 @@ add_masked(struct leat_json *json, const char *key, struct leat_slice text)
     leat_json_slice(json, key, leat_buf_slice(&masked));
 }
 
+static void
+add_value(struct leat_json *json, const struct leat_property *property, struct leat_buf *text)
+{
+    LEAT_AUTO_BUF masked = LEAT_BUF_INIT;
+
+    if ((property->flags & LEAT_PROPERTY_SECRET) == 0) {
+        add_masked(json, "value", leat_buf_slice(text));
+        return;
+    }
+    leat_secret_mask(leat_buf_text(text), &masked);
+    leat_json_slice(json, "value", leat_buf_slice(&masked));
+}
+
 /* ".name" behind the path; returns how long the path was. */
 static size_t
 enter(struct showing *showing, const char *name)
@@ -83,7 +96,7 @@ show_scalar(struct showing *showing, const struct leat_property *property,
     else if (is_json_number(property) && !leat_slice_is(leat_buf_slice(&text), "auto"))
         leat_json_raw(&json, "value", leat_buf_slice(&text));
     else
-        add_masked(&json, "value", leat_buf_slice(&text));
+        add_value(&json, property, &text);
     end_line(showing, &json, node);
 }
 

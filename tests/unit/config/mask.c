@@ -57,6 +57,31 @@ START_TEST(test_a_case)
 }
 END_TEST
 
+/* What has to be a URL and is none: nobody knows which of it is the password. */
+START_TEST(test_what_is_no_url_is_not_shown)
+{
+    static const struct {
+        const char *text, *shown;
+    } whole[] = {
+        {"host: h, password: secret", "***"},
+        {"{\"password\": \"secret\"}", "***"},
+        {"psql -h h -U u:secret", "***"},
+        {"h password", "***"},
+        {"out/rows-1.jsonl", "out/rows-1.jsonl"},
+        {"file:///data/out put", "file:///data/out put"},
+        {"host=h dbname=d", "host=h dbname=d"},
+        {"postgresql://u:secret@h/d", "postgresql://u:***@h/d"},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(whole); i++) {
+        LEAT_AUTO_BUF out = LEAT_BUF_INIT;
+
+        leat_secret_mask(whole[i].text, &out);
+        ck_assert_str_eq(leat_buf_text(&out), whole[i].shown);
+    }
+}
+END_TEST
+
 START_TEST(test_names)
 {
     ck_assert(leat_name_is_secret(leat_slice_from("password")));
@@ -70,7 +95,7 @@ END_TEST
 int
 main(void)
 {
-    const TTest *const tests[] = {test_names};
+    const TTest *const tests[] = {test_names, test_what_is_no_url_is_not_shown};
 
     return suite_run_loop("config/mask", tests, LEAT_COUNT_OF(tests), test_a_case,
                           LEAT_COUNT_OF(cases));
