@@ -50,22 +50,13 @@ number(const char *sql)
 static void
 put_phase(char phase)
 {
-    for (int i = 0; i < KEYS; i++) {
-        char key[16], data[16];
-
-        snprintf(key, sizeof key, "key-%d", i);
-        snprintf(data, sizeof data, "%c %d", phase, i);
-        test_fleet_put(&fleet, leat_slice_from(key), leat_slice_from(data));
-    }
+    test_fleet_put_phase(&fleet, phase, KEYS);
 }
 
 static void
 split(const char *shard)
 {
-    struct leat_error err;
-
-    ck_assert_msg(leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, shard, &err) == 0,
-                  "%s", err.text);
+    test_fleet_split(&fleet, shard);
 }
 
 static void

@@ -457,3 +457,24 @@ test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key, struct
                                leat_slice_from(""), data, NULL, &err) != 0)
         give_up("%s", err.text);
 }
+
+void
+test_fleet_put_phase(struct test_fleet *fleet, char phase, int keys)
+{
+    for (int i = 0; i < keys; i++) {
+        char key[16], data[16];
+
+        snprintf(key, sizeof key, "key-%d", i);
+        snprintf(data, sizeof data, "%c %d", phase, i);
+        test_fleet_put(fleet, leat_slice_from(key), leat_slice_from(data));
+    }
+}
+
+void
+test_fleet_split(struct test_fleet *fleet, const char *shard)
+{
+    struct leat_error err;
+
+    if (leat_local_kinesis_split(fleet->kinesis, TEST_FLEET_STREAM, shard, &err) != 0)
+        give_up("%s", err.text);
+}

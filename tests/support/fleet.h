@@ -78,6 +78,9 @@ bool test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t want
 void test_fleet_dump(struct test_fleet *fleet);
 void test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key,
                     struct leat_slice data);
+/* One record of each of the keys key-0 … : "PHASE 0" …, so that what was put when is told from its data. */
+void test_fleet_put_phase(struct test_fleet *fleet, char phase, int keys);
+void test_fleet_split(struct test_fleet *fleet, const char *shard);
 /* Runs a command line in a shell with $LEAT and $DIR set; its standard output is the caller's (free). */
 char *test_fleet_shell(struct test_fleet *fleet, const char *command);
 
