@@ -5,7 +5,9 @@
  * and after 300 ms the backend that holds it is terminated by a control connection. (2) Two workers take a row that is not
  * there yet: the second INSERT waits for the first and then compares counters. (3) A parent is put back below SHARD_END
  * (a restored target): parents are read in the take's own transaction. (4) The first of (2) is frozen before its COMMIT: no row
- * can be seen that it holds; the control connection asks whom our INSERT waits for, while it waits.
+ * can be seen that it holds; the control connection asks whom our INSERT waits for, while it waits. (5) A take whose connection was
+ * lost is run late, behind the next one and beside a commit whose answer is lost, too: it moves the commit number by two and a
+ * commit by one, so that resolve never takes the one for the other, also where the checkpoint is the same (rows of a tick).
  */
 #include "base/clock.h"
 #include "base/map.h"
@@ -36,7 +38,7 @@
     " ORDER BY w.application, w.processor, w.tenant, w.stream_id, w.shard "                        \
     "ON CONFLICT (application, processor, tenant, stream_id, shard) DO UPDATE "                    \
     "SET lease_counter = excluded.lease_counter, lease_owner = excluded.lease_owner, "             \
-    "commit_seq = progress.commit_seq + 1, takes = progress.takes + 1 "                            \
+    "commit_seq = progress.commit_seq + 2, takes = progress.takes + 1 "                            \
     "WHERE progress.lease_counter < excluded.lease_counter "                                       \
     "OR (progress.lease_counter = excluded.lease_counter AND progress.lease_owner = "              \
     "excluded.lease_owner) "                                                                       \

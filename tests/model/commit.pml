@@ -19,7 +19,8 @@ mtype = { NONE, TAKE, FLUSH, CHECKED, OPEN, RESOLVE,                          /*
 
 #define SLOTS (WORKERS + LOSSES) /* each worker's connection, then those that were lost */
 #define END (RECORDS + 1)        /* SHARD_END */
-#define LIMIT 24                 /* more takes and commits than that are a livelock */
+#define LIMIT 24                 /* more moves than that are a livelock, */
+#define SEQ_LIMIT 40             /* and more takes (two each) and commits */
 #define NOBODY 0
 #define KILLED 1
 #define FROZEN 2 /* for ever: the socket stays open */
@@ -35,7 +36,6 @@ bool is_lease_kept, is_lease_away;
 typedef progress_row {
     byte counter, owner, seq, at;
     byte first_counter, first_owner; /* ghost: the highest counter that took, and who came first with it */
-    bool is_taken;                   /* takes > 0: the last change was a take, not a commit */
     bool tail;                       /* the rows of shard_end are in the table */
     byte flush_by, flush_generation, flush_seq; /* ghost: of the last commit (IDENTITY) */
 }
@@ -128,9 +128,11 @@ inline run_take()
         row.owner = S.by;
 #ifndef WITHOUT_TAKE_SEQ
         row.seq++;
+#ifndef WITHOUT_TAKE_TWO
+        row.seq++; /* one is a commit */
 #endif
-        row.is_taken = true;
-        assert(row.seq < LIMIT);
+#endif
+        assert(row.seq < SEQ_LIMIT);
         if
         :: S.counter > row.first_counter ->
             row.first_counter = S.counter;
@@ -167,7 +169,6 @@ inline apply()
     row.flush_seq = S.seq;
 #endif
     row.at = S.to;
-    row.is_taken = false;
     row.seq++
 }
 
@@ -187,16 +188,10 @@ inline apply()
 #define RESOLVE_CHECKPOINT (row.at == S.to)
 #endif
 
-#ifdef WITHOUT_RESOLVE_TAKES
-#define RESOLVE_TAKES true
-#else
-#define RESOLVE_TAKES (!row.is_taken)
-#endif
-
 inline run_resolve()
 {
     if
-    :: RESOLVE_OWNER && RESOLVE_SEQ && RESOLVE_CHECKPOINT && RESOLVE_TAKES ->
+    :: RESOLVE_OWNER && RESOLVE_SEQ && RESOLVE_CHECKPOINT ->
 #ifdef IDENTITY
         assert(row.flush_by == S.by && row.flush_generation == S.generation && row.flush_seq == S.seq); /* it is this very flush */
 #endif
@@ -541,7 +536,6 @@ inline copy(to_row, from_row)
     to_row.at = from_row.at;
     to_row.first_counter = from_row.first_counter;
     to_row.first_owner = from_row.first_owner;
-    to_row.is_taken = from_row.is_taken;
     to_row.tail = from_row.tail;
     to_row.flush_by = from_row.flush_by;
     to_row.flush_generation = from_row.flush_generation;
