@@ -31,9 +31,11 @@ help(void)
         "why); stuck (the watchdog says so, and why); paused; unowned; owned (the owner did not "
         "answer);\n"
         "not_run (the owner's configuration lacks the processor); ended\n"
-        "takes: begun since the last commit; three or more mean that something ends the worker "
-        "again and\n"
-        "again: the log of the last one says what.\n"
+        "takes: taken so often in a row with a call of the processor and without a commit; three "
+        "or more\n"
+        "mean that something ends the worker again and again: the log of the last one says what. "
+        "Moves of a\n"
+        "shard with nothing to read are not counted.\n"
         "A checkpoint's middle is left out in the table; -o wide and -o json have all of "
         "it.\n\n" LEAT_OPERATOR_FILTER_HELP LEAT_OPERATOR_WATCH_HELP LEAT_DATABASE_HELP,
         stdout);

@@ -23,8 +23,8 @@
 
 /* ---- queues: any thread ---------------------------------------------------------------------- */
 
-static void
-wake(struct leat_committer *committer) LEAT_REQUIRES(committer->lock)
+void
+leat_committer_wake(struct leat_committer *committer)
 {
     committer->is_woken = true;
     leat_condition_signal(&committer->condition);
@@ -36,6 +36,7 @@ list_of(struct leat_committer *committer, enum leat_queue queue) LEAT_REQUIRES(c
     return queue == LEAT_QUEUE_TAKES     ? &committer->takes
            : queue == LEAT_QUEUE_DIRTY   ? &committer->dirty
            : queue == LEAT_QUEUE_WAITING ? &committer->waiting
+           : queue == LEAT_QUEUE_COUNTS  ? &committer->counts
                                          : &committer->forgets;
 }
 
@@ -56,9 +57,9 @@ leat_committer_queue(struct leat_committer *committer, struct leat_consumer *con
     leat_consumer_list_append(list_of(committer, queue), consumer);
 }
 
-static void
-unqueue(struct leat_committer *committer, struct leat_consumer *consumer, enum leat_queue queue)
-    LEAT_REQUIRES(committer->lock)
+void
+leat_committer_unqueue(struct leat_committer *committer, struct leat_consumer *consumer,
+                       enum leat_queue queue)
 {
     struct leat_consumer_list *list = list_of(committer, queue);
 
@@ -76,7 +77,7 @@ leat_committer_take(struct leat_committer *committer, struct leat_consumer *cons
 {
     leat_mutex_lock(&committer->lock);
     leat_committer_queue(committer, consumer, LEAT_QUEUE_TAKES);
-    wake(committer);
+    leat_committer_wake(committer);
     leat_mutex_unlock(&committer->lock);
 }
 
@@ -88,7 +89,7 @@ leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *con
         consumer->is_dirty = true;
         leat_committer_queue(committer, consumer, LEAT_QUEUE_DIRTY);
     }
-    wake(committer);
+    leat_committer_wake(committer);
     leat_mutex_unlock(&committer->lock);
 }
 
@@ -101,7 +102,7 @@ leat_committer_forget(struct leat_committer *committer, struct leat_consumer *co
     if (!consumer->is_leaving) {
         consumer->is_leaving = true;
         leat_committer_queue(committer, consumer, LEAT_QUEUE_FORGETS);
-        wake(committer);
+        leat_committer_wake(committer);
     }
     is_forgotten = !(consumer->queues & LEAT_QUEUE_FORGETS) || committer->is_ended;
     leat_mutex_unlock(&committer->lock);
@@ -302,21 +303,22 @@ forget_all(struct leat_committer *committer)
     while (committer->forgets.count > 0) {
         struct leat_consumer *consumer = committer->forgets.items[0];
 
-        unqueue(committer, consumer, LEAT_QUEUE_TAKES);
-        unqueue(committer, consumer, LEAT_QUEUE_DIRTY);
-        unqueue(committer, consumer, LEAT_QUEUE_WAITING);
+        leat_committer_unqueue(committer, consumer, LEAT_QUEUE_TAKES);
+        leat_committer_unqueue(committer, consumer, LEAT_QUEUE_DIRTY);
+        leat_committer_unqueue(committer, consumer, LEAT_QUEUE_WAITING);
+        leat_committer_unqueue(committer, consumer, LEAT_QUEUE_COUNTS);
         leat_mutex_unlock(&committer->lock);
         drop_parked(committer, consumer);
         leat_mutex_lock(&committer->lock);
-        unqueue(committer, consumer, LEAT_QUEUE_FORGETS);
+        leat_committer_unqueue(committer, consumer, LEAT_QUEUE_FORGETS);
         /* Under the lock: the next one who sees that it is forgotten frees it. */
         leat_scheduler_wake(leat_pipeline_scheduler(consumer->runtime->pipeline), &consumer->actor);
     }
     leat_mutex_unlock(&committer->lock);
 }
 
-static struct leat_consumer_list
-steal(struct leat_committer *committer, enum leat_queue queue)
+struct leat_consumer_list
+leat_committer_steal(struct leat_committer *committer, enum leat_queue queue)
 {
     struct leat_consumer_list stolen, *list;
 
@@ -351,7 +353,7 @@ take_all(struct leat_committer *committer, int64_t now_us)
     if (now_us < committer->take_at_us)
         return next_take_us(committer);
     if (now_us >= committer->parents_at_us) {
-        struct leat_consumer_list waiting = steal(committer, LEAT_QUEUE_WAITING);
+        struct leat_consumer_list waiting = leat_committer_steal(committer, LEAT_QUEUE_WAITING);
 
         leat_mutex_lock(&committer->lock);
         for (size_t i = 0; i < waiting.count; i++)
@@ -360,7 +362,7 @@ take_all(struct leat_committer *committer, int64_t now_us)
         free(waiting.items);
         committer->parents_at_us = now_us + PARENTS_US;
     }
-    takes = steal(committer, LEAT_QUEUE_TAKES);
+    takes = leat_committer_steal(committer, LEAT_QUEUE_TAKES);
     leat_committer_call_begin(committer, "take");
     if (takes.count > 0)
         leat_committer_run_takes(committer, &takes);
@@ -389,7 +391,7 @@ keep_dirty(struct leat_committer *committer, struct leat_consumer *consumer)
 static int64_t
 flush_all(struct leat_committer *committer, int64_t now_us)
 {
-    struct leat_consumer_list dirty = steal(committer, LEAT_QUEUE_DIRTY);
+    struct leat_consumer_list dirty = leat_committer_steal(committer, LEAT_QUEUE_DIRTY);
     struct leat_flight *flight = NULL;
     int64_t next_us = INT64_MAX;
 
@@ -455,6 +457,7 @@ leat_committer_main(void *context)
         leat_committer_answer_meetings(committer);
         leat_committer_call_end(committer);
         next_us = take_all(committer, now_us);
+        next_us = least(next_us, leat_committer_run_counts(committer, now_us));
         next_us = least(next_us, fly_parked(committer, now_us));
         next_us = least(next_us, flush_all(committer, now_us));
         leat_committer_call_begin(committer, "progress_read");

@@ -1,4 +1,4 @@
-/* The inside of a committer, shared by committer.c and committer_take.c. */
+/* The inside of a committer, shared by committer.c, committer_take.c and committer_count.c. */
 #ifndef LEAT_PIPELINE_COMMITTER_H
 #define LEAT_PIPELINE_COMMITTER_H
 
@@ -12,7 +12,8 @@ enum leat_queue {
     LEAT_QUEUE_TAKES = 1,
     LEAT_QUEUE_DIRTY = 2,
     LEAT_QUEUE_WAITING = 4,
-    LEAT_QUEUE_FORGETS = 8
+    LEAT_QUEUE_FORGETS = 8,
+    LEAT_QUEUE_COUNTS = 16
 };
 
 struct leat_consumer_list {
@@ -28,7 +29,8 @@ struct leat_committer {
     struct leat_mutex lock;
     struct leat_condition condition, answered;
     struct leat_consumer_list takes LEAT_FIELD_GUARDED_BY(lock), dirty LEAT_FIELD_GUARDED_BY(lock),
-        waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock);
+        waiting LEAT_FIELD_GUARDED_BY(lock), forgets LEAT_FIELD_GUARDED_BY(lock),
+        counts LEAT_FIELD_GUARDED_BY(lock);
     bool is_stopping LEAT_FIELD_GUARDED_BY(lock), is_ended LEAT_FIELD_GUARDED_BY(lock),
         is_woken LEAT_FIELD_GUARDED_BY(lock);
     struct leat_audit *audits LEAT_FIELD_GUARDED_BY(lock);
@@ -50,6 +52,8 @@ struct leat_committer {
     struct leat_flight *parked;
     int64_t take_at_us, parents_at_us, cheapest_us;
     unsigned take_failures;
+    int64_t count_at_us; /* committer_count.c */
+    unsigned count_failures;
     int64_t refusal_told_us;
     /* audit.c */
     int64_t look_at_us, ask_at_us, ask_wait_us, doubt_asked_us;
@@ -64,6 +68,15 @@ void leat_committer_call_end(struct leat_committer *committer);
 void leat_committer_main(void *committer);
 void leat_committer_queue(struct leat_committer *committer, struct leat_consumer *consumer,
                           enum leat_queue queue) LEAT_REQUIRES(committer->lock);
+/* Out of the queue, if it is in it. */
+void leat_committer_unqueue(struct leat_committer *committer, struct leat_consumer *consumer,
+                            enum leat_queue queue) LEAT_REQUIRES(committer->lock);
+void leat_committer_wake(struct leat_committer *committer) LEAT_REQUIRES(committer->lock);
+/* All that is in the queue, which is empty then; free its items. */
+struct leat_consumer_list leat_committer_steal(struct leat_committer *committer,
+                                               enum leat_queue queue);
+/* committer_count.c: counts what is due. Returns when to look again. */
+int64_t leat_committer_run_counts(struct leat_committer *committer, int64_t now_us);
 void leat_committer_run_takes(struct leat_committer *committer,
                               const struct leat_consumer_list *takes);
 

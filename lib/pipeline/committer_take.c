@@ -205,6 +205,7 @@ release(struct leat_committer *committer)
     free(committer->dirty.items);
     free(committer->waiting.items);
     free(committer->forgets.items);
+    free(committer->counts.items);
     leat_condition_release(&committer->condition);
     leat_condition_release(&committer->answered);
     leat_mutex_release(&committer->lock);

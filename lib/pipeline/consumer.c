@@ -18,8 +18,6 @@
 #include "base/point.h"
 #include "pipeline/committer.h"
 
-#define TAKES_TOLD 3
-
 const char *const leat_consumer_state_names[] = {
     "waiting_parents", "taking", "running", "retrying", "unavailable", "isolating", "ending",
     "draining",        "ended",  "blocked", "lost",     "paused",      "retired",
@@ -191,6 +189,7 @@ forget_work(struct leat_consumer *consumer)
     consumer->is_at_tip = false;
     consumer->is_end_asked = consumer->is_end_doubted = false;
     consumer->endless_answers = 0;
+    leat_consumer_count_nothing(consumer);
 }
 
 void
@@ -209,32 +208,6 @@ leat_consumer_rewind(struct leat_consumer *consumer)
     leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
 }
 
-/* The plugin's state begins, or begins again, with what the progress row says. */
-static int
-begin_state(struct leat_consumer *consumer, struct leat_slice saved_state, struct leat_error *err)
-{
-    const struct leat_processor *plugin = consumer->runtime->config.plugin;
-    int status = 0;
-
-    if (consumer->is_begun && plugin->shard_reset != NULL) {
-        leat_consumer_call_begin(consumer, "shard_reset");
-        status = plugin->shard_reset(consumer->plugin_state, saved_state, err);
-        leat_consumer_call_end(consumer);
-        return status;
-    }
-    if (consumer->is_begun)
-        leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
-    consumer->plugin_state = consumer->runtime->instance;
-    if (plugin->shard_begin != NULL) {
-        leat_consumer_call_begin(consumer, "shard_begin");
-        status = plugin->shard_begin(consumer->runtime->instance, &consumer->shard, saved_state,
-                                     &consumer->plugin_state, err);
-        leat_consumer_call_end(consumer);
-    }
-    consumer->is_begun = status == 0;
-    return status;
-}
-
 /* Each take and each commit moves the commit number: one that does not is of another time. */
 static void
 hold(struct leat_consumer *consumer, const struct leat_progress *progress)
@@ -243,6 +216,10 @@ hold(struct leat_consumer *consumer, const struct leat_progress *progress)
 
     leat_mutex_lock(&consumer->flight_lock);
     went_back = progress->commit_seq <= consumer->commit_seq;
+    /* The same lease, taken again, is still the same take. */
+    if (went_back || consumer->held_counter != consumer->lease_counter ||
+        consumer->held_owner != consumer->incarnation)
+        consumer->found_takes = progress->takes;
     consumer->commit_seq = progress->commit_seq;
     consumer->held_generation = consumer->generation;
     consumer->held_counter = consumer->lease_counter;
@@ -269,7 +246,6 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
         return;
     }
     hold(consumer, progress);
-    consumer->takes = progress->takes;
     if (consumer->position.kind == LEAT_POSITION_SHARD_END) {
         leat_consumer_set_state(consumer, LEAT_CONSUMER_ENDED);
         leat_lease_processor_ended(leat_pipeline_leases(consumer->runtime->pipeline),
@@ -277,12 +253,9 @@ begin_running(struct leat_consumer *consumer, const struct leat_progress *progre
                                    consumer->runtime->config.name);
         return;
     }
-    if (begin_state(consumer, progress->saved_state, &err) != 0) {
-        leat_consumer_block(consumer, &err);
-        return;
-    }
     leat_buf_clear(&consumer->saved_state);
     leat_buf_add_slice(&consumer->saved_state, progress->saved_state);
+    consumer->needs_begin = true;
     leat_consumer_begin_ticks(consumer);
     consumer->is_filtering = consumer->position.kind == LEAT_POSITION_SEQUENCE;
     consumer->is_stream_away = consumer->is_stream_lost = consumer->is_doubting = false;
@@ -392,7 +365,9 @@ leat_consumer_stop_reading(struct leat_consumer *consumer)
     if (consumer->feed != NULL)
         leat_feed_pause(consumer->feed, true);
     drop_chunks(consumer);
-    if (consumer->is_begun && consumer->state != LEAT_CONSUMER_TAKING &&
+    leat_consumer_count_nothing(consumer);
+    /* needs_begin: what its state in memory holds is not what is committed. */
+    if (consumer->is_begun && !consumer->needs_begin && consumer->state != LEAT_CONSUMER_TAKING &&
         consumer->state != LEAT_CONSUMER_ENDED && consumer->attempts == 0)
         leat_consumer_end_state(consumer, LEAT_SHUTDOWN);
 }
@@ -466,6 +441,9 @@ handle(struct leat_consumer *consumer, struct leat_message *message)
         break;
     case LEAT_MESSAGE_TAKEN:
         on_taken(consumer, message);
+        break;
+    case LEAT_MESSAGE_COUNTED:
+        leat_consumer_on_counted(consumer, message);
         break;
     case LEAT_MESSAGE_FLUSHED:
         leat_consumer_flushed(consumer, message);
@@ -552,31 +530,11 @@ drain_step(struct leat_consumer *consumer)
     return INT64_MAX;
 }
 
-/* A record that ends the process is met by one worker after the other: before the first call of each, so that it is there to read
-   when the process is not. One that is taken again and again while there is nothing to read is none of this. */
-static void
-tell_takes(struct leat_consumer *consumer)
-{
-    struct leat_error why;
-
-    if (consumer->takes < TAKES_TOLD || consumer->chunk_count == 0)
-        return;
-    leat_error_set(
-        &why, LEAT_E_INTERNAL,
-        "it was taken %lld times since its last commit: by moves, or because whoever had "
-        "it ended over a record behind its checkpoint",
-        (long long)consumer->takes);
-    consumer->takes = 0;
-    leat_pipeline_notice(consumer, LEAT_LOG_WARNING,
-                         "a shard is taken again and again without a commit", &why);
-}
-
 static int64_t
 work(struct leat_consumer *consumer)
 {
     int64_t tick_us, next_us;
 
-    tell_takes(consumer);
     if (consumer->runtime->is_stopped)
         return INT64_MAX;
     if (consumer->target_trouble == LEAT_TARGET_REFUSES) {
@@ -605,6 +563,20 @@ leave(struct leat_consumer *consumer)
     return -1;
 }
 
+/* Of a stream that is gone: what the processor keeps, from before the take, too, is written by nobody later. */
+static bool
+waits_to_finish(struct leat_consumer *consumer)
+{
+    bool is_running = consumer->state == LEAT_CONSUMER_RUNNING ||
+                      consumer->state == LEAT_CONSUMER_RETRYING ||
+                      consumer->state == LEAT_CONSUMER_UNAVAILABLE ||
+                      consumer->state == LEAT_CONSUMER_ISOLATING;
+
+    return is_running && !consumer->runtime->is_stopped && consumer->needs_begin &&
+           consumer->runtime->config.plugin->shard_end != NULL &&
+           !leat_consumer_may_call(consumer) && consumer->state != LEAT_CONSUMER_BLOCKED;
+}
+
 static int64_t
 step(struct leat_consumer *consumer)
 {
@@ -627,7 +599,7 @@ step(struct leat_consumer *consumer)
     default:
         break;
     }
-    if (!leat_consumer_has_finished(consumer))
+    if (!leat_consumer_has_finished(consumer) || waits_to_finish(consumer))
         return next_us;
     on_drain(consumer, INT64_MAX);
     return drain_step(consumer);

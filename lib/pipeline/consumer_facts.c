@@ -21,7 +21,8 @@ leat_consumer_mark(struct leat_consumer *consumer)
     consumer->marks = (consumer->chunk_count > 0 ? LEAT_MARK_CHUNKS : 0) |
                       (consumer->epoch_count > 0 ? LEAT_MARK_LETTERS : 0) |
                       (consumer->is_stream_away ? LEAT_MARK_STREAM_AWAY : 0) |
-                      (consumer->is_draining ? LEAT_MARK_DRAINING : 0);
+                      (consumer->is_draining ? LEAT_MARK_DRAINING : 0) |
+                      (consumer->is_counting ? LEAT_MARK_COUNTING : 0);
     leat_consumer_lag_rest(consumer, consumer->chunk_count == 0 && consumer->epoch_count == 0 &&
                                          !has_rows(consumer));
 }
@@ -71,7 +72,7 @@ leat_consumer_facts(struct leat_consumer *consumer, bool are_letters_blocked)
                      (marks & LEAT_MARK_STREAM_AWAY) != 0 ||
                      ((marks & LEAT_MARK_LETTERS) != 0 && are_letters_blocked),
         .is_waiting_parents = state == LEAT_CONSUMER_WAITING_PARENTS,
-        .is_taking = state == LEAT_CONSUMER_TAKING,
+        .is_taking = state == LEAT_CONSUMER_TAKING || (marks & LEAT_MARK_COUNTING) != 0,
         .is_ending = state == LEAT_CONSUMER_ENDING,
         .is_behind_a_call = consumer->predecessor != NULL,
         .is_retrying = state == LEAT_CONSUMER_RETRYING,

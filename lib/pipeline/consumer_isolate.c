@@ -158,6 +158,7 @@ leat_consumer_flushed(struct leat_consumer *consumer, const struct leat_message 
     switch (message->result.outcome) {
     case LEAT_COMMITTED:
         consumer->commit_count++;
+        leat_consumer_settle(consumer);
         leat_consumer_lag_committed(consumer, message->as_of_us);
         consumer->peek = 0;
         consumer->peek_wait_us = 0;

@@ -526,13 +526,15 @@ leat_consumer_process(struct leat_consumer *consumer)
     if (consumer->peek > 0 && leat_consumer_has_gathered(consumer))
         return INT64_MAX; /* the target's answer wakes us */
     if (consumer->is_at_end && consumer->chunk_count == 0)
-        return end_of_shard(consumer);
+        return leat_consumer_may_call(consumer) ? end_of_shard(consumer) : INT64_MAX;
     if (leat_consumer_is_done_isolating(consumer))
         return 0;
     if (consumer->chunk_count == 0 || !leat_consumer_has_room(consumer))
         return INT64_MAX;
     if (consumer->retry_at_us > leat_clock_monotonic_us())
         return consumer->retry_at_us;
+    if (!leat_consumer_may_call(consumer))
+        return INT64_MAX;
     leat_scratch_lend(scratch, consumer);
     next_us = process_batch(consumer);
     leat_scratch_take_back(scratch, consumer);

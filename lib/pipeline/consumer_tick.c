@@ -99,8 +99,9 @@ on_done(struct leat_consumer *consumer)
 
     consumer->tick_failures = 0;
     consumer->tick_at_us = leat_clock_monotonic_us() + interval_us(consumer);
-    if (emission->row_count == 0 && !emission->has_state)
-        return; /* nothing to commit: a silent shard costs no transaction */
+    /* Nothing to commit: a silent shard costs no transaction, but for one behind its take, which is over then. */
+    if (emission->row_count == 0 && !emission->has_state && !leat_consumer_is_unsettled(consumer))
+        return;
     consumer->tally->epochs++;
     leat_consumer_close_epoch(consumer, &consumer->position, 0);
 }
@@ -184,6 +185,8 @@ leat_consumer_tick(struct leat_consumer *consumer, int64_t *ret_next_us)
         return false;
     }
     if (!is_its_turn(consumer)) /* a commit or a letter wakes us */
+        return true;
+    if (!leat_consumer_may_call(consumer))
         return true;
     if (consumer->chunk_count == 0 && consumer->tip_us > consumer->watermark_us)
         consumer->watermark_us = consumer->tip_us;

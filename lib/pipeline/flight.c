@@ -68,6 +68,8 @@ land(struct leat_flight_part *part, bool is_committed)
     leat_mutex_lock(&consumer->flight_lock);
     if (is_committed && part->pending->generation == consumer->generation)
         consumer->commit_seq = part->pending->commit_seq + 1;
+    if (is_committed)
+        consumer->found_takes = 0;
     /* What was made behind a flush that did not get in must not overtake it: the fence would not stop it. */
     if (!is_committed)
         consumer->refused_generation = part->pending->generation;

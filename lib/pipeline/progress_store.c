@@ -10,6 +10,12 @@ take(void *committer, struct leat_take *takes, size_t count, struct leat_error *
 }
 
 static int
+count_takes(void *committer, struct leat_take_count *counts, size_t count, struct leat_error *err)
+{
+    return leat_pg_count_takes(committer, counts, count, err);
+}
+
+static int
 progress_read(void *committer, const struct leat_progress_key *keys, size_t count,
               struct leat_progress *ret_progress, struct leat_error *err)
 {
@@ -68,6 +74,7 @@ static const struct leat_target store_ops = {
     .progress_forget = progress_forget,
     .progress_list = progress_list,
     .progress_reopen = progress_reopen,
+    .count_takes = count_takes,
 };
 
 int

@@ -29,7 +29,7 @@ struct leat_consumer;
 /* Where progress is kept: in the target, or in the lease database for targets without transactions. */
 struct leat_store {
     void *committer;
-    const struct leat_target *ops; /* take, progress_read, commit, resolve */
+    const struct leat_target *ops; /* take, count_takes, progress_read, commit, resolve */
 };
 
 /* tallies.c: what a processor did with one stream. They live as long as the pipeline, whatever becomes of stream, shard and
@@ -74,6 +74,7 @@ enum leat_message_kind {
     LEAT_MESSAGE_TROUBLE,
     LEAT_MESSAGE_LETTER,
     LEAT_MESSAGE_TAKEN,
+    LEAT_MESSAGE_COUNTED, /* its take is: the processor may be called */
     LEAT_MESSAGE_FLUSHED,
     LEAT_MESSAGE_ACQUIRED,
     LEAT_MESSAGE_DRAIN,
@@ -103,6 +104,7 @@ struct leat_message {
     struct leat_failure failure;      /* LETTER */
     enum leat_take_outcome outcome;   /* TAKEN */
     struct leat_progress progress;    /* TAKEN */
+    int64_t takes;                    /* COUNTED: what the row says now */
     struct leat_commit_result result; /* FLUSHED */
     uint64_t records;                 /* FLUSHED: how many records that flush held */
     int32_t attempts;    /* FLUSHED: so often it was sent, while a record stood alone */
@@ -213,6 +215,8 @@ struct leat_consumer {
     uint64_t held_generation LEAT_FIELD_GUARDED_BY(flight_lock);
     int64_t held_counter LEAT_FIELD_GUARDED_BY(flight_lock), held_owner
         LEAT_FIELD_GUARDED_BY(flight_lock);
+    /* What the row said of takes when this lease was first taken, since a commit 0: this take is counted as the next. */
+    int32_t found_takes LEAT_FIELD_GUARDED_BY(flight_lock);
     uint64_t refused_generation LEAT_FIELD_GUARDED_BY(flight_lock); /* nothing more of it flies */
     _Atomic bool is_stalled; /* waits for the rows of others to be written */
     _Atomic bool is_dirty;   /* stands in the committer's list */
@@ -225,7 +229,6 @@ struct leat_consumer {
     _Atomic int64_t cancel_at_us; /* what is_cancelled compares with */
     _Atomic int64_t
         drain_at_us; /* a handoff: a call that runs longer does not count. INT64_MAX: none */
-    int64_t takes;   /* since the last commit, as the last of them found; 0: it was told */
     _Atomic int64_t unread_since_us;  /* the stream is refused, or away; 0: it is not */
     _Atomic bool is_unread_denied;    /* credentials, rights */
     _Atomic int64_t read_us;          /* the last answer */
@@ -251,7 +254,11 @@ struct leat_consumer {
     int64_t least_behind_ms;      /* of the answers since the last commit */
     uint64_t stored_letters;      /* since the take */
     uint64_t most_stored_letters; /* by any take since the last commit */
-    bool is_begun;                /* shard_begin was called */
+    /* consumer_begin.c: for which lease the take was counted (0: none), and asked to be; whether that lease has committed. */
+    int64_t counted_counter, counted_owner, settled_counter, settled_owner;
+    bool is_counting;
+    bool is_begun;    /* shard_begin was called */
+    bool needs_begin; /* what saved_state says is still to be told to the processor */
     void *plugin_state;
     struct leat_buf saved_state;
     bool has_saved_state;
@@ -296,6 +303,9 @@ struct leat_consumer {
         peek; /* records of the next commit, which is to show whose fault a refusal is; 0: as configured */
     int64_t peek_wait_us, peek_at_us; /* until it is tried with records that came meanwhile */
     unsigned retries_in_vain;         /* the committer's: refusals of lone records that stayed */
+    /* The committer's: its row was locked when its take was to be counted, so often, and is tried again then. */
+    unsigned locked_counts;
+    int64_t count_at_us;
     /* Ticks, and rows of no record. */
     int64_t tick_at_us; /* monotonic; INT64_MAX: there is none */
     unsigned tick_failures;
@@ -367,12 +377,22 @@ bool leat_consumer_call_end(struct leat_consumer *consumer);
 enum leat_verdict leat_consumer_call_late(struct leat_consumer *consumer, enum leat_verdict verdict,
                                           struct leat_error *err);
 
+/* consumer_begin.c: before each call but shard_end. false: not yet, whoever makes it so wakes the consumer; or it is blocked. */
+bool leat_consumer_may_call(struct leat_consumer *consumer);
+void leat_consumer_on_counted(struct leat_consumer *consumer, const struct leat_message *message);
+/* The take does not come to a call: it is not to be counted. */
+void leat_consumer_count_nothing(struct leat_consumer *consumer);
+/* A call went well and left nothing to commit: should there be a commit all the same, so that this take is over? */
+bool leat_consumer_is_unsettled(struct leat_consumer *consumer);
+void leat_consumer_settle(struct leat_consumer *consumer);
+
 /* consumer_facts.c */
 enum leat_consumer_mark {
     LEAT_MARK_CHUNKS = 1,
     LEAT_MARK_LETTERS = 2,
     LEAT_MARK_STREAM_AWAY = 4,
     LEAT_MARK_DRAINING = 8,
+    LEAT_MARK_COUNTING = 16,
 };
 /* Behind each run: what others may know of it. */
 void leat_consumer_mark(struct leat_consumer *consumer);
@@ -464,6 +484,10 @@ void leat_committers_stop(struct leat_runtime *runtime);
 struct leat_committer *leat_committer_for(struct leat_runtime *runtime, struct leat_slice shard);
 void leat_committer_take(struct leat_committer *committer, struct leat_consumer *consumer);
 void leat_committer_dirty(struct leat_committer *committer, struct leat_consumer *consumer);
+/* committer_count.c. Counts its take, and wakes it with COUNTED; a target that does not count: see counts. */
+void leat_committer_count(struct leat_committer *committer, struct leat_consumer *consumer);
+void leat_committer_count_not(struct leat_committer *committer, struct leat_consumer *consumer);
+bool leat_committer_counts(const struct leat_committer *committer);
 /* True: the committer does not know this consumer any more. Else it will, and wakes it then. */
 bool leat_committer_forget(struct leat_committer *committer, struct leat_consumer *consumer);
 

@@ -33,6 +33,9 @@ void leat_pg_committer_free(struct leat_pg_committer *committer);
 
 int leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
                  struct leat_error *err);
+/* count_takes.c; see leat_target.count_takes. */
+int leat_pg_count_takes(struct leat_pg_committer *committer, struct leat_take_count *counts,
+                        size_t count, struct leat_error *err);
 int leat_pg_progress_read(struct leat_pg_committer *committer, const struct leat_progress_key *keys,
                           size_t count, struct leat_progress *ret_progress, struct leat_error *err);
 /* progress_forget.c */

@@ -32,13 +32,13 @@
     "INSERT INTO leat.progress (application, processor, tenant, stream_id, shard, lease_counter, " \
     "lease_owner, checkpoint, commit_seq, takes) "                                                 \
     "SELECT w.application, w.processor, w.tenant, w.stream_id, w.shard, w.counter, $8, "           \
-    "w.initial, 1, 1 "
+    "w.initial, 1, 0 "
 
 #define RAISE_FENCE_END                                                                            \
     " ORDER BY w.application, w.processor, w.tenant, w.stream_id, w.shard "                        \
     "ON CONFLICT (application, processor, tenant, stream_id, shard) DO UPDATE "                    \
     "SET lease_counter = excluded.lease_counter, lease_owner = excluded.lease_owner, "             \
-    "commit_seq = progress.commit_seq + 2, takes = progress.takes + 1 "                            \
+    "commit_seq = progress.commit_seq + 2 "                                                        \
     "WHERE progress.lease_counter < excluded.lease_counter "                                       \
     "OR (progress.lease_counter = excluded.lease_counter AND progress.lease_owner = "              \
     "excluded.lease_owner) "                                                                       \

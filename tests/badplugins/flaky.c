@@ -15,6 +15,8 @@ static const struct leat_option options[] = {
     {"fail", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the record fails by name"},
     {"stop", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "LEAT_STOP"},
     {"crash", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "the process is killed"},
+    {"crash_in_begin", LEAT_OPTION_BOOLEAN, 0, "false", NULL, 0, 0,
+     "the process is killed by shard_begin"},
     {"fault", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0, "a fatal signal, as fault_kind says"},
     {"fault_kind", LEAT_OPTION_TEXT, 0, "segv", NULL, 0, 0, "segv, abort, overflow, divide, sent"},
     {"hang", LEAT_OPTION_LIST, 0, NULL, NULL, 0, 0,
@@ -178,6 +180,8 @@ shard_begin(void *instance, const struct leat_shard *shard, struct leat_slice sa
     char number[8] = "";
 
     (void)saved_state, (void)err;
+    if (leat_option_get(instance, "crash_in_begin")->integer != 0)
+        raise(SIGKILL);
     memcpy(number, shard->shard.data + shard->shard.size - digits, digits);
     *running = (struct running){instance,
                                 first_number(instance) + (unsigned)strtoul(number, NULL, 10) % 64};

@@ -78,14 +78,14 @@ wait_until_balanced(const struct test_worker *workers, int count)
     int64_t deadline_us = leat_clock_monotonic_us() + PATIENCE_US;
 
     for (int i = 0; i < count; i++) {
-        char sql[300];
+        char sql[600];
 
         while (incarnation_of(&workers[i]) == 0 && leat_clock_monotonic_us() < deadline_us)
             usleep(5000);
         snprintf(sql, sizeof sql,
                  "SELECT count(*) FROM leat.progress p JOIN leat.leases l USING (application, "
                  "stream_id, shard) WHERE l.lease_owner = %lld AND p.lease_owner = l.lease_owner "
-                 "AND p.takes = 0 AND l.next_owner IS NULL",
+                 "AND l.next_owner IS NULL AND " TEST_FLEET_IS_COMMITTED("p"),
                  (long long)incarnation_of(&workers[i]));
         if (!test_fleet_wait_for(&fleet, sql, SHARDS / count, deadline_us)) {
             fprintf(stderr, "worker %s does not get its shards\n", workers[i].id);
@@ -105,8 +105,8 @@ static struct measured
 measure(int64_t shards, int64_t from_us)
 {
     static const char sql[] =
-        "SELECT count(*) FROM leat.progress p JOIN had h USING (shard) WHERE p.takes = 0 AND "
-        "p.lease_owner NOT IN (SELECT owner FROM had)";
+        "SELECT count(*) FROM leat.progress p JOIN had h USING (shard) WHERE p.lease_owner NOT IN "
+        "(SELECT owner FROM had) AND " TEST_FLEET_IS_COMMITTED("p");
     struct measured measured = {0};
 
     if (!test_fleet_wait_for(&fleet, sql, 1, from_us + PATIENCE_US)) {
@@ -353,6 +353,7 @@ main(int argc, char **argv)
     test_fleet_configure(&fleet, "processors: [{ name: rollup, plugin: rollup, target: { plugin: "
                                  "postgres } }]\n");
     test_fleet_sql(&fleet, "CREATE TABLE had (shard text, owner bigint)");
+    test_fleet_note_commits(&fleet);
     leat_thread_start(&producer, "producer", produce, NULL, &err);
     is_good = run_all(rounds);
     is_stopping = true;

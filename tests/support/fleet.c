@@ -89,6 +89,22 @@ start_postgres(struct test_fleet *fleet)
     fleet->connection = connect_to(fleet->url);
 }
 
+/* A take moves the commit number by two, a commit by one. */
+void
+test_fleet_note_commits(struct test_fleet *fleet)
+{
+    test_fleet_sql(
+        fleet,
+        "CREATE TABLE public.committed (processor text, stream_id text, shard text, lease_owner "
+        "bigint, PRIMARY KEY (processor, stream_id, shard)); "
+        "CREATE FUNCTION public.note_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO public.committed VALUES (NEW.processor, NEW.stream_id, NEW.shard, "
+        "NEW.lease_owner) ON CONFLICT (processor, stream_id, shard) DO UPDATE SET lease_owner = "
+        "excluded.lease_owner; RETURN NULL; END $$; "
+        "CREATE TRIGGER note_commit AFTER UPDATE ON leat.progress FOR EACH ROW WHEN "
+        "(NEW.commit_seq = OLD.commit_seq + 1) EXECUTE FUNCTION public.note_commit()");
+}
+
 void
 test_fleet_stop_postgres(struct test_fleet *fleet)
 {

@@ -67,6 +67,15 @@ void test_worker_log(const struct test_worker *worker, struct leat_buf *out);
 int64_t test_worker_rss_bytes(const struct test_worker *worker);
 
 void test_fleet_sql(struct test_fleet *fleet, const char *sql);
+/*
+ * From now on the table `committed` (processor, stream_id, shard, lease_owner) says who has committed to each shard last. Needs
+ * leat's tables: after test_fleet_configure().
+ */
+void test_fleet_note_commits(struct test_fleet *fleet);
+/* In SQL: was the shard of this row of leat.progress committed by who took it last? */
+#define TEST_FLEET_IS_COMMITTED(p)                                                                 \
+    "EXISTS (SELECT FROM public.committed c WHERE (c.processor, c.stream_id, c.shard, "            \
+    "c.lease_owner) = (" p ".processor, " p ".stream_id, " p ".shard, " p ".lease_owner))"
 /* A server of its own alone: ends it, and starts it again with what it had. */
 void test_fleet_stop_postgres(struct test_fleet *fleet);
 void test_fleet_start_postgres(struct test_fleet *fleet);

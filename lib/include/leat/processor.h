@@ -72,7 +72,8 @@ struct leat_processor {
     /* Tables made from the options; lives as long as the instance. NULL: `tables`. */
     const struct leat_table *(*describe)(void *instance);
 
-    /* Taken, parents ended, position known. NULL: the state is the instance. */
+    /* Taken, parents ended, position known, and another call follows: records, a tick or the shard's end. A shard that stays
+       idle does not begin. NULL: the state is the instance. */
     int (*shard_begin)(void *instance, const struct leat_shard *shard,
                        struct leat_slice saved_state, void **ret_state, struct leat_error *err);
     enum leat_verdict (*process)(void *state, const struct leat_batch *batch, struct leat_out *out,

@@ -53,7 +53,9 @@ struct leat_progress {
     bool exists;
     bool has_saved_state;
     int64_t lease_counter, lease_owner, commit_seq;
-    int32_t takes; /* since the last commit: 1 after a take that follows a commit */
+    /* Takes in a row that a call of the processor followed, and no commit: see count_takes. A target without that
+       operation may count as it likes. */
+    int32_t takes;
     struct leat_slice
         checkpoint;       /* TRIM_HORIZON | AT_TIMESTAMP:<µs> | sequence number | SHARD_END */
     int64_t sub_sequence; /* the last done inside the aggregate at checkpoint; -1: all of it */
@@ -82,6 +84,21 @@ struct leat_take {
 
     enum leat_take_outcome outcome;
     struct leat_progress progress;
+};
+
+enum leat_take_count_outcome {
+    LEAT_TAKE_COUNTED = 0,
+    LEAT_TAKE_COUNT_FENCED = 1, /* the row is not as the take left it, or is not there */
+    LEAT_TAKE_COUNT_LOCKED = 2, /* somebody's transaction holds the row: count again */
+    LEAT_TAKE_COUNT_FAILED = 3  /* see the error of the call */
+};
+
+/* One take that is to be counted. Frozen: arrays of it are indexed. */
+struct leat_take_count {
+    struct leat_progress_key key;
+    int64_t lease_counter, incarnation, commit_seq; /* as the take left them */
+    int32_t takes; /* what the row is to say: a count that is made twice counts once */
+    enum leat_take_count_outcome outcome;
 };
 
 /* A diverted record in the ledger (leat.failures). */
@@ -321,6 +338,12 @@ struct leat_target {
        then a person has to say from where. */
     int (*progress_reopen)(void *committer, struct leat_progress_reopen *reopen,
                            struct leat_error *err);
+    /* Called before the first call of the processor behind a take, not for takes of shards that stay idle; many at once. Writes
+       `takes` where counter, incarnation and commit_seq are equal, and nothing else: commit_seq stays. take leaves the number,
+       commit sets it to 0. So the number says how many takes in a row ended without a commit though the processor was called.
+       May be NULL, and is not there in targets older than it (size): then no call waits, and nothing is told of such takes. */
+    int (*count_takes)(void *committer, struct leat_take_count *counts, size_t count,
+                       struct leat_error *err);
 };
 
 typedef const struct leat_target *(*leat_target_v1_fn)(void);

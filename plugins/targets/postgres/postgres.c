@@ -152,6 +152,12 @@ take(void *committer, struct leat_take *takes, size_t count, struct leat_error *
 }
 
 static int
+count_takes(void *committer, struct leat_take_count *counts, size_t count, struct leat_error *err)
+{
+    return leat_pg_count_takes(committer, counts, count, err);
+}
+
+static int
 progress_read(void *committer, const struct leat_progress_key *keys, size_t count,
               struct leat_progress *ret_progress, struct leat_error *err)
 {
@@ -247,4 +253,4 @@ LEAT_TARGET(.name = "postgres", .version = LEAT_VERSION,
             .progress_read = progress_read, .resolve = resolve, .commit = commit,
             .progress_forget = progress_forget, .try_rows = try_rows,
             .progress_list = progress_list, .forms = forms, .grants = target_grants,
-            .progress_reopen = progress_reopen);
+            .progress_reopen = progress_reopen, .count_takes = count_takes);

@@ -259,7 +259,7 @@ FIELD(leat_table_forms, is_known, 8, 1);
 FIELD(leat_table_forms, may_equal, 9, 1);
 FIELD(leat_table_forms, columns, 16, 8);
 
-SIZE(leat_target, 192);
+SIZE(leat_target, 200);
 FIELD(leat_target, size, 0, 8);
 FIELD(leat_target, abi_major, 8, 4);
 FIELD(leat_target, abi_minor, 12, 4);
@@ -285,6 +285,15 @@ FIELD(leat_target, progress_list, 160, 8);
 FIELD(leat_target, forms, 168, 8);
 FIELD(leat_target, grants, 176, 8);
 FIELD(leat_target, progress_reopen, 184, 8);
+FIELD(leat_target, count_takes, 192, 8);
+
+SIZE(leat_take_count, 112);
+FIELD(leat_take_count, key, 0, 80);
+FIELD(leat_take_count, lease_counter, 80, 8);
+FIELD(leat_take_count, incarnation, 88, 8);
+FIELD(leat_take_count, commit_seq, 96, 8);
+FIELD(leat_take_count, takes, 104, 4);
+FIELD(leat_take_count, outcome, 108, 4);
 
 /* What the words are worth. */
 VALUE(LEAT_REOPENED, 0);
@@ -357,6 +366,10 @@ VALUE(LEAT_TAKE_AHEAD, 1);
 VALUE(LEAT_TAKE_WAITING, 2);
 VALUE(LEAT_TAKE_LOCKED, 3);
 VALUE(LEAT_TAKE_FAILED, 4);
+VALUE(LEAT_TAKE_COUNTED, 0);
+VALUE(LEAT_TAKE_COUNT_FENCED, 1);
+VALUE(LEAT_TAKE_COUNT_LOCKED, 2);
+VALUE(LEAT_TAKE_COUNT_FAILED, 3);
 VALUE(LEAT_STATE_KEEP, 0);
 VALUE(LEAT_STATE_SET, 1);
 VALUE(LEAT_COMMITTED, 0);
