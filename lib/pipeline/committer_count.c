@@ -48,7 +48,7 @@ leat_committer_count_not(struct leat_committer *committer, struct leat_consumer 
     leat_mutex_unlock(&committer->lock);
 }
 
-/* A lost answer, or a shard that has rewound and asks again, would find itself here twice: the queue keeps one. */
+/* Not if it has rewound since: then it asks by itself, behind its take. */
 static void
 again(struct leat_committer *committer, const struct asked *asked)
 {

@@ -11,9 +11,9 @@
  * third on, before the call: it is there to read when the process is not.
  *
  * Stories. (1) The lease goes, or the processor is paused, while its take waits to be counted: it is taken out of the queue again.
- * (2) It goes when the count is under way: one too many; what tells it is fenced by nobody, and the next commit forgets it. (3) A rewind
+ * (2) The lease goes while the statement is under way: this take is counted though no call follows, until the next commit. (3) A rewind
  * comes meanwhile: the answer is of an older generation, and the same number is written once more. (4) Ticks of a silent shard emit
- * nothing: after the first of them an empty commit says that its take went well; else moves of such shards would add up.
+ * nothing: behind the first of them an empty commit says that its take went well; else moves of such shards would add up.
  */
 #include "base/clock.h"
 #include "base/log_writer.h"
