@@ -212,25 +212,6 @@ START_TEST(test_a_zombie_cannot_commit_after_a_take)
 }
 END_TEST
 
-/* The same worker's take, from a connection that was given up, runs behind the next one: what was made since is not committed, also
-   where the checkpoint is as before (rows of a tick). */
-START_TEST(test_a_late_take_is_no_commit)
-{
-    struct leat_pg_committer *a = committer(), *late = committer();
-    struct leat_flush_shard shard;
-    struct leat_commit_result results[1];
-
-    take(a, 11, "s0", 1);
-    shard = part("s0", 1, take(a, 11, "s0", 1).progress.commit_seq, "TRIM_HORIZON");
-    take(late, 11, "s0", 1);
-    set_row(7, "1", 1, "x");
-    ck_assert_int_eq(commit(a, 11, &shard, 1, results), LEAT_COMMIT_FENCED);
-    expect("SELECT count(*)::text FROM minutes", "0");
-    leat_pg_committer_free(a);
-    leat_pg_committer_free(late);
-}
-END_TEST
-
 START_TEST(test_only_the_stale_shard_is_left_out)
 {
     struct leat_pg_committer *a = committer(), *b = committer();
@@ -794,7 +775,6 @@ main(void)
     tcase_add_test(tests, test_commits_rows_and_progress_together);
     tcase_add_test(tests, test_a_stale_commit_number_is_fenced);
     tcase_add_test(tests, test_a_zombie_cannot_commit_after_a_take);
-    tcase_add_test(tests, test_a_late_take_is_no_commit);
     tcase_add_test(tests, test_only_the_stale_shard_is_left_out);
     tcase_add_test(tests, test_a_child_waits_for_its_parents);
     tcase_add_test(tests, test_an_end_that_was_none_goes_back_to_where_it_was);

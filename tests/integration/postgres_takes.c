@@ -73,12 +73,12 @@ take(struct leat_pg_committer *who, int64_t incarnation, const char *shard, int6
 
 /* Without rows. */
 static enum leat_commit_outcome
-commit(struct leat_pg_committer *who, const struct leat_take *taken)
+commit(struct leat_pg_committer *who, const struct leat_take *taken, const char *checkpoint)
 {
     struct leat_flush_shard shard = {.key = taken->key,
                                      .lease_counter = taken->lease_counter,
                                      .commit_seq = taken->progress.commit_seq,
-                                     .checkpoint = leat_slice_from("42"),
+                                     .checkpoint = leat_slice_from(checkpoint),
                                      .sub_sequence = -1};
     struct leat_flush flush = {.size = sizeof flush,
                                .incarnation = taken->incarnation,
@@ -135,7 +135,7 @@ START_TEST(test_takes_are_counted_when_told)
         expect("SELECT takes::text FROM leat.progress", wanted);
     }
     /* A count moves no commit number. */
-    ck_assert_int_eq(commit(a, &taken), LEAT_COMMITTED);
+    ck_assert_int_eq(commit(a, &taken, "42"), LEAT_COMMITTED);
     expect("SELECT takes::text FROM leat.progress", "0");
     leat_pg_committer_free(a);
 }
@@ -179,6 +179,24 @@ START_TEST(test_counts_are_fenced_one_by_one)
 }
 END_TEST
 
+/* The same worker's take, from a connection that was given up, runs behind the next one: what was made since is not committed, also
+   where the checkpoint is as before (rows of a tick). */
+START_TEST(test_a_late_take_is_no_commit)
+{
+    struct leat_pg_committer *a = committer(), *late = committer();
+    struct leat_take taken;
+
+    take(a, 11, "s0", 1);
+    taken = take(a, 11, "s0", 1);
+    take(late, 11, "s0", 1);
+    ck_assert_int_eq(commit(a, &taken, "TRIM_HORIZON"), LEAT_COMMIT_FENCED);
+    taken = take(a, 11, "s0", 1);
+    ck_assert_int_eq(commit(a, &taken, "TRIM_HORIZON"), LEAT_COMMITTED);
+    leat_pg_committer_free(a);
+    leat_pg_committer_free(late);
+}
+END_TEST
+
 /* What an older leat has counted is forgotten; rows that are in use are left alone, and nobody is waited for. */
 START_TEST(test_older_counts_are_forgotten)
 {
@@ -217,6 +235,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, test_takes_are_counted_when_told);
     tcase_add_test(tests, test_counts_are_fenced_one_by_one);
+    tcase_add_test(tests, test_a_late_take_is_no_commit);
     tcase_add_test(tests, test_older_counts_are_forgotten);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
