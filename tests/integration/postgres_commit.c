@@ -286,18 +286,18 @@ START_TEST(test_an_end_that_was_none_goes_back_to_where_it_was)
     taken = take(a, 12, "s0", 2);
     ck_assert(leat_slice_is(taken.progress.checkpoint, "SHARD_END"));
     ck_assert_int_eq(reopen(a, 1, 2), LEAT_REOPEN_MOVED);
-    ck_assert_int_eq(reopen(a, 2, 3), LEAT_REOPENED);
+    ck_assert_int_eq(reopen(a, 2, 4), LEAT_REOPENED);
     /* Whoever had it before is fenced, and so is who would put it back twice. */
-    shard = part("s0", 2, 3, "50");
+    shard = part("s0", 2, 4, "50");
     ck_assert_int_eq(commit(a, 12, &shard, 1, results), LEAT_COMMIT_FENCED);
-    ck_assert_int_eq(reopen(a, 2, 4), LEAT_REOPEN_MOVED);
+    ck_assert_int_eq(reopen(a, 2, 5), LEAT_REOPEN_MOVED);
     taken = take(a, 12, "s0", 3);
     ck_assert(leat_slice_is(taken.progress.checkpoint, "42"));
     ck_assert_int_eq(taken.progress.sub_sequence, 3);
     /* It ends again, told by a host that keeps nothing: the position of the first end is not this one's. */
-    shard = part("s0", 3, 5, "SHARD_END");
+    shard = part("s0", 3, 7, "SHARD_END");
     ck_assert_int_eq(commit(a, 12, &shard, 1, results), LEAT_COMMITTED);
-    ck_assert_int_eq(reopen(a, 3, 6), LEAT_REOPEN_UNKNOWN);
+    ck_assert_int_eq(reopen(a, 3, 8), LEAT_REOPEN_UNKNOWN);
     leat_pg_committer_free(a);
 }
 END_TEST
