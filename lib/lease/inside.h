@@ -165,7 +165,9 @@ struct leat_lease_manager {
         latest; /* the same: processor, stream -> when it came, if its target was away */
     struct leat_map
         ended_open; /* the same: stream, shard -> seen as ended and open: once, or again */
-    struct leat_map odd_told; /* the same: stream -> what was said of its list */
+    struct leat_listing *listings; /* the same: lists of shards under way, newest first */
+    struct leat_map lists_failed;  /* the same: stream -> its last list failed */
+    struct leat_map odd_told;      /* the same: stream -> what was said of its list */
     struct leat_map
         refused_told;   /* the same: name -> why it could not be looked up, as it was said */
     bool is_clock_told; /* the same: that the service's clock is not believed */

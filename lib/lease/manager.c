@@ -90,6 +90,7 @@ leat_lease_manager_new(const struct leat_lease_options *options, struct leat_err
     leat_map_init(&manager->latest);
     leat_map_init(&manager->ended_open);
     leat_map_init(&manager->odd_told);
+    leat_map_init(&manager->lists_failed);
     leat_map_init(&manager->refused_told);
     leat_worker_rows_init(&manager->workers);
     leat_worker_rows_init(&manager->neighbours);
@@ -531,6 +532,7 @@ leat_lease_manager_free(struct leat_lease_manager *manager)
     leat_map_release(&manager->latest, free);
     leat_map_release(&manager->ended_open, NULL);
     leat_map_release(&manager->odd_told, free);
+    leat_map_release(&manager->lists_failed, NULL);
     leat_map_release(&manager->refused_told, free);
     free(manager->stuck);
     if (manager->heartbeat_waker.fd >= 0)

@@ -13,10 +13,12 @@
 #include "base/memory.h"
 #include "base/point.h"
 #include "lease/inside.h"
+#include "lease/listing.h"
 
 #define ANSWER_US (40 * LEAT_SECOND_US)
 #define SOON_US (1 * LEAT_SECOND_US)
 #define APART_US (100 * LEAT_MS_US)
+#define LIST_WAIT_US (300 * LEAT_MS_US) /* for lists, from one to the next */
 #define RETRY_BASE_US (200 * LEAT_MS_US)
 #define RETRY_CAP_US (10 * LEAT_SECOND_US)
 
@@ -27,7 +29,7 @@ struct syncing {
     const struct leat_stream *stream;
     const char *stream_id;
     const struct leat_lease_rows *leases; /* of the application, as they were before the listing */
-    struct leat_shard_list shards;
+    const struct leat_shard_list *shards;
     struct leat_beginnings known; /* of the stream */
     struct leat_beginnings met;   /* by this worker's processors, now */
 };
@@ -42,8 +44,8 @@ mark_leases(const struct syncing *s, struct leat_shard_mark *marks)
         if (leat_slice_is(s->leases->leases[i].key.stream_id, s->stream_id))
             leat_map_put(&names, s->leases->leases[i].key.shard, &s->leases->leases[i]);
     }
-    for (size_t i = 0; i < s->shards.count; i++) {
-        const struct leat_lease *lease = leat_map_get(&names, s->shards.shards[i].shard);
+    for (size_t i = 0; i < s->shards->count; i++) {
+        const struct leat_lease *lease = leat_map_get(&names, s->shards->shards[i].shard);
 
         marks[i].has_lease = lease != NULL;
         marks[i].has_ended = lease != NULL && lease->state == LEAT_LEASE_ENDED;
@@ -58,9 +60,9 @@ mark_needed(const struct syncing *s, struct leat_shard_mark *marks)
     for (size_t p = 0; p < s->known.count; p++) {
         const struct leat_beginning *beginning = &s->known.items[p];
 
-        for (size_t i = 0; i < s->shards.count; i++)
+        for (size_t i = 0; i < s->shards->count; i++)
             marks[i].is_needed = marks[i].is_needed ||
-                                 leat_beginning_role(beginning, s->shards.shards[i].shard) !=
+                                 leat_beginning_role(beginning, s->shards->shards[i].shard) !=
                                      LEAT_SHARD_PASSED;
     }
 }
@@ -69,12 +71,12 @@ mark_needed(const struct syncing *s, struct leat_shard_mark *marks)
 static size_t *
 find_missing(const struct syncing *s, size_t *ret_count)
 {
-    struct leat_shard_mark *marks = LEAT_NEW_ARRAY(struct leat_shard_mark, s->shards.count);
-    size_t *missing = LEAT_NEW_ARRAY(size_t, s->shards.count);
+    struct leat_shard_mark *marks = LEAT_NEW_ARRAY(struct leat_shard_mark, s->shards->count);
+    size_t *missing = LEAT_NEW_ARRAY(size_t, s->shards->count);
 
     mark_leases(s, marks);
     mark_needed(s, marks);
-    *ret_count = leat_shard_missing(&s->shards, marks, missing);
+    *ret_count = leat_shard_missing(s->shards, marks, missing);
     free(marks);
     return missing;
 }
@@ -82,12 +84,12 @@ find_missing(const struct syncing *s, size_t *ret_count)
 static int
 create_missing(const struct syncing *s, size_t *changed, struct leat_error *err)
 {
-    struct leat_shard_facts *facts = LEAT_NEW_ARRAY(struct leat_shard_facts, s->shards.count);
+    struct leat_shard_facts *facts = LEAT_NEW_ARRAY(struct leat_shard_facts, s->shards->count);
     size_t count, *missing = find_missing(s, &count);
     int status;
 
     for (size_t i = 0; i < count; i++)
-        facts[i] = s->shards.shards[missing[i]];
+        facts[i] = s->shards->shards[missing[i]];
     status = leat_rows_create(s->connection, &s->manager->rows, leat_slice_from(s->stream_id),
                               facts, count, changed, err);
     free(facts);
@@ -100,7 +102,7 @@ static int
 name_children(const struct syncing *s, size_t *changed, struct leat_error *err)
 {
     struct leat_slice *pairs =
-        LEAT_NEW_ARRAY(struct leat_slice, 2 * LEAT_SHARD_PARENTS * s->shards.count + 1);
+        LEAT_NEW_ARRAY(struct leat_slice, 2 * LEAT_SHARD_PARENTS * s->shards->count + 1);
     struct leat_map closed;
     size_t count = 0;
     int status = 0;
@@ -113,12 +115,12 @@ name_children(const struct syncing *s, size_t *changed, struct leat_error *err)
             leat_slice_is(lease->key.stream_id, s->stream_id))
             leat_map_put(&closed, lease->key.shard, &closed);
     }
-    for (size_t i = 0; i < s->shards.count; i++) {
-        if (!s->shards.shards[i].is_closed)
-            leat_map_remove(&closed, s->shards.shards[i].shard);
+    for (size_t i = 0; i < s->shards->count; i++) {
+        if (!s->shards->shards[i].is_closed)
+            leat_map_remove(&closed, s->shards->shards[i].shard);
     }
-    for (size_t i = 0; closed.count > 0 && i < s->shards.count; i++) {
-        const struct leat_shard_facts *shard = &s->shards.shards[i];
+    for (size_t i = 0; closed.count > 0 && i < s->shards->count; i++) {
+        const struct leat_shard_facts *shard = &s->shards->shards[i];
 
         for (size_t p = 0; p < shard->parent_count; p++) {
             if (leat_map_get(&closed, shard->parents[p]) == NULL)
@@ -151,7 +153,7 @@ store(struct syncing *s, struct leat_error *err)
     if (status == 0)
         status = create_missing(s, &changed, err);
     if (status == 0)
-        status = leat_rows_settle(s->connection, rows, s->stream_id, &s->shards, &changed, err);
+        status = leat_rows_settle(s->connection, rows, s->stream_id, s->shards, &changed, err);
     if (status == 0)
         status = name_children(s, &changed, err);
     status = leat_rows_sync_end(s->connection, rows, status, changed, err);
@@ -180,44 +182,49 @@ check_identity(const struct syncing *s, struct leat_error *err)
     return status;
 }
 
+/* What is done with a list that has come. */
 static int
 sync_stream(struct leat_lease_manager *manager, struct leat_pg_connection *connection,
-            const struct leat_stream *stream, const struct leat_lease_rows *leases,
+            const struct leat_stream *stream, const struct leat_listing *listing,
             struct leat_error *err)
 {
     struct leat_source *source = stream->source;
-    struct syncing s = {manager, connection, stream, source->facts.stream_id, leases};
-    int64_t listed_us = leat_clock_monotonic_us();
-    int status = 0;
+    const struct leat_lease_rows *leases = &listing->before->rows;
+    struct syncing s = {.manager = manager,
+                        .connection = connection,
+                        .stream = stream,
+                        .stream_id = source->facts.stream_id,
+                        .leases = leases,
+                        .shards = &listing->shards};
+    int status = listing->status;
 
-    leat_shard_list_init(&s.shards);
     leat_beginnings_init(&s.known);
     leat_beginnings_init(&s.met);
-    status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
-    if (status == 0)
-        status = source->ops->list_shards(source, &s.shards, err);
+    if (status != 0 && err != NULL)
+        *err = listing->err;
     if (status != 0 && status != LEAT_E_CANCELLED && !stream->is_readable)
-        leat_manager_cannot_read(manager, stream, err);
+        leat_manager_cannot_read(manager, stream, &listing->err);
     if (status == 0)
-        leat_manager_say_odd(manager, source, &s.shards);
+        status = leat_rows_beginnings(connection, &manager->rows, s.stream_id, &s.known, err);
     if (status == 0)
-        status = leat_gone_answer(manager, source, &s.shards, listed_us, err);
+        leat_manager_say_odd(manager, source, s.shards);
+    if (status == 0)
+        status = leat_gone_answer(manager, source, s.shards, listing->listed_us, err);
     if (status == 0)
         status = check_identity(&s, err);
     if (status == 0)
         status = leat_meet_all(
-            &(struct leat_meeting_stream){manager, connection, stream, leases, &s.shards, &s.known},
+            &(struct leat_meeting_stream){manager, connection, stream, leases, s.shards, &s.known},
             &s.met, err);
     if (status == 0)
         status = store(&s, err);
     if (status == 0)
-        status = leat_manager_look_for_open(manager, source, leases, &s.shards, &s.known, err);
+        status = leat_manager_look_for_open(manager, source, leases, s.shards, &s.known, err);
     if (status == 0)
-        status = leat_manager_clean_up(manager, connection, s.stream_id, &s.shards, err);
+        status = leat_manager_clean_up(manager, connection, s.stream_id, s.shards, err);
     if (status == 0)
         status =
             leat_rows_synced(connection, &manager->rows, s.stream_id, manager->incarnation, err);
-    leat_shard_list_release(&s.shards);
     leat_beginnings_release(&s.known);
     leat_beginnings_release(&s.met);
     return status != 0 ? leat_error_prefix(err, "stream \"%s\"", source->facts.name) : 0;
@@ -230,7 +237,7 @@ struct round {
     struct leat_pg_connection *connection;
     struct leat_stream_set set;
     const char **ids;
-    bool *is_unmet, *is_ours;
+    bool *is_unmet, *is_ours, is_forced;
     struct leat_error first; /* of a single stream: the others go on */
 };
 
@@ -268,14 +275,23 @@ find_unmet(struct round *r, bool *ret_has_unmet, struct leat_error *err)
     return status;
 }
 
-/* A stream that is not there is looked up; one that cannot be listed does not hold up the others. */
+/* A stream that is not there is looked up; one that cannot be listed does not hold up the others; one that is not read any more is
+   left. */
 static int
-sync_one(struct round *r, size_t index, const struct leat_lease_rows *leases,
-         struct leat_error *err)
+sync_one(struct round *r, const struct leat_listing *listing, struct leat_error *err)
 {
-    struct leat_lease_key key = {leat_slice_from(r->ids[index]), leat_slice_from("")};
-    int status = sync_stream(r->manager, r->connection, &r->set.items[index], leases, err);
+    const char *stream_id = listing->source->facts.stream_id;
+    struct leat_lease_key key = {leat_slice_from(stream_id), leat_slice_from("")};
+    size_t index = 0;
+    int status;
 
+    while (index < r->set.count && strcmp(r->ids[index], stream_id) != 0)
+        index++;
+    if (index == r->set.count)
+        return 0;
+    status = sync_stream(r->manager, r->connection, &r->set.items[index], listing, err);
+    if (listing->is_stale)
+        leat_manager_sync_soon(r->manager);
     if (status == 0 || leat_pg_is_broken(r->connection) || status == LEAT_E_CANCELLED)
         return status;
     if (status == LEAT_E_NOT_FOUND && !r->set.items[index].is_fixed)
@@ -283,6 +299,48 @@ sync_one(struct round *r, size_t index, const struct leat_lease_rows *leases,
     else if (r->first.code == 0)
         r->first = *err;
     return leat_pg_script(r->connection, "ROLLBACK", NULL) != 0 ? status : 0;
+}
+
+/* Lists that have come: all of them, and while they come. What takes longer is taken by a later round. */
+static int
+take_lists(struct round *r, int64_t wait_us, struct leat_error *err)
+{
+    struct leat_listing *listing;
+    int status = 0;
+
+    while (status == 0 && !r->manager->is_stopping &&
+           (listing = leat_listing_take(r->manager, leat_clock_monotonic_us() + wait_us)) != NULL) {
+        status = sync_one(r, listing, err);
+        leat_listing_free(listing);
+    }
+    return status;
+}
+
+/* Those that are ours: side by side, and a few at once. Where all places are taken by lists that do not come, the rest waits for
+   the next round. */
+static int
+list_ours(struct round *r, struct leat_leases_before *before, struct leat_error *err)
+{
+    bool *is_last = LEAT_NEW_ARRAY(bool, r->set.count + 1); /* by stream: begun last */
+    int status = 0;
+
+    for (size_t n = 0; n < 2 * r->set.count && status == 0 && !r->manager->is_stopping; n++) {
+        size_t i = n % r->set.count;
+
+        if (n < r->set.count)
+            is_last[i] = leat_listing_has_failed(r->manager, r->ids[i]);
+        if (!r->is_ours[i] || is_last[i] != (n >= r->set.count))
+            continue;
+        if (leat_listing_begin(r->manager, r->set.items[i].source, before))
+            continue;
+        status = take_lists(r, LIST_WAIT_US, err);
+        if (status == 0 && !leat_listing_begin(r->manager, r->set.items[i].source, before)) {
+            leat_sync_want(r->manager);
+            break;
+        }
+    }
+    free(is_last);
+    return status != 0 ? status : take_lists(r, LIST_WAIT_US, err);
 }
 
 /* What this worker cannot read it does not claim either, until it tries again: others list it. */
@@ -299,13 +357,17 @@ claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
     const char **names = LEAT_NEW_ARRAY(const char *, r->set.count + 1);
     struct leat_claim claim = {
         r->manager->incarnation, age_us, names, r->is_unmet, r->set.count, r->is_ours};
-    struct leat_lease_rows leases;
+    struct leat_leases_before *before = leat_leases_before_new();
     size_t ours = 0;
-    int status = 0;
+    int status = take_lists(r, 0, err);
 
-    leat_lease_rows_init(&leases);
-    for (size_t i = 0; i < r->set.count; i++)
-        names[i] = is_others(&r->set.items[i]) ? "" : r->ids[i];
+    for (size_t i = 0; i < r->set.count; i++) {
+        struct leat_listing *listing = leat_listing_find(r->manager, r->ids[i]);
+
+        names[i] = listing != NULL || is_others(&r->set.items[i]) ? "" : r->ids[i];
+        if (listing != NULL)
+            listing->is_stale = listing->is_stale || r->is_forced;
+    }
     for (size_t i = 0; i < r->set.count && status == 0; i++) {
         if (r->set.items[i].is_fixed)
             status = leat_rows_stream(r->connection, &r->manager->rows,
@@ -317,12 +379,10 @@ claim_and_sync(struct round *r, int64_t age_us, struct leat_error *err)
         ours += r->is_ours[i];
     /* Once for all streams, before any of them is listed. */
     if (status == 0 && ours > 0)
-        status = leat_rows_leases(r->connection, &r->manager->rows, 0, &leases, err);
-    for (size_t i = 0; i < r->set.count && status == 0 && !r->manager->is_stopping; i++) {
-        if (r->is_ours[i])
-            status = sync_one(r, i, &leases, err);
-    }
-    leat_lease_rows_release(&leases);
+        status = leat_rows_leases(r->connection, &r->manager->rows, 0, &before->rows, err);
+    if (status == 0 && ours > 0)
+        status = list_ours(r, before, err);
+    leat_leases_before_unref(before);
     free(names);
     return status;
 }
@@ -367,7 +427,7 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
 {
     int64_t interval_us = leat_streams_options(manager->options.streams)->interval_us;
     struct round r = {manager, connection};
-    bool has_unmet = false, is_forced, is_left = false;
+    bool has_unmet = false, is_left = false;
     int status;
 
     leat_streams_snapshot(manager->options.streams, &r.set);
@@ -377,11 +437,13 @@ sync_streams(struct leat_lease_manager *manager, struct leat_pg_connection *conn
     for (size_t i = 0; i < r.set.count; i++)
         r.ids[i] = r.set.items[i].source->facts.stream_id;
     status = find_unmet(&r, &has_unmet, err);
-    is_forced = force_if_asked(&r);
+    r.is_forced = force_if_asked(&r);
     if (status == 0)
         status = claim_and_sync(&r, interval_us / 8 * 7, err);
-    for (size_t i = 0; i < r.set.count && is_forced; i++)
-        is_left = is_left || (!r.is_ours[i] && !is_others(&r.set.items[i])) || status != 0;
+    for (size_t i = 0; i < r.set.count && r.is_forced; i++)
+        is_left = is_left || status != 0 ||
+                  (!r.is_ours[i] && !is_others(&r.set.items[i]) &&
+                   leat_listing_find(manager, r.ids[i]) == NULL);
     if (is_left)
         leat_manager_sync_soon(manager); /* whoever is at it may have listed before */
     if (status == 0 && has_unmet)
@@ -574,4 +636,5 @@ leat_sync_main(void *context)
         try_us = leat_manager_try_at_us(manager);
         wait_for_turn(manager, earliest_us, try_us < until_us ? try_us : until_us);
     }
+    leat_listings_end(manager);
 }

@@ -213,6 +213,92 @@ START_TEST(a_worker_starts_beside_a_row_that_is_held)
 }
 END_TEST
 
+/* ---- one stream's list hangs ------------------------------------------------------------------------ */
+
+#define SPLITS 4
+
+static void
+setup_two_streams(void)
+{
+    struct test_fleet_options options = {.shards = SPLITS};
+    struct leat_error err;
+    char name[40];
+
+    snprintf(name, sizeof name, "wedged_two_%d", (int)getpid());
+    options.database = name;
+    memset(workers, 0, sizeof workers);
+    test_fleet_start(&fleet, &options);
+    ck_assert_int_eq(leat_local_kinesis_create_stream(fleet.kinesis, "other", 2, &err), 0);
+    fleet.streams = "other, events";
+    test_fleet_configure(&fleet,
+                         LEASES "processors:\n  - { name: print, plugin: print, target: { plugin: "
+                                "postgres } }\n");
+    workers[0] = test_fleet_spawn(&fleet, "w1", NULL);
+    ck_reaches("SELECT count(*) FROM leat.leases WHERE lease_owner IS NOT NULL", SPLITS + 2,
+               PATIENCE_US);
+}
+
+static void
+teardown_two_streams(void)
+{
+    test_worker_kill(&workers[0], SIGKILL);
+    test_worker_wait(&workers[0], NULL);
+    fleet.streams = NULL;
+    test_fleet_end(&fleet);
+}
+
+/* Their ends tell no children: each is known by the list alone. Returns how long that took. */
+static int64_t
+split_in_turn(int first, int count)
+{
+    int64_t begun_us = leat_clock_monotonic_us();
+    struct leat_error err;
+
+    for (int i = first; i < first + count; i++) {
+        LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+        char shard[32];
+
+        snprintf(shard, sizeof shard, "shardId-%012d", i);
+        ck_assert_int_eq(leat_local_kinesis_split(fleet.kinesis, TEST_FLEET_STREAM, shard, &err),
+                         0);
+        leat_buf_printf(&sql,
+                        "SELECT count(*) FROM leat.leases WHERE '%s' = ANY (parents) AND "
+                        "lease_owner IS NOT NULL AND stream_id LIKE '%%/events@%%'",
+                        shard);
+        ck_reaches(leat_buf_text(&sql), 2, PATIENCE_US);
+    }
+    return leat_clock_monotonic_us() - begun_us;
+}
+
+/* A hanging call has 8 s: one behind the other, each split would wait for it. */
+START_TEST(a_list_that_hangs_holds_up_no_other_streams_list)
+{
+    struct leat_local_fault untold = {.kind = LEAT_LOCAL_FAULT_BARE_END, .action = "GetRecords"};
+    struct leat_local_fault hangs = {.kind = LEAT_LOCAL_FAULT_DELAY,
+                                     .action = "ListShards",
+                                     .stream = "other",
+                                     .delay_us = 3600 * LEAT_SECOND_US};
+    int64_t without_us, with_us;
+
+    untold.shard = "shardId-000000000000";
+    leat_local_kinesis_fault(fleet.kinesis, &untold);
+    untold.shard = "shardId-000000000001";
+    leat_local_kinesis_fault(fleet.kinesis, &untold);
+    without_us = split_in_turn(0, SPLITS / 2);
+    leat_local_kinesis_clear_faults(fleet.kinesis);
+    untold.shard = "shardId-000000000002";
+    leat_local_kinesis_fault(fleet.kinesis, &untold);
+    untold.shard = "shardId-000000000003";
+    leat_local_kinesis_fault(fleet.kinesis, &untold);
+    leat_local_kinesis_fault(fleet.kinesis, &hangs);
+    test_fleet_sql(&fleet, "UPDATE leat.streams SET synced_at = NULL");
+    with_us = split_in_turn(SPLITS / 2, SPLITS / 2);
+    printf("children of a split, in turn: %.1f s, beside a list that hangs: %.1f s\n",
+           (double)without_us / SPLITS * 2e-6, (double)with_us / SPLITS * 2e-6);
+    ck_assert_int_lt(with_us, 2 * without_us + 6 * LEAT_SECOND_US);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -227,6 +313,11 @@ main(void)
     tcase_add_loop_test(tests, a_dead_workers_shards_are_taken_all_the_same, 0,
                         (int)LEAT_COUNT_OF(troubles));
     tcase_add_test(tests, a_worker_starts_beside_a_row_that_is_held);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("two streams");
+    tcase_set_timeout(tests, 240);
+    tcase_add_checked_fixture(tests, setup_two_streams, teardown_two_streams);
+    tcase_add_test(tests, a_list_that_hangs_holds_up_no_other_streams_list);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
