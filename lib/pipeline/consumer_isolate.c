@@ -183,6 +183,9 @@ leat_consumer_flushed(struct leat_consumer *consumer, const struct leat_message 
     case LEAT_COMMIT_REFUSED:
         on_doubtful(consumer, message);
         break;
+    case LEAT_COMMIT_ANEW:
+        leat_consumer_rewind(consumer);
+        break;
     default:
         leat_lease_check(leat_pipeline_leases(consumer->runtime->pipeline),
                          leat_consumer_key(consumer));

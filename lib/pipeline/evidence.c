@@ -348,3 +348,22 @@ leat_evidence_judge(struct leat_evidence *evidence, const struct leat_evidence_q
     leat_arena_release(&judging.arena);
     return status;
 }
+
+int
+leat_evidence_ask(const struct leat_evidence_question *question, enum leat_guilt *ret_guilt,
+                  struct leat_error *err)
+{
+    struct leat_trial trial = {.size = sizeof trial,
+                               .groups = question->flush->groups,
+                               .group_count = question->flush->group_count};
+    enum leat_trial_outcome outcome = LEAT_TRIAL_REFUSED;
+    int status;
+
+    *ret_guilt = LEAT_GUILT_ROWS;
+    if (!can_try(question->ops) || trial.group_count == 0)
+        return 0;
+    status = question->ops->try_rows(question->committer, &trial, &outcome, err);
+    if (status == 0 && outcome == LEAT_TRIAL_TAKEN)
+        *ret_guilt = LEAT_GUILT_GONE;
+    return status;
+}

@@ -39,5 +39,11 @@ struct leat_evidence_question {
 int leat_evidence_judge(struct leat_evidence *evidence,
                         const struct leat_evidence_question *question, enum leat_guilt *ret_guilt,
                         struct leat_error *err);
+/*
+ * Are these rows taken now, as a commit writes them? *ret_guilt: LEAT_GUILT_GONE, or LEAT_GUILT_ROWS, also where the target has
+ * nothing to ask with. Nothing is said of other rows. 0, or the target could not be asked. The committer's thread.
+ */
+int leat_evidence_ask(const struct leat_evidence_question *question, enum leat_guilt *ret_guilt,
+                      struct leat_error *err);
 
 #endif

@@ -4,8 +4,9 @@
  *
  * A refused flush is sent again per shard, so that nobody waits for another shard's rows. What a single shard's rows are refused for
  * is their own fault only if rows of their kind are taken (evidence.h); then the consumer is told, and looks for the guilty
- * record. A record that stands alone is tried again first, since what refused it may be a race. Without evidence the flight waits,
- * visibly, and is sent again and again; but first the consumer is asked for a larger one, which may hold evidence (is_peek).
+ * record. A record that stands alone is tried again first, since what refused it may be a race, and is not given up while it would
+ * be taken by itself. Without evidence the flight waits, visibly, and is sent again and again; but first the consumer is asked for
+ * a larger one, which may hold evidence (is_peek).
  *
  * A row may end the backend that writes it (a fault in an extension, memory), each time that it is sent: what is lost so and found
  * not to be committed is sent again later and later, and then looked at like rows that are refused.
@@ -440,17 +441,50 @@ try_again(struct refusing *refusing, struct leat_flight_result *result)
     return true;
 }
 
-/* The rows are guilty. */
+/*
+ * What refuses the rows by a class that leaves no doubt may be over, too: a neighbour that came and went, a trigger that looks at
+ * others' rows. A lone record is diverted only if it is refused once more while it is tried.
+ */
+static enum leat_guilt
+still_guilty(const struct leat_evidence_question *question, struct leat_error *err)
+{
+    enum leat_guilt guilt = LEAT_GUILT_ROWS;
+
+    return leat_evidence_ask(question, &guilt, err) == 0 ? guilt : LEAT_GUILT_UNPROVEN;
+}
+
+/*
+ * The rows are guilty, or (LEAT_GUILT_GONE) they would be taken now. Of several records the guilty one is looked for. A lone one
+ * that would be taken is never diverted: it is sent again, later and later, and that it waits is said.
+ */
 static void
-on_guilty(struct refusing *refusing, const struct leat_commit_result *refusal,
+on_guilty(struct refusing *refusing, const struct leat_evidence_question *question,
+          enum leat_guilt guilt, const struct leat_commit_result *refusal,
           struct leat_flight_result *result)
 {
-    struct leat_commit_result data = *refusal;
+    struct leat_commit_result why = *refusal;
+    struct leat_error err = {0};
 
-    data.outcome = LEAT_COMMIT_DATA;
-    if (refusing->flight->parts[0].pending->records <= 1 && try_again(refusing, result))
-        return;
-    settle(refusing->flight, 0, &data);
+    if (refusing->flight->parts[0].pending->records <= 1) {
+        if (try_again(refusing, result))
+            return;
+        if (guilt == LEAT_GUILT_ROWS && refusal->outcome == LEAT_COMMIT_DATA)
+            guilt = still_guilty(question, &err);
+        if (guilt != LEAT_GUILT_ROWS) {
+            if (guilt == LEAT_GUILT_UNPROVEN) {
+                why.outcome = LEAT_COMMIT_TRANSIENT;
+                snprintf(why.text, sizeof why.text, "%s", err.text);
+                snprintf(why.sqlstate, sizeof why.sqlstate, "%s", err.sqlstate);
+            } else {
+                why.outcome = LEAT_COMMIT_REFUSED;
+            }
+            result->is_parked = true;
+            park(refusing->flight, &why, refusing->random);
+            return;
+        }
+    }
+    why.outcome = LEAT_COMMIT_DATA;
+    settle(refusing->flight, 0, &why);
 }
 
 static void
@@ -502,7 +536,7 @@ on_refused(struct refusing *refusing, const struct leat_commit_result *refusal,
     } else if (guilt == LEAT_GUILT_UNPROVEN) {
         on_unproven(refusing, refusal, result);
     } else {
-        on_guilty(refusing, refusal, result);
+        on_guilty(refusing, &question, guilt, refusal, result);
     }
 }
 
@@ -549,8 +583,11 @@ go_on(struct leat_flight *flight, struct refusing *refusing, struct leat_commit_
     if (rest->outcome == LEAT_COMMIT_UNKNOWN) {
         flight->is_unknown = true;
         flight->lost = *rest;
-    } else if (rest->outcome == LEAT_COMMIT_CONFIGURATION && flight->count > 1) {
+    } else if ((rest->outcome == LEAT_COMMIT_CONFIGURATION || rest->outcome == LEAT_COMMIT_ANEW) &&
+               flight->count > 1) {
         result->rest = split(flight);
+    } else if (rest->outcome == LEAT_COMMIT_ANEW) {
+        settle(flight, 0, rest);
     } else if (is_refusal(flight, rest)) {
         if (flight->count > 1)
             result->rest = split(flight);

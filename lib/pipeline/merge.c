@@ -117,6 +117,9 @@ leat_merge_schema_tell(struct leat_merge_schema *schema,
     for (size_t t = 0; t < schema->table_count; t++)
         ask(committer, t, &forms->tables[t]);
     leat_mutex_lock(&schema->lock);
+    /* What one committer found out by a refusal, the next may not know. */
+    for (size_t t = 0; schema->forms != NULL && t < schema->table_count; t++)
+        forms->tables[t].may_equal |= schema->forms->tables[t].may_equal;
     if (schema->forms == NULL || !forms_equal(schema, schema->forms, forms)) {
         forms->older = schema->forms;
         schema->forms = forms;

@@ -46,7 +46,7 @@ struct leat_merge_schema *leat_merge_schema_new(const struct leat_table *tables)
 void leat_merge_schema_free(struct leat_merge_schema *schema);
 /*
  * What a target says of its tables, asked of `forms` (leat/target.h). Any thread. A buffer that holds rows keeps the forms that it
- * began with; nothing is merged before the first take, so the first ones are there in time.
+ * began with; nothing is merged before the first take, so the first ones are there in time. Keys that may be equal stay so.
  */
 void leat_merge_schema_tell(struct leat_merge_schema *schema,
                             void (*forms)(void *committer, size_t table,

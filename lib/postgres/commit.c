@@ -72,6 +72,8 @@ struct sender {
     bool is_missing_inside; /* what failed is a function that does not find what it names */
     size_t *group_ends;     /* by group: the first statement behind its own */
     bool is_divided;        /* the flush is to be sent again, in smaller statements */
+    bool is_anew;           /* the flush is to be made anew: rows that may not be merged were */
+    size_t trial_rows;      /* of what is only tried, in one statement */
 };
 
 static void
@@ -81,7 +83,8 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->committer = committer;
     sender->flush = flush;
     sender->group_ends = LEAT_NEW_ARRAY(size_t, flush != NULL ? flush->group_count + 1 : 1);
-    sender->is_divided = false;
+    sender->is_divided = sender->is_anew = false;
+    sender->trial_rows = LEAT_PG_STATEMENT_ROWS;
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
     sender->is_missing_inside = sender->is_raised = false;
@@ -304,12 +307,12 @@ is_divisible(const struct leat_flush *flush, size_t group)
            flush->is_divisible != NULL && flush->is_divisible[group];
 }
 
-/* Rows in a statement, at most. Those that are only tried stand alone: keys that meet are no reason to refuse one of them. */
+/* Rows in a statement, at most. */
 static size_t
 rows_at_once(const struct sender *sender, size_t group)
 {
     if (sender->flush == NULL)
-        return 1;
+        return sender->trial_rows;
     return is_divisible(sender->flush, group) ? sender->committer->statement_rows
                                               : LEAT_PG_STATEMENT_ROWS;
 }
@@ -528,10 +531,10 @@ outcome_of(const struct sender *sender, size_t failed, const struct leat_error *
 
 /*
  * Two rows of one statement met in one row of the table: their keys differ here and are equal there. Where the flush is made for
- * that it is sent again with one row a statement. Else it is refused, so that its shards make it anew: from the next take on
- * the pipeline knows that this table's keys may be equal, and keeps their rows in order.
+ * that it is sent again with one row a statement. Else its shards make it anew: from the next take on the pipeline knows that
+ * this table's keys may be equal, and keeps their rows in order.
  */
-static bool
+static void
 divide(struct sender *sender, size_t failed, const struct leat_error *err)
 {
     struct leat_pg_committer *committer = sender->committer;
@@ -539,19 +542,18 @@ divide(struct sender *sender, size_t failed, const struct leat_error *err)
     size_t g = 0;
 
     if (strcmp(err->sqlstate, LEAT_SQLSTATE_CARDINALITY) != 0 || failed < sender->user_from ||
-        failed >= sender->user_to)
-        return false;
+        failed >= sender->user_to || sender->is_raised)
+        return;
     while (g < flush->group_count && sender->group_ends[g] <= failed)
         g++;
     if (g == flush->group_count)
-        return false; /* what is checked behind the rows */
-    if (is_divisible(flush, g) && committer->statement_rows == 1)
-        return false; /* a trigger says so of one row */
-    if (is_divisible(flush, g))
-        sender->is_divided = true;
-    else
-        committer->equals[flush->groups[g].table_index] = true;
-    return true;
+        return; /* what is checked behind the rows */
+    if (is_divisible(flush, g)) {
+        sender->is_divided = committer->statement_rows > 1; /* else it is said of one row */
+        return;
+    }
+    sender->is_anew = flush->groups[g].count > 1;
+    committer->equals[flush->groups[g].table_index] |= sender->is_anew;
 }
 
 static int
@@ -561,8 +563,9 @@ failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *r
     struct leat_pg_committer *committer = sender->committer;
     enum leat_commit_outcome outcome = outcome_of(sender, failed, err);
 
-    if (divide(sender, failed, err))
-        outcome = LEAT_COMMIT_DATA;
+    divide(sender, failed, err);
+    if (sender->is_anew)
+        outcome = LEAT_COMMIT_ANEW;
     if (strncmp(err->sqlstate, "42", 2) == 0)
         committer->are_facts_old = true;
     if (leat_pg_is_broken(committer->connection)) {
@@ -697,6 +700,8 @@ run_trial(struct sender *sender, const struct leat_trial *trial,
             *err = why;
         return status;
     }
+    sender->is_divided = status != 0 && sender->trial_rows > 1 &&
+                         strcmp(why.sqlstate, LEAT_SQLSTATE_CARDINALITY) == 0;
     *ret_outcome = status == 0                  ? LEAT_TRIAL_TAKEN
                    : failed < sender->user_from ? LEAT_TRIAL_KNOWN_REFUSED
                                                 : LEAT_TRIAL_REFUSED;
@@ -715,6 +720,13 @@ leat_pg_try_rows(struct leat_pg_committer *committer, const struct leat_trial *t
     sender = LEAT_NEW(struct sender);
     sender_init(sender, committer, NULL);
     status = run_trial(sender, trial, ret_outcome, err);
+    if (status == 0 && sender->is_divided) {
+        /* As a commit does: keys that meet are no reason to refuse one of them. */
+        sender_release(sender);
+        sender_init(sender, committer, NULL);
+        sender->trial_rows = 1;
+        status = run_trial(sender, trial, ret_outcome, err);
+    }
     sender_release(sender);
     leat_cleanup_free(&sender);
     return status;

@@ -658,6 +658,49 @@ START_TEST(a_refusal_that_stays_is_counted)
 }
 END_TEST
 
+/*
+ * A commit is refused again and again and its rows are taken while they are tried: whatever that is, it is not what they hold. It
+ * waits, visibly, and is written when it passes. %s: a state that leaves doubt, or one that leaves none.
+ */
+#define REFUSES_COMMITS_ALONE                                                                      \
+    "CREATE SEQUENCE q; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "         \
+    "IF new.k = 'race' AND EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND "         \
+    "relation = 'leat.progress'::regclass) AND nextval('public.q') < 9 THEN RAISE EXCEPTION "      \
+    "'no' USING errcode = '%s'; END IF; RETURN new; END $$;" BEFORE_A
+
+START_TEST(a_record_that_would_be_taken_is_no_letter)
+{
+    static const char *const states[] = {"AB001", "23505", "P0001"};
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+    leat_buf_printf(&sql, TABLES REFUSES_COMMITS_ALONE, states[_i / 2]);
+    script(leat_buf_text(&sql));
+    write_lines(0, "a|good|1\na|race|1\na|good2|1\n");
+    world_start(growing_ways[_i % 2]);
+    ck_becomes(STORED, "3|0");
+    ck_said(BLOCKED);
+    ck_is("SELECT count(*) FROM leat.failures", "0");
+    ck_is("SELECT last_value FROM q", "9");
+    world_stop();
+}
+END_TEST
+
+/* What a trigger makes of keys is not known before it is there: rows that meet in it are made anew, in their order. */
+START_TEST(a_trigger_that_comes_later_diverts_nothing)
+{
+    script(TABLES);
+    write_lines(0, "a|first|1\n");
+    world_start(growing_ways[_i]);
+    ck_becomes(STORED, "1|0");
+    script("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.k := lower(new.k);"
+           "RETURN new; END $$;" BEFORE_A);
+    write_lines(0, "a|c|1|x ++ a|C|2|y\na|D|1 ++ a|d|1\n");
+    ck_becomes("SELECT k, n, note FROM a WHERE k <> 'first' ORDER BY k", "c|3|y d|2|");
+    ck_is("SELECT count(*) FROM leat.failures", "0");
+    world_stop();
+}
+END_TEST
+
 /* ---- what is the processor's fault -------------------------------------------------------------------- */
 
 START_TEST(a_state_that_is_too_large_diverts_nothing)
@@ -698,6 +741,8 @@ main(void)
     tcase_add_loop_test(tests, a_bad_record_waits_for_a_neighbour, 0, 4);
     tcase_add_loop_test(tests, a_refusal_that_passes_is_no_letter, 0, 2);
     tcase_add_loop_test(tests, a_refusal_that_stays_is_counted, 0, 2);
+    tcase_add_loop_test(tests, a_record_that_would_be_taken_is_no_letter, 0, 6);
+    tcase_add_loop_test(tests, a_trigger_that_comes_later_diverts_nothing, 0, 2);
     tcase_add_loop_test(tests, a_state_that_is_too_large_diverts_nothing, 0, 2);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -216,7 +216,10 @@ enum leat_commit_outcome {
     LEAT_COMMIT_UNKNOWN = 6,       /* the answer to COMMIT was lost: resolve */
     /* The rows are refused, for what they hold or for what the table is: nobody can tell by the refusal alone. The host looks
        for rows of the same kind that are taken (try_rows): then it is data; else it waits, visibly. */
-    LEAT_COMMIT_REFUSED = 7
+    LEAT_COMMIT_REFUSED = 7,
+    /* Nothing was written, and nothing is wrong with the rows: the target keeps values otherwise than its forms said when they
+       were merged. The host makes the flush anew, from the next take on, when it asks for the forms again. */
+    LEAT_COMMIT_ANEW = 8
 };
 
 struct leat_commit_result {
