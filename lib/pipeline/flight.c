@@ -149,6 +149,23 @@ drop_stale(struct leat_flight *flight)
     }
 }
 
+/* Those whose rows were merged for columns that have changed since: what is equal, or rounded, is another thing now. */
+static void
+drop_outdated(struct leat_flight *flight, void *rows)
+{
+    static const struct leat_commit_result anew = {.outcome = LEAT_COMMIT_ANEW};
+    const struct leat_target *target = flight->runtime->config.target;
+
+    if (flight->is_unknown || flight->has_written_rows ||
+        target->size < offsetof(struct leat_target, forms) + sizeof target->forms ||
+        target->forms == NULL)
+        return;
+    for (size_t i = flight->count; i-- > 0;) {
+        if (!leat_merge_is_current(flight->parts[i].pending->merge, target->forms, rows))
+            settle(flight, i, &anew);
+    }
+}
+
 static int
 compare_parts(const void *left, const void *right)
 {
@@ -611,11 +628,17 @@ leat_flight_fly(struct leat_flight *flight, const struct leat_store *store, void
     drop_stale(flight);
     while (flight->count > 0 && result.rest == NULL && !result.is_parked) {
         int64_t begun_us = leat_clock_monotonic_us();
-        struct leat_flush flush = make_flush(flight, &arena);
-        size_t row_count = rows_of(&flush);
+        struct leat_flush flush;
+        size_t row_count;
         struct leat_commit_result rest;
         struct leat_error err = {0};
         bool was_unknown = flight->is_unknown;
+
+        drop_outdated(flight, rows);
+        if (flight->count == 0)
+            break;
+        flush = make_flush(flight, &arena);
+        row_count = rows_of(&flush);
 
         LEAT_POINT("flight.before");
         if (send(flight, store, rows, &flush, results, &err) != 0)

@@ -412,6 +412,31 @@ leat_merge_add(struct leat_merge *merge, size_t table_index, enum leat_operation
     }
 }
 
+bool
+leat_merge_is_current(const struct leat_merge *merge,
+                      void (*ask)(void *committer, size_t table,
+                                  struct leat_table_forms *ret_forms),
+                      void *committer)
+{
+    static const struct leat_form none[LEAT_MERGE_COLUMNS];
+    bool is_current = true;
+
+    for (size_t t = 0; is_current && t < merge->schema->table_count; t++) {
+        struct leat_form columns[LEAT_MERGE_COLUMNS] = {0};
+        struct leat_table_forms now = {.size = sizeof now, .columns = columns};
+        const struct leat_table_forms *then = merge->forms != NULL ? &merge->forms->tables[t]
+                                                                   : NULL;
+
+        if (merge->tables[t].count == 0)
+            continue;
+        ask(committer, t, &now);
+        is_current = memcmp(columns, then != NULL ? then->columns : none,
+                            merge->schema->tables[t].width * sizeof *columns) == 0 &&
+                     (!now.may_equal || (then != NULL && then->may_equal));
+    }
+    return is_current;
+}
+
 /* A value without an order is none (protocol §5). A replace writes its row as it is. */
 static void
 drop_unordered(const struct leat_merge_table *table, struct leat_cell *cells)

@@ -33,6 +33,7 @@ struct leat_merge_table {
     bool
         is_commutative; /* no LEAT_SET column: rows of several shards may be merged while all are M */
 };
+struct leat_merge;
 struct leat_merge_forms;
 struct leat_merge_schema {
     struct leat_merge_table *tables;
@@ -53,12 +54,17 @@ void leat_merge_schema_tell(struct leat_merge_schema *schema,
                                           struct leat_table_forms *ret_forms),
                             void *committer);
 
+/* Does the target keep values now as they were merged here? */
+bool leat_merge_is_current(const struct leat_merge *merge,
+                           void (*forms)(void *committer, size_t table,
+                                         struct leat_table_forms *ret_forms),
+                           void *committer);
+
 /* Is this row one that the table takes? count: the width, or the key columns alone for a deletion. */
 int leat_merge_check(const struct leat_merge_schema *schema, size_t table,
                      enum leat_operation operation, const struct leat_value *values, size_t count,
                      struct leat_error *err);
 
-struct leat_merge;
 struct leat_merge *leat_merge_new(const struct leat_merge_schema *schema);
 void leat_merge_free(struct leat_merge *merge);
 void leat_merge_clear(struct leat_merge *merge);

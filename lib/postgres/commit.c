@@ -6,7 +6,8 @@
  * the old backend. (3) A statement fails: the server ends the pipeline at the sync, the transaction is rolled back.
  * (4) The user's tables have deferred constraints: they are checked behind all rows, since a child may come before its
  * parent, and before ledger and progress, so that what is refused there is the rows' fault. (5) A trigger of the user's raises
- * LT001, or a state that passes by itself: only the fence fences, and what a trigger raises waits for nothing.
+ * LT001, or a state that passes by itself: only the fence fences, and what a trigger raises waits for nothing. (6) A table is
+ * altered, or another one takes its name: rows that were merged by what it was are not written; a guard behind them finds it.
  */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -66,6 +67,7 @@ struct sender {
     struct leat_pg_parameters parameters;
     size_t sent, user_from, user_to; /* statements [user_from, user_to) write the user's tables */
     size_t fence_at;                 /* the fence's; SIZE_MAX: none */
+    size_t guard_from, guard_to;     /* statements that compare tables with what is known of them */
     size_t unsent_bytes;             /* at most: libpq keeps what the socket does not take */
     int64_t until_us;                /* the end of all waiting */
     bool is_raised;         /* what failed was raised by a function, with a state of its choice */
@@ -73,6 +75,7 @@ struct sender {
     size_t *group_ends;     /* by group: the first statement behind its own */
     bool is_divided;        /* the flush is to be sent again, in smaller statements */
     bool is_anew;           /* the flush is to be made anew: rows that may not be merged were */
+    bool is_altered;        /* a table is not what its facts say any more */
     size_t trial_rows;      /* of what is only tried, in one statement */
 };
 
@@ -83,7 +86,8 @@ sender_init(struct sender *sender, struct leat_pg_committer *committer,
     sender->committer = committer;
     sender->flush = flush;
     sender->group_ends = LEAT_NEW_ARRAY(size_t, flush != NULL ? flush->group_count + 1 : 1);
-    sender->is_divided = sender->is_anew = false;
+    sender->is_divided = sender->is_anew = sender->is_altered = false;
+    sender->guard_from = sender->guard_to = 0;
     sender->trial_rows = LEAT_PG_STATEMENT_ROWS;
     sender->sent = sender->user_from = sender->user_to = 0;
     sender->fence_at = SIZE_MAX;
@@ -359,6 +363,43 @@ send_groups(struct sender *sender, const struct leat_flush_rows *groups, size_t 
     return status;
 }
 
+/* Refused (division by zero) when the table is not what its facts say. Behind its rows: their lock keeps it as it is. */
+static int
+send_guard(struct sender *sender, const struct leat_flush_rows *rows, struct leat_error *err)
+{
+    struct leat_pg_committer *committer = sender->committer;
+    const struct leat_pg_table_facts *facts = &committer->facts->tables[rows->table_index];
+    LEAT_AUTO_BUF name = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+
+    leat_pg_table_name(committer->options.names, rows->table->name, &name);
+    leat_buf_printf(&sql, "SELECT 1 / ($2 = %s)::int", facts->print_sql);
+    leat_pg_parameters_init(&sender->parameters);
+    leat_pg_add_text(&sender->parameters, leat_buf_text(&name));
+    leat_pg_add_text(&sender->parameters, facts->print);
+    return send(sender, leat_buf_text(&sql), true, err);
+}
+
+static int
+send_guards(struct sender *sender, struct leat_error *err)
+{
+    const struct leat_flush *flush = sender->flush;
+    int status = 0;
+
+    sender->guard_from = sender->sent;
+    for (size_t g = 0; status == 0 && sender->committer->facts != NULL && g < flush->group_count;
+         g++) {
+        bool is_first = true;
+
+        for (size_t before = 0; before < g; before++)
+            is_first &= flush->groups[before].table_index != flush->groups[g].table_index;
+        if (is_first)
+            status = send_guard(sender, &flush->groups[g], err);
+    }
+    sender->guard_to = sender->sent;
+    return status;
+}
+
 static int
 send_all(struct sender *sender, struct leat_error *err)
 {
@@ -374,6 +415,8 @@ send_all(struct sender *sender, struct leat_error *err)
     if (status == 0)
         status = send_groups(sender, sender->flush->groups, sender->flush->group_count, err);
     sender->user_to = sender->sent;
+    if (status == 0)
+        status = send_guards(sender, err);
     if (status == 0)
         status = send_ledger(sender, err);
     if (status == 0)
@@ -564,7 +607,9 @@ failed_commit(struct sender *sender, size_t failed, struct leat_commit_result *r
     enum leat_commit_outcome outcome = outcome_of(sender, failed, err);
 
     divide(sender, failed, err);
-    if (sender->is_anew)
+    sender->is_altered = failed >= sender->guard_from && failed < sender->guard_to &&
+                         strcmp(err->sqlstate, "22012") == 0;
+    if (sender->is_anew || sender->is_altered)
         outcome = LEAT_COMMIT_ANEW;
     if (strncmp(err->sqlstate, "42", 2) == 0)
         committer->are_facts_old = true;
@@ -615,20 +660,57 @@ run_commit(struct sender *sender, struct leat_commit_result *results, struct lea
     return 0;
 }
 
+/*
+ * Ready, with the facts that the rows were merged by. Facts that were asked for before and are others now, by a reconnect or since
+ * a table was altered, want the flush made anew.
+ */
+static bool
+is_ready(struct leat_pg_committer *committer, const struct leat_flush *flush,
+         struct leat_commit_result *results, struct leat_error *err)
+{
+    if (leat_pg_committer_ready(committer, err) != 0) {
+        set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
+        return false;
+    }
+    if (committer->told_version == 0 || committer->told_version == committer->facts_version ||
+        flush->group_count == 0)
+        return true;
+    leat_error_set(err, LEAT_E_UNAVAILABLE, "a table was altered since its rows were merged");
+    set_all(flush, results, LEAT_COMMIT_ANEW, err);
+    return false;
+}
+
+/* The facts are read again. Where they say what they said the same flush is right, once more; false: it is not sent. */
+static bool
+look_again(struct sender *sender, struct leat_commit_result *results, struct leat_error *err)
+{
+    sender->committer->are_facts_old = true;
+    return is_ready(sender->committer, sender->flush, results, err);
+}
+
 int
 leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flush,
                struct leat_commit_result *results, struct leat_error *err)
 {
     struct sender *sender;
-    int status = leat_pg_committer_ready(committer, err);
+    int status;
 
-    if (status != 0) {
-        set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
+    if (!is_ready(committer, flush, results, err))
         return 0;
-    }
     sender = LEAT_NEW(struct sender);
     sender_init(sender, committer, flush);
     status = run_commit(sender, results, err);
+    if (status == 0 && sender->is_altered && look_again(sender, results, err)) {
+        sender_release(sender);
+        sender_init(sender, committer, flush);
+        status = run_commit(sender, results, err);
+        /* Something alters it in each commit, or all the time: later. */
+        if (status == 0 && sender->is_altered) {
+            leat_error_set(err, LEAT_E_UNAVAILABLE,
+                           "a table is altered each time that rows are written to it");
+            set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
+        }
+    }
     if (status == 0 && sender->is_divided) {
         committer->statement_rows = 1;
         sender_release(sender);

@@ -19,6 +19,8 @@
 /* Longer than any statement may take on the server: it is the network that does not answer. */
 #define ANSWER_US (15 * LEAT_SECOND_US)
 #define USER_TIMEOUT_MS 10000
+/* Facts that were read so short a time ago are those of now. */
+#define LOOK_US (200 * LEAT_MS_US)
 
 struct leat_pg_committer *
 leat_pg_committer_new(const struct leat_pg_committer_options *options)
@@ -67,10 +69,37 @@ read_facts(struct leat_pg_committer *committer, struct leat_pg_connection *conne
 
     if (status != 0)
         return status;
+    if (committer->facts == NULL ||
+        !leat_pg_facts_are_same(committer->facts, facts, committer->options.tables))
+        committer->facts_version++;
     leat_pg_facts_free(committer->facts);
     committer->facts = facts;
+    committer->facts_us = leat_clock_monotonic_us();
     committer->are_facts_old = false;
     return 0;
+}
+
+int
+leat_pg_committer_look(struct leat_pg_committer *committer, struct leat_error *err)
+{
+    int status = leat_pg_committer_ready(committer, err);
+    bool is_same = true;
+
+    if (status != 0 || committer->facts == NULL ||
+        leat_clock_monotonic_us() - committer->facts_us < LOOK_US)
+        return status;
+    for (size_t t = 0; status == 0 && is_same && t < committer->facts->table_count; t++) {
+        LEAT_AUTO_BUF name = LEAT_BUF_INIT;
+
+        leat_pg_table_name(committer->options.names, committer->options.tables[t].name, &name);
+        status = leat_pg_facts_check(committer->connection, leat_buf_text(&name),
+                                     &committer->facts->tables[t], &is_same, err);
+    }
+    if (status == 0 && !is_same)
+        return read_facts(committer, committer->connection, err);
+    if (status == 0)
+        committer->facts_us = leat_clock_monotonic_us();
+    return status;
 }
 
 void
@@ -78,6 +107,7 @@ leat_pg_forms(struct leat_pg_committer *committer, size_t table, struct leat_tab
 {
     const struct leat_pg_table_facts *facts = leat_pg_facts_of(committer->facts, table);
 
+    committer->told_version = committer->facts_version;
     if (facts == NULL)
         return;
     ret_forms->is_known = true;

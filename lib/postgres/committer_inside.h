@@ -23,6 +23,9 @@ struct leat_pg_committer {
     struct leat_arena arena;               /* what the last call returned */
     struct leat_pg_facts *facts; /* of the tables, as this connection saw them; NULL: none */
     bool are_facts_old;          /* to be read again before the next commit */
+    unsigned facts_version;      /* grows when they change */
+    unsigned told_version;       /* of the facts that were asked for last; 0: never */
+    int64_t facts_us;            /* when they were read, or found to be as they are */
     bool *
         equals; /* by table: its keys were found to be equal though nothing in the catalog says so */
     size_t statement_rows; /* at most, in one statement */
@@ -33,6 +36,8 @@ struct leat_pg_committer {
 
 /* Opens the connection when there is none, or a broken one. */
 int leat_pg_committer_ready(struct leat_pg_committer *committer, struct leat_error *err);
+/* As that, and the facts are those of now, but for a moment: many rewinds at once do not ask each for itself. */
+int leat_pg_committer_look(struct leat_pg_committer *committer, struct leat_error *err);
 
 /* free_row.c: ends the backend of leat that holds this progress row, or makes our own one (pid) wait for it. */
 int leat_pg_free_row(struct leat_pg_committer *committer, const struct leat_progress_key *key,

@@ -39,6 +39,29 @@ static const char triggers_sql[] =
     "UNION ALL SELECT p.relid FROM pg_partition_tree(to_regclass($1)) p) AND NOT g.tgisinternal "
     "AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7)";
 
+/*
+ * A table's print: its oid, and who wrote the rows of pg_catalog that describe its columns, its triggers and its domains last.
+ * Statements that only look like a change (a rollback, a REINDEX) may change it: then the facts are read again, no more.
+ */
+#define PRINT_BEGIN                                                                                \
+    "concat_ws(' ', to_regclass($1)::oid, (SELECT string_agg(concat(a.attnum, ':', a.xmin), ' ') " \
+    "FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0), "                   \
+    "(SELECT string_agg(concat(g.oid, ':', g.xmin), ' ') FROM pg_trigger g WHERE g.tgrelid "
+#define PRINT_TRIGGERS "= to_regclass($1))"
+#define PRINT_PARTITIONS "IN (SELECT p.relid FROM pg_partition_tree(to_regclass($1)) p))"
+#define PRINT_DOMAINS                                                                              \
+    ", (SELECT string_agg(concat(t.oid, ':', t.xmin), ' ') FROM pg_type t WHERE t.oid = ANY "
+
+/* What kind of print a table needs: is it partitioned, and the domains of its columns, down to what they are made of. */
+static const char kind_sql[] =
+    "WITH RECURSIVE layer AS (SELECT a.atttypid AS type FROM pg_attribute a "
+    "WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped "
+    "UNION SELECT t.typbasetype FROM layer l JOIN pg_type t ON t.oid = l.type "
+    "WHERE t.typtype = 'd') "
+    "SELECT EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass($1) AND c.relkind = 'p'), "
+    "(SELECT array_agg(t.oid ORDER BY t.oid)::text FROM layer l JOIN pg_type t ON t.oid = l.type "
+    "WHERE t.typtype = 'd')";
+
 enum {
     COLUMN_NAME,
     COLUMN_BUILTIN,
@@ -199,13 +222,75 @@ add_row(struct leat_pg_facts *facts, struct leat_pg_table_facts *known,
 }
 
 static int
+read_print(struct leat_pg_connection *connection, const char *name, const char *print_sql,
+           struct leat_buf *out, struct leat_error *err)
+{
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_buf_printf(&sql, "SELECT %s", print_sql);
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_text(&parameters, name);
+    status = leat_pg_execute(connection, leat_buf_text(&sql), &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_buf_add_text(out, PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return 0;
+}
+
+static int
+make_print(struct leat_pg_connection *connection, const char *name, struct leat_pg_facts *facts,
+           struct leat_pg_table_facts *known, struct leat_error *err)
+{
+    LEAT_AUTO_BUF sql = LEAT_BUF_INIT;
+    LEAT_AUTO_BUF print = LEAT_BUF_INIT;
+    struct leat_pg_parameters parameters;
+    PGresult *result;
+    int status;
+
+    leat_pg_parameters_init(&parameters);
+    leat_pg_add_text(&parameters, name);
+    status = leat_pg_execute(connection, kind_sql, &parameters, &result, err);
+    if (status != 0)
+        return status;
+    leat_buf_printf(&sql, PRINT_BEGIN "%s",
+                    is_true(result, 0, 0) ? PRINT_PARTITIONS : PRINT_TRIGGERS);
+    if (!PQgetisnull(result, 0, 1))
+        leat_buf_printf(&sql, PRINT_DOMAINS "('%s'::oid[]))", PQgetvalue(result, 0, 1));
+    leat_buf_add_text(&sql, ")");
+    PQclear(result);
+    known->print_sql = leat_arena_strdup(&facts->arena, leat_buf_text(&sql));
+    status = read_print(connection, name, known->print_sql, &print, err);
+    known->print = leat_arena_strdup(&facts->arena, leat_buf_text(&print));
+    return status;
+}
+
+int
+leat_pg_facts_check(struct leat_pg_connection *connection, const char *name,
+                    const struct leat_pg_table_facts *facts, bool *ret_is_same,
+                    struct leat_error *err)
+{
+    LEAT_AUTO_BUF print = LEAT_BUF_INIT;
+    int status = read_print(connection, name, facts->print_sql, &print, err);
+
+    if (status == 0)
+        *ret_is_same = strcmp(leat_buf_text(&print), facts->print) == 0;
+    return status;
+}
+
+static int
 read_table(struct leat_pg_connection *connection, const char *name, const struct leat_table *table,
            struct leat_pg_facts *facts, struct leat_pg_table_facts *known, struct leat_error *err)
 {
     struct leat_pg_parameters parameters;
     PGresult *result;
-    int status;
+    int status = make_print(connection, name, facts, known, err);
 
+    if (status != 0)
+        return status;
     leat_pg_parameters_init(&parameters);
     leat_pg_add_text(&parameters, name);
     status = leat_pg_execute(connection, facts_sql, &parameters, &result, err);
@@ -263,6 +348,23 @@ leat_pg_facts_free(struct leat_pg_facts *facts)
         return;
     leat_arena_release(&facts->arena);
     free(facts);
+}
+
+bool
+leat_pg_facts_are_same(const struct leat_pg_facts *a, const struct leat_pg_facts *b,
+                       const struct leat_table *tables)
+{
+    for (size_t t = 0; t < a->table_count; t++) {
+        const struct leat_pg_table_facts *x = &a->tables[t], *y = &b->tables[t];
+
+        if (x->is_known != y->is_known || x->may_equal != y->may_equal)
+            return false;
+        for (size_t c = 0; c < leat_table_width(&tables[t]); c++) {
+            if (memcmp(&x->columns[c].form, &y->columns[c].form, sizeof x->columns[c].form) != 0)
+                return false;
+        }
+    }
+    return true;
 }
 
 const struct leat_pg_table_facts *

@@ -2,6 +2,9 @@
  * What pg_catalog says of the tables that are written: how their columns keep values (the forms of leat/target.h), the types that
  * values are cast to, and what a replace has to reset. Read at each connect, and again when a statement was refused for its
  * meaning (class 42): the tables may have been altered.
+ *
+ * A commit asks, behind its rows, whether a table is still what was read (its *print*): from the first row on nobody can alter it
+ * until the transaction ends.
  */
 #ifndef LEAT_POSTGRES_FACTS_H
 #define LEAT_POSTGRES_FACTS_H
@@ -22,8 +25,10 @@ struct leat_pg_column_facts {
 };
 
 struct leat_pg_table_facts {
-    bool is_known;  /* it is there */
-    bool may_equal; /* as in struct leat_table_forms */
+    bool is_known;         /* it is there */
+    bool may_equal;        /* as in struct leat_table_forms */
+    const char *print_sql; /* an expression: what the table's print is now; $1 is its name */
+    const char *print;     /* as it was just before the rest was read */
     struct leat_pg_column_facts *columns;
     const char **
         others; /* columns that are not declared and may be written, but generated ones and identities */
@@ -43,6 +48,14 @@ int leat_pg_facts_read(struct leat_pg_connection *connection, const struct leat_
 void leat_pg_facts_free(struct leat_pg_facts *facts);
 /* Of table number N; NULL: nothing is known. */
 const struct leat_pg_table_facts *leat_pg_facts_of(const struct leat_pg_facts *facts, size_t table);
+
+/* Do they say the same of how values are kept? */
+bool leat_pg_facts_are_same(const struct leat_pg_facts *a, const struct leat_pg_facts *b,
+                            const struct leat_table *tables);
+/* Is the table still as it was when its facts were read? */
+int leat_pg_facts_check(struct leat_pg_connection *connection, const char *name,
+                        const struct leat_pg_table_facts *facts, bool *ret_is_same,
+                        struct leat_error *err);
 
 /* Is a default expression, as Postgres prints it, null, or nought? Pure. */
 bool leat_pg_default_is_null(const char *expression);

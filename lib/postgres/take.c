@@ -389,7 +389,7 @@ int
 leat_pg_take(struct leat_pg_committer *committer, struct leat_take *takes, size_t count,
              struct leat_error *err)
 {
-    int status = leat_pg_committer_ready(committer, err);
+    int status = leat_pg_committer_look(committer, err);
 
     leat_arena_reset(&committer->arena);
     LEAT_POINT("take.before");

@@ -748,7 +748,7 @@ START_TEST(test_keys_that_turn_out_to_be_equal)
     set_row(72, "2", 2, "y");
     memcpy(values + 7, row, sizeof row);
     ck_assert_int_eq(leat_pg_commit(a, &flush, &result, &err), 0);
-    ck_assert_int_eq(result.outcome, LEAT_COMMIT_DATA);
+    ck_assert_int_eq(result.outcome, LEAT_COMMIT_ANEW);
     ck_assert_str_eq(result.sqlstate, "21000");
     leat_pg_forms(a, 0, &forms);
     ck_assert(forms.may_equal);

@@ -701,6 +701,61 @@ START_TEST(a_trigger_that_comes_later_diverts_nothing)
 }
 END_TEST
 
+/* ---- tables that change under a worker --------------------------------------------------------------- */
+
+#define A_IS(k, n) "CREATE TABLE a (k " k " PRIMARY KEY, n " n ", note text);"
+#define TABLE_B "CREATE TABLE b (k text PRIMARY KEY, n bigint, note text);"
+#define BLANKS "a|y|1 ++ a|y |1\n"
+#define DEFAULTS "a|y ++ a|y|1\n"
+
+/* One record of two rows that are one row, or a sum, by what the table is now and not by what it was: and the other way round. */
+static const struct change {
+    const char *what, *before, *change, *line, *rows;
+} changes[] = {
+    {"blanks begin to count", A_IS("char(8)", "bigint") TABLE_B, "ALTER TABLE a ALTER k TYPE text",
+     BLANKS, "y.1 y .1"},
+    {"blanks count no more", A_IS("text", "bigint") TABLE_B, "ALTER TABLE a ALTER k TYPE char(8)",
+     BLANKS, "y.2"},
+    {"dropped and made again", A_IS("char(8)", "bigint") TABLE_B,
+     "DROP TABLE a;" A_IS("text", "bigint"), BLANKS, "y.1 y .1"},
+    {"another takes its name", A_IS("char(8)", "bigint") TABLE_B,
+     "BEGIN; ALTER TABLE a RENAME TO was; ALTER INDEX a_pkey RENAME TO was_pkey;" A_IS(
+         "text", "bigint") "COMMIT",
+     BLANKS, "y.1 y .1"},
+    {"a default", A_IS("text", "bigint") TABLE_B, "ALTER TABLE a ALTER n SET DEFAULT 5", DEFAULTS,
+     "y.6"},
+    {"a domain's default",
+     "CREATE DOMAIN d AS bigint; CREATE DOMAIN e AS d;" A_IS("text", "e") TABLE_B,
+     "ALTER DOMAIN e SET DEFAULT 5", DEFAULTS, "y.6"},
+    {"a trigger of a partition",
+     "CREATE TABLE a (k text PRIMARY KEY, n bigint, note text) PARTITION BY LIST (k);"
+     "CREATE TABLE a1 PARTITION OF a DEFAULT;" TABLE_B,
+     "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.k := lower(new.k);"
+     "RETURN new; END $$; CREATE TRIGGER g BEFORE INSERT ON a1 FOR EACH ROW EXECUTE FUNCTION f()",
+     "a|y|1 ++ a|Y|1\n", "y.2"},
+    {"made late", TABLE_B, A_IS("char(8)", "bigint"), BLANKS, "y.2"},
+};
+
+START_TEST(a_table_that_changes_is_written_as_it_is)
+{
+    const struct change *change = &changes[_i / 2];
+
+    script(change->before);
+    write_lines(0, "b|first|1\n");
+    write_lines(1, "b|second|1\n");
+    world_start(growing_ways[_i % 2]);
+    ck_becomes("SELECT count(*) FROM b", "2");
+    script(change->change);
+    write_lines(0, change->line);
+    ck_becomes("SELECT count(*) > 0 FROM a", "t");
+    ck_is("SELECT k || '.' || n FROM a ORDER BY k COLLATE \"C\"", change->rows);
+    write_lines(1, "b|third|1\n");
+    ck_becomes("SELECT count(*) FROM b", "3");
+    ck_is("SELECT count(*) FROM leat.failures", "0");
+    world_stop();
+}
+END_TEST
+
 /* ---- what is the processor's fault -------------------------------------------------------------------- */
 
 START_TEST(a_state_that_is_too_large_diverts_nothing)
@@ -743,6 +798,8 @@ main(void)
     tcase_add_loop_test(tests, a_refusal_that_stays_is_counted, 0, 2);
     tcase_add_loop_test(tests, a_record_that_would_be_taken_is_no_letter, 0, 6);
     tcase_add_loop_test(tests, a_trigger_that_comes_later_diverts_nothing, 0, 2);
+    tcase_add_loop_test(tests, a_table_that_changes_is_written_as_it_is, 0,
+                        2 * (int)LEAT_COUNT_OF(changes));
     tcase_add_loop_test(tests, a_state_that_is_too_large_diverts_nothing, 0, 2);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

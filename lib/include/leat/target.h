@@ -331,7 +331,8 @@ struct leat_target {
        targets older than it (size): then leat asks by the shards that are listed. */
     int (*progress_list)(void *committer, const struct leat_progress_key *of, leat_shard_fn each,
                          void *context, struct leat_error *err);
-    /* How table number `table` keeps values, as last seen. Called after takes; no I/O. May be NULL. */
+    /* How table number `table` keeps values, as last seen. Called after takes, when rows are merged by it, and before commits:
+       rows that were merged by what it said before are made anew (see LEAT_COMMIT_ANEW). No I/O. May be NULL. */
     void (*forms)(void *committer, size_t table, struct leat_table_forms *ret_forms);
     /* Writes the statements that let `user` write these tables (`leat db grants`). Connects nowhere. May be NULL, and is not
        there in targets older than it (size): there is nothing to grant then. */
