@@ -15,7 +15,6 @@
 #include "postgres/committer_inside.h"
 #include "postgres/sqlstate.h"
 
-#define STATEMENT_BYTES ((size_t)1 << 20)
 #define UNSENT_BYTES ((size_t)256 << 10)
 /* A commit as a whole, whatever its statements may take one by one. */
 #define COMMIT_US (60 * LEAT_SECOND_US)
@@ -284,26 +283,6 @@ send_ledger(struct sender *sender, struct leat_error *err)
     return send(sender, ledger_sql, true, err);
 }
 
-/* How many rows from `first` on go into one statement: its bytes lie twice in our memory until they are sent. */
-static size_t
-rows_for_statement(const struct leat_flush_rows *rows, size_t first, size_t limit)
-{
-    const struct leat_value *value = &rows->values[first * rows->width];
-    size_t most = rows->count - first, bytes = 0;
-
-    if (most > limit)
-        most = limit;
-    for (size_t row = 0; row < most; row++) {
-        for (size_t c = 0; c < rows->width; c++, value++) {
-            if (value->type == LEAT_TEXT || value->type == LEAT_BYTES || value->type == LEAT_JSON)
-                bytes += value->as.bytes.size;
-        }
-        if (bytes > STATEMENT_BYTES)
-            return row > 0 ? row : 1;
-    }
-    return most;
-}
-
 static bool
 is_divisible(const struct leat_flush *flush, size_t group)
 {
@@ -335,7 +314,7 @@ send_rows(struct sender *sender, const struct leat_flush_rows *rows, size_t limi
     for (size_t first = 0; first < rows->count; first += count) {
         int status;
 
-        count = rows_for_statement(rows, first, leat_pg_rows_are_bare(rows) ? 1 : limit);
+        count = leat_pg_rows_for_statement(rows, first, leat_pg_rows_are_bare(rows) ? 1 : limit);
         status = leat_pg_bind_rows(rows, first, count, keys_only, sender->arrays,
                                    &sender->parameters, err);
         if (status == 0)
@@ -668,24 +647,61 @@ static bool
 is_ready(struct leat_pg_committer *committer, const struct leat_flush *flush,
          struct leat_commit_result *results, struct leat_error *err)
 {
+    const char *refusal;
+
     if (leat_pg_committer_ready(committer, err) != 0) {
         set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
         return false;
     }
-    if (committer->told_version == 0 || committer->told_version == committer->facts_version ||
-        flush->group_count == 0)
+    if (committer->told_version != 0 && committer->told_version != committer->facts_version &&
+        flush->group_count > 0) {
+        leat_error_set(err, LEAT_E_UNAVAILABLE, "a table was altered since its rows were merged");
+        set_all(flush, results, LEAT_COMMIT_ANEW, err);
+        return false;
+    }
+    refusal = leat_pg_facts_refusal(committer->facts, flush);
+    if (refusal == NULL)
         return true;
-    leat_error_set(err, LEAT_E_UNAVAILABLE, "a table was altered since its rows were merged");
-    set_all(flush, results, LEAT_COMMIT_ANEW, err);
+    leat_error_set(err, LEAT_E_INVALID, "%s", refusal);
+    set_all(flush, results, LEAT_COMMIT_CONFIGURATION, err);
+    committer->are_facts_old = true; /* until it is mended */
     return false;
 }
 
-/* The facts are read again. Where they say what they said the same flush is right, once more; false: it is not sent. */
+/*
+ * After a run that did not write: is the same flush to be sent once more? After an alteration the facts are read again: where they
+ * say what they said, the same flush is right.
+ */
 static bool
-look_again(struct sender *sender, struct leat_commit_result *results, struct leat_error *err)
+wants_another_run(struct sender *sender, bool *has_looked, struct leat_commit_result *results,
+                  struct leat_error *err)
 {
-    sender->committer->are_facts_old = true;
-    return is_ready(sender->committer, sender->flush, results, err);
+    struct leat_pg_committer *committer = sender->committer;
+
+    if (sender->is_divided) {
+        committer->statement_rows = 1;
+        return true;
+    }
+    if (!sender->is_altered)
+        return false;
+    if (*has_looked) {
+        leat_error_set(err, LEAT_E_UNAVAILABLE,
+                       "a table is altered each time that rows are written to it");
+        set_all(sender->flush, results, LEAT_COMMIT_TRANSIENT, err);
+        return false;
+    }
+    *has_looked = true;
+    committer->are_facts_old = true;
+    return is_ready(committer, sender->flush, results, err);
+}
+
+/* The next flush may hold no keys that meet. */
+static void
+write_more_at_once(struct leat_pg_committer *committer)
+{
+    committer->statement_rows = committer->statement_rows * 2 < LEAT_PG_STATEMENT_ROWS
+                                    ? committer->statement_rows * 2
+                                    : LEAT_PG_STATEMENT_ROWS;
 }
 
 int
@@ -693,36 +709,21 @@ leat_pg_commit(struct leat_pg_committer *committer, const struct leat_flush *flu
                struct leat_commit_result *results, struct leat_error *err)
 {
     struct sender *sender;
-    int status;
+    bool has_looked = false, was_divided = false, goes_on = true;
+    int status = 0;
 
     if (!is_ready(committer, flush, results, err))
         return 0;
     sender = LEAT_NEW(struct sender);
-    sender_init(sender, committer, flush);
-    status = run_commit(sender, results, err);
-    if (status == 0 && sender->is_altered && look_again(sender, results, err)) {
-        sender_release(sender);
+    while (goes_on) {
         sender_init(sender, committer, flush);
         status = run_commit(sender, results, err);
-        /* Something alters it in each commit, or all the time: later. */
-        if (status == 0 && sender->is_altered) {
-            leat_error_set(err, LEAT_E_UNAVAILABLE,
-                           "a table is altered each time that rows are written to it");
-            set_all(flush, results, LEAT_COMMIT_TRANSIENT, err);
-        }
-    }
-    if (status == 0 && sender->is_divided) {
-        committer->statement_rows = 1;
+        was_divided |= sender->is_divided;
+        goes_on = status == 0 && wants_another_run(sender, &has_looked, results, err);
         sender_release(sender);
-        sender_init(sender, committer, flush);
-        status = run_commit(sender, results, err);
-    } else if (committer->statement_rows < LEAT_PG_STATEMENT_ROWS) {
-        /* The next may hold none such. */
-        committer->statement_rows = committer->statement_rows * 2 < LEAT_PG_STATEMENT_ROWS
-                                        ? committer->statement_rows * 2
-                                        : LEAT_PG_STATEMENT_ROWS;
     }
-    sender_release(sender);
+    if (!was_divided)
+        write_more_at_once(committer);
     leat_cleanup_free(&sender);
     return status;
 }

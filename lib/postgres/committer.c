@@ -70,7 +70,8 @@ read_facts(struct leat_pg_committer *committer, struct leat_pg_connection *conne
     if (status != 0)
         return status;
     if (committer->facts == NULL ||
-        !leat_pg_facts_are_same(committer->facts, facts, committer->options.tables))
+        !leat_pg_facts_are_same(committer->facts, facts, committer->options.tables,
+                                committer->equals))
         committer->facts_version++;
     leat_pg_facts_free(committer->facts);
     committer->facts = facts;

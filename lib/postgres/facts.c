@@ -29,7 +29,8 @@ static const char facts_sql[] =
     "JOIN pg_amop w ON w.amopfamily = c.opcfamily AND w.amoplefttype = c.opcintype "
     "AND w.amoprighttype = c.opcintype AND w.amopstrategy = 3 "
     "JOIN pg_operator o ON o.oid = w.amopopr JOIN pg_namespace m ON m.oid = o.oprnamespace "
-    "WHERE c.opcintype = l.type AND c.opcdefault AND m.nspname <> 'pg_catalog'), '=') "
+    "WHERE c.opcintype = l.type AND c.opcdefault AND m.nspname <> 'pg_catalog'), '='), "
+    "format_type(l.type, NULL) "
     "FROM layer l JOIN pg_type t ON t.oid = l.type JOIN pg_namespace n ON n.oid = t.typnamespace "
     "WHERE t.typtype <> 'd'";
 
@@ -72,7 +73,8 @@ enum {
     COLUMN_MADE,
     COLUMN_OURS,
     COLUMN_FOLDING,
-    COLUMN_EQUALS
+    COLUMN_EQUALS,
+    COLUMN_TEXT
 };
 
 /* ---- defaults ---------------------------------------------------------------------------------- */
@@ -171,6 +173,49 @@ flags_of(enum leat_rule rule, bool is_not_null, const char *initial, bool is_mad
            (is_not_null && !has_default && rule != LEAT_KEY ? LEAT_FORM_NEEDED : 0u);
 }
 
+/* ---- what cannot be merged ----------------------------------------------------------------------- */
+
+/* Are values of this column compared, or added up, or do they decide over those of another one? */
+static bool
+is_weighed(const struct leat_table *table, const struct leat_column *column)
+{
+    switch (column->rule) {
+    case LEAT_SUM:
+    case LEAT_COUNT:
+    case LEAT_MIN:
+    case LEAT_MAX:
+    case LEAT_FIRST:
+    case LEAT_LAST:
+        return true;
+    default:
+        break;
+    }
+    for (const struct leat_column *other = table->columns; other->name != NULL; other++) {
+        if (other->order_by != NULL && strcmp(other->order_by, column->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * A column that spells values in its own way (an interval, an address, an enumeration) orders them in its own way: what the least
+ * of two is would depend on whether they met here or there.
+ */
+static void
+check_columns(const char *name, const struct leat_table *table, struct leat_pg_facts *facts,
+              struct leat_pg_table_facts *known)
+{
+    LEAT_AUTO_BUF text = LEAT_BUF_INIT;
+
+    for (size_t c = 0; table->columns[c].name != NULL && known->refusal == NULL; c++) {
+        if (!known->columns[c].is_foreign || !is_weighed(table, &table->columns[c]))
+            continue;
+        leat_buf_printf(&text, LEAT_PG_TYPE_DIFFERS, name, table->columns[c].name,
+                        known->columns[c].text, leat_pg_type_name(table->columns[c].type));
+        known->refusal = leat_arena_strdup(&facts->arena, leat_buf_text(&text));
+    }
+}
+
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 static bool
@@ -213,6 +258,9 @@ add_row(struct leat_pg_facts *facts, struct leat_pg_table_facts *known,
     known->columns[c].form = form_of(column->type, PQgetvalue(result, row, COLUMN_BUILTIN),
                                      leat_pg_int4(PQgetvalue(result, row, COLUMN_MODIFIER)),
                                      &is_known);
+    known->columns[c].text = leat_arena_strdup(&facts->arena, PQgetvalue(result, row, COLUMN_TEXT));
+    known->columns[c].is_foreign = !is_known &&
+                                   !leat_pg_type_takes(column->type, known->columns[c].text);
     known->columns[c].form.flags = flags_of(
         column->rule, is_true(result, row, COLUMN_NOT_NULL),
         PQgetisnull(result, row, COLUMN_INITIAL) ? NULL : PQgetvalue(result, row, COLUMN_INITIAL),
@@ -311,6 +359,7 @@ read_table(struct leat_pg_connection *connection, const char *name, const struct
         return status;
     known->may_equal |= is_true(result, 0, 0);
     PQclear(result);
+    check_columns(name, table, facts, known);
     return 0;
 }
 
@@ -352,12 +401,12 @@ leat_pg_facts_free(struct leat_pg_facts *facts)
 
 bool
 leat_pg_facts_are_same(const struct leat_pg_facts *a, const struct leat_pg_facts *b,
-                       const struct leat_table *tables)
+                       const struct leat_table *tables, const bool *equals)
 {
     for (size_t t = 0; t < a->table_count; t++) {
         const struct leat_pg_table_facts *x = &a->tables[t], *y = &b->tables[t];
 
-        if (x->is_known != y->is_known || x->may_equal != y->may_equal)
+        if (x->is_known != y->is_known || (!equals[t] && x->may_equal != y->may_equal))
             return false;
         for (size_t c = 0; c < leat_table_width(&tables[t]); c++) {
             if (memcmp(&x->columns[c].form, &y->columns[c].form, sizeof x->columns[c].form) != 0)
@@ -373,4 +422,17 @@ leat_pg_facts_of(const struct leat_pg_facts *facts, size_t table)
     if (facts == NULL || table >= facts->table_count || !facts->tables[table].is_known)
         return NULL;
     return &facts->tables[table];
+}
+
+const char *
+leat_pg_facts_refusal(const struct leat_pg_facts *facts, const struct leat_flush *flush)
+{
+    for (size_t g = 0; g < flush->group_count; g++) {
+        const struct leat_pg_table_facts *known =
+            leat_pg_facts_of(facts, flush->groups[g].table_index);
+
+        if (known != NULL && known->refusal != NULL)
+            return known->refusal;
+    }
+    return NULL;
 }

@@ -20,13 +20,16 @@ struct leat_pg_column_facts {
     const char *
         type; /* quoted, with its schema, of a domain: what it is made of; NULL: there is no such column */
     const char *builtin; /* its name where it lives in pg_catalog; "" else */
-    const char *equals;  /* "=", or the operator of a type that lives in another schema */
+    const char *text;    /* the type as Postgres spells it */
+    bool is_foreign; /* values are kept in ways that neither the declared type nor a form tells */
+    const char *equals; /* "=", or the operator of a type that lives in another schema */
     struct leat_form form;
 };
 
 struct leat_pg_table_facts {
     bool is_known;         /* it is there */
     bool may_equal;        /* as in struct leat_table_forms */
+    const char *refusal;   /* why no row is to be written to it; NULL: nothing is wrong */
     const char *print_sql; /* an expression: what the table's print is now; $1 is its name */
     const char *print;     /* as it was just before the rest was read */
     struct leat_pg_column_facts *columns;
@@ -49,9 +52,12 @@ void leat_pg_facts_free(struct leat_pg_facts *facts);
 /* Of table number N; NULL: nothing is known. */
 const struct leat_pg_table_facts *leat_pg_facts_of(const struct leat_pg_facts *facts, size_t table);
 
-/* Do they say the same of how values are kept? */
+/* Do they say the same of how values are kept? equals: by table, its keys may be equal whatever the facts say. */
 bool leat_pg_facts_are_same(const struct leat_pg_facts *a, const struct leat_pg_facts *b,
-                            const struct leat_table *tables);
+                            const struct leat_table *tables, const bool *equals);
+/* Why rows of this flush are not to be written, whatever they hold; NULL: they may. */
+const char *leat_pg_facts_refusal(const struct leat_pg_facts *facts,
+                                  const struct leat_flush *flush);
 /* Is the table still as it was when its facts were read? */
 int leat_pg_facts_check(struct leat_pg_connection *connection, const char *name,
                         const struct leat_pg_table_facts *facts, bool *ret_is_same,

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "postgres/array.h"
 
+#define STATEMENT_BYTES ((size_t)1 << 20)
+
 static const struct {
     const char *name, *array, *cast;
     enum leat_pg_oid element;
@@ -26,6 +28,31 @@ const char *
 leat_pg_type_name(enum leat_type type)
 {
     return (size_t)type < LEAT_COUNT_OF(types) ? types[type].name : "text";
+}
+
+bool
+leat_pg_type_takes(enum leat_type type, const char *actual)
+{
+    static const char *const more[][6] = {
+        [LEAT_INT64] = {"numeric", NULL},
+        [LEAT_TEXT] = {"character varying", "character", "uuid", "citext", NULL},
+        [LEAT_TIMESTAMP] = {NULL},
+        [LEAT_JSON] = {"json", NULL},
+    };
+    const char *wanted = leat_pg_type_name(type);
+
+    if (type == LEAT_TIMESTAMP)
+        return strcmp(actual, "timestamp with time zone") == 0;
+    if (strcmp(actual, wanted) == 0)
+        return true;
+    for (size_t i = 0; type < sizeof more / sizeof more[0] && more[type][i] != NULL; i++) {
+        if (strcmp(actual, more[type][i]) == 0)
+            return true;
+    }
+    /* An extension's: it is in whatever schema it was created in. */
+    if (type == LEAT_TEXT && strrchr(actual, '.') != NULL)
+        return strcmp(strrchr(actual, '.'), ".citext") == 0;
+    return false;
 }
 
 void
@@ -467,4 +494,23 @@ leat_pg_create_sql(const struct leat_pg_names *names, const struct leat_table *t
         separator = ", ";
     }
     leat_buf_add_text(out, table->columns[0].rule == LEAT_KEY ? ")\n);\n" : ");\n");
+}
+
+size_t
+leat_pg_rows_for_statement(const struct leat_flush_rows *rows, size_t first, size_t limit)
+{
+    const struct leat_value *value = &rows->values[first * rows->width];
+    size_t most = rows->count - first, bytes = 0;
+
+    if (most > limit)
+        most = limit;
+    for (size_t row = 0; row < most; row++) {
+        for (size_t c = 0; c < rows->width; c++, value++) {
+            if (value->type == LEAT_TEXT || value->type == LEAT_BYTES || value->type == LEAT_JSON)
+                bytes += value->as.bytes.size;
+        }
+        if (bytes > STATEMENT_BYTES)
+            return row > 0 ? row : 1;
+    }
+    return most;
 }

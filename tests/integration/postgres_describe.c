@@ -132,6 +132,26 @@ START_TEST(test_each_difference_is_named)
 }
 END_TEST
 
+/* A domain is what it is made of, and of a domain, too; one that takes no null and has no default is named. */
+START_TEST(test_domains_are_what_they_are_made_of)
+{
+    const char *text;
+
+    run("CREATE DOMAIN id AS bigint CHECK (value > 0); CREATE DOMAIN device_id AS id NOT NULL;"
+        "CREATE DOMAIN money2 AS numeric(10, 2); CREATE DOMAIN needed AS int NOT NULL;"
+        "CREATE DOMAIN given AS needed DEFAULT 1;"
+        "CREATE TABLE \"weather \"\"hours\"\"\" (device device_id, hour timestamptz, total money2, "
+        "name text, one given, PRIMARY KEY (device, hour))");
+    ck_assert_str_eq(describe(), "");
+    run("ALTER TABLE \"weather \"\"hours\"\"\" ADD must needed, DROP total, ADD total device_id");
+    text = describe();
+    ck_assert_msg(strstr(text, "column \"must\" is NOT NULL") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "column \"total\" is public.device_id (a domain over bigint), the "
+                               "processor writes numeric") != NULL,
+                  "%s", text);
+}
+END_TEST
+
 /* Tables that have the right columns and refuse every row all the same. */
 static const struct {
     const char *sql, *says;
@@ -242,6 +262,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_its_own_ddl_is_what_it_wants);
     tcase_add_test(tests, test_each_difference_is_named);
+    tcase_add_test(tests, test_domains_are_what_they_are_made_of);
     tcase_add_loop_test(tests, test_what_refuses_every_row_is_named, 0,
                         (int)LEAT_COUNT_OF(refusing));
     tcase_add_test(tests, test_rights_that_are_missing_are_named);

@@ -7,10 +7,18 @@
 
 #include "postgres/array.h"
 
-static const char columns_sql[] = "SELECT a.attname, format_type(a.atttypid, NULL), a.attnotnull "
-                                  "AND NOT a.atthasdef AND a.attidentity = '' "
-                                  "FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND "
-                                  "a.attnum > 0 AND NOT a.attisdropped";
+/* A domain is what it is made of, down to the last; each of them may refuse nulls, or have a default. */
+static const char columns_sql[] =
+    "WITH RECURSIVE layer AS (SELECT a.attnum, a.attname, a.atttypid AS type, a.attnotnull AS "
+    "is_not_null, a.atthasdef OR a.attidentity <> '' AS is_given, format_type(a.atttypid, NULL) AS "
+    "name FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT "
+    "a.attisdropped UNION ALL SELECT l.attnum, l.attname, t.typbasetype, l.is_not_null OR "
+    "t.typnotnull, l.is_given OR t.typdefault IS NOT NULL, l.name FROM layer l JOIN pg_type t ON "
+    "t.oid = l.type WHERE t.typtype = 'd') "
+    "SELECT l.attname, format_type(l.type, NULL), l.is_not_null AND NOT l.is_given, CASE WHEN "
+    "l.name = format_type(l.type, NULL) THEN l.name ELSE format('%s (a domain over %s)', l.name, "
+    "format_type(l.type, NULL)) END FROM layer l JOIN pg_type t ON t.oid = l.type "
+    "WHERE t.typtype <> 'd' ORDER BY l.attnum";
 
 /* Is there a unique index on exactly these columns, without a condition or expression? */
 static const char key_sql[] = "SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = "
@@ -42,32 +50,6 @@ tell(const struct comparing *comparing, const char *format, ...)
     comparing->report(comparing->context, text);
 }
 
-/* Types that take a value of the declared one without loss. */
-static bool
-takes(enum leat_type type, const char *actual)
-{
-    static const char *const more[][6] = {
-        [LEAT_INT64] = {"numeric", NULL},
-        [LEAT_TEXT] = {"character varying", "character", "uuid", "citext", NULL},
-        [LEAT_TIMESTAMP] = {NULL},
-        [LEAT_JSON] = {"json", NULL},
-    };
-    const char *wanted = leat_pg_type_name(type);
-
-    if (type == LEAT_TIMESTAMP)
-        return strcmp(actual, "timestamp with time zone") == 0;
-    if (strcmp(actual, wanted) == 0)
-        return true;
-    for (size_t i = 0; type < sizeof more / sizeof more[0] && more[type][i] != NULL; i++) {
-        if (strcmp(actual, more[type][i]) == 0)
-            return true;
-    }
-    /* An extension's: it is in whatever schema it was created in. */
-    if (type == LEAT_TEXT && strrchr(actual, '.') != NULL)
-        return strcmp(strrchr(actual, '.'), ".citext") == 0;
-    return false;
-}
-
 static int
 find_row(const PGresult *result, const char *column)
 {
@@ -89,10 +71,9 @@ compare_columns(const struct comparing *comparing, const struct leat_table *tabl
             tell(comparing, "table %s has no column \"%s\": ALTER TABLE %s ADD COLUMN \"%s\" %s",
                  comparing->name, column->name, comparing->name, column->name,
                  leat_pg_type_name(column->type));
-        else if (!takes(column->type, PQgetvalue(result, row, 1)))
-            tell(comparing, "table %s, column \"%s\" is %s, the processor writes %s",
-                 comparing->name, column->name, PQgetvalue(result, row, 1),
-                 leat_pg_type_name(column->type));
+        else if (!leat_pg_type_takes(column->type, PQgetvalue(result, row, 1)))
+            tell(comparing, LEAT_PG_TYPE_DIFFERS, comparing->name, column->name,
+                 PQgetvalue(result, row, 3), leat_pg_type_name(column->type));
     }
     for (int row = 0; row < PQntuples(result); row++) {
         const struct leat_column *column = table->columns;
