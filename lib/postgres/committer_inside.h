@@ -43,6 +43,10 @@ int leat_pg_committer_look(struct leat_pg_committer *committer, struct leat_erro
 int leat_pg_free_row(struct leat_pg_committer *committer, const struct leat_progress_key *key,
                      int pid, struct leat_error *err);
 
+/* judge.c: a row of stream_id, shard, lease_counter, lease_owner, commit_seq, checkpoint, sub_sequence; the shard's outcome. */
+void leat_pg_judge(const struct leat_flush *flush, const PGresult *result, int row,
+                   struct leat_commit_result *results);
+
 /* Progress keys as arrays: application, processor, tenant, stream_id, shard as $1 … $5. */
 struct leat_pg_keys {
     struct leat_buf columns[5];

@@ -705,8 +705,6 @@ START_TEST(a_trigger_that_comes_later_diverts_nothing)
 }
 END_TEST
 
-/* ---- tables that change under a worker --------------------------------------------------------------- */
-
 #define A_IS(k, n) "CREATE TABLE a (k " k " PRIMARY KEY, n " n ", note text);"
 #define TABLE_B "CREATE TABLE b (k text PRIMARY KEY, n bigint, note text);"
 #define BLANKS "a|y|1 ++ a|y |1\n"
@@ -714,30 +712,21 @@ END_TEST
 
 /* One record of two rows that are one row, or a sum, by what the table is now and not by what it was: and the other way round. */
 static const struct change {
-    const char *what, *before, *change, *line, *rows;
+    const char *before, *change, *line, *rows;
 } changes[] = {
-    {"blanks begin to count", A_IS("char(8)", "bigint") TABLE_B, "ALTER TABLE a ALTER k TYPE text",
+    {A_IS("char(8)", "bigint") TABLE_B, "ALTER TABLE a ALTER k TYPE text", BLANKS, "y.1 y .1"},
+    {A_IS("char(8)", "bigint") TABLE_B, "DROP TABLE a;" A_IS("text", "bigint"), BLANKS, "y.1 y .1"},
+    {A_IS("char(8)", "bigint") TABLE_B, "ALTER TABLE a RENAME TO was;" A_IS("text", "bigint"),
      BLANKS, "y.1 y .1"},
-    {"blanks count no more", A_IS("text", "bigint") TABLE_B, "ALTER TABLE a ALTER k TYPE char(8)",
-     BLANKS, "y.2"},
-    {"dropped and made again", A_IS("char(8)", "bigint") TABLE_B,
-     "DROP TABLE a;" A_IS("text", "bigint"), BLANKS, "y.1 y .1"},
-    {"another takes its name", A_IS("char(8)", "bigint") TABLE_B,
-     "BEGIN; ALTER TABLE a RENAME TO was; ALTER INDEX a_pkey RENAME TO was_pkey;" A_IS(
-         "text", "bigint") "COMMIT",
-     BLANKS, "y.1 y .1"},
-    {"a default", A_IS("text", "bigint") TABLE_B, "ALTER TABLE a ALTER n SET DEFAULT 5", DEFAULTS,
-     "y.6"},
-    {"a domain's default",
-     "CREATE DOMAIN d AS bigint; CREATE DOMAIN e AS d;" A_IS("text", "e") TABLE_B,
+    {A_IS("text", "bigint") TABLE_B, "ALTER TABLE a ALTER n SET DEFAULT 5", DEFAULTS, "y.6"},
+    {"CREATE DOMAIN d AS bigint; CREATE DOMAIN e AS d;" A_IS("text", "e") TABLE_B,
      "ALTER DOMAIN e SET DEFAULT 5", DEFAULTS, "y.6"},
-    {"a trigger of a partition",
-     "CREATE TABLE a (k text PRIMARY KEY, n bigint, note text) PARTITION BY LIST (k);"
+    {"CREATE TABLE a (k text PRIMARY KEY, n bigint, note text) PARTITION BY LIST (k);"
      "CREATE TABLE a1 PARTITION OF a DEFAULT;" TABLE_B,
      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.k := lower(new.k);"
      "RETURN new; END $$; CREATE TRIGGER g BEFORE INSERT ON a1 FOR EACH ROW EXECUTE FUNCTION f()",
      "a|y|1 ++ a|Y|1\n", "y.2"},
-    {"made late", TABLE_B, A_IS("char(8)", "bigint"), BLANKS, "y.2"},
+    {TABLE_B, A_IS("char(8)", "bigint"), BLANKS, "y.2"},
 };
 
 START_TEST(a_table_that_changes_is_written_as_it_is)
@@ -746,15 +735,12 @@ START_TEST(a_table_that_changes_is_written_as_it_is)
 
     script(change->before);
     write_lines(0, "b|first|1\n");
-    write_lines(1, "b|second|1\n");
     world_start(growing_ways[_i % 2]);
-    ck_becomes("SELECT count(*) FROM b", "2");
+    ck_becomes("SELECT count(*) FROM b", "1");
     script(change->change);
     write_lines(0, change->line);
     ck_becomes("SELECT count(*) > 0 FROM a", "t");
     ck_is("SELECT k || '.' || n FROM a ORDER BY k COLLATE \"C\"", change->rows);
-    write_lines(1, "b|third|1\n");
-    ck_becomes("SELECT count(*) FROM b", "3");
     ck_is("SELECT count(*) FROM leat.failures", "0");
     world_stop();
 }
