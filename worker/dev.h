@@ -7,6 +7,7 @@
 
 #include "local/kinesis.h"
 #include "local/postgres.h"
+#include "local/roles.h"
 #include "local/s3.h"
 
 #define LEAT_DEV_KEY "leat"
@@ -19,9 +20,11 @@ struct leat_dev {
     const char *program;   /* how to call leat from a shell */
     uint16_t kinesis_port, s3_port;
     bool has_limits;            /* those of AWS */
+    int64_t role_lifetime_us;   /* of credentials that a role gives; 0: there are no roles */
     const char *const *streams; /* NAME or NAME:SHARDS */
     size_t stream_count;
     /* made: */
+    struct leat_local_roles *roles; /* NULL: none */
     struct leat_local_kinesis *kinesis;
     struct leat_local_s3 *s3;
     struct leat_local_postgres *postgres;

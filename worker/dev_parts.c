@@ -11,6 +11,7 @@
 #include "postgres/migrate.h"
 #include "worker/databases.h"
 #include "worker/dev.h"
+#include "worker/dev_roles.h"
 #include "worker/setup.h"
 
 #define SHARDS 4
@@ -44,6 +45,8 @@ start_kinesis(struct leat_dev *dev, struct leat_error *err)
     };
     int status = 0;
 
+    if (dev->roles != NULL)
+        options.issuer = leat_local_roles_issuer(dev->roles);
     if (dev->has_limits)
         options.limits = leat_local_limits_aws;
     dev->kinesis = leat_local_kinesis_new(&options, err);
@@ -65,6 +68,8 @@ start_s3(struct leat_dev *dev, struct leat_error *err)
         .secret_access_key = LEAT_DEV_KEY,
     };
 
+    if (dev->roles != NULL)
+        options.issuer = leat_local_roles_issuer(dev->roles);
     dev->s3 = leat_local_s3_new(&options, err);
     if (dev->s3 == NULL)
         return err->code;
@@ -225,6 +230,9 @@ write_environment(struct leat_dev *dev, struct leat_error *err)
                     "export PGHOST='%s' PGUSER=postgres PGDATABASE=leat\n",
                     leat_local_kinesis_endpoint(dev->kinesis), leat_local_s3_endpoint(dev->s3),
                     dev->config, dev->database_directory);
+    if (dev->roles != NULL)
+        leat_buf_printf(&text, "export AWS_ENDPOINT_URL_STS=%s\n",
+                        leat_local_roles_endpoint(dev->roles));
     return write_file(dev->environment, &text, err);
 }
 
@@ -250,11 +258,14 @@ make_tables(struct leat_dev *dev, struct leat_error *err)
 int
 leat_dev_open(struct leat_dev *dev, struct leat_error *err)
 {
-    int status;
+    int status = 0;
 
     snprintf(dev->config, sizeof dev->config, "%s/leat.yaml", dev->directory);
     snprintf(dev->environment, sizeof dev->environment, "%s/env", dev->directory);
-    status = start_kinesis(dev, err);
+    if (dev->role_lifetime_us > 0)
+        status = leat_dev_roles_start(dev, err);
+    if (status == 0)
+        status = start_kinesis(dev, err);
     if (status == 0)
         status = start_s3(dev, err);
     if (status == 0)
@@ -263,6 +274,8 @@ leat_dev_open(struct leat_dev *dev, struct leat_error *err)
         status = write_config(dev, err);
     if (status == 0)
         status = write_environment(dev, err);
+    if (status == 0 && dev->roles != NULL)
+        status = leat_dev_roles_write(dev, err);
     if (status == 0)
         status = make_tables(dev, err);
     if (status != 0)
@@ -275,7 +288,9 @@ leat_dev_close(struct leat_dev *dev)
 {
     leat_local_kinesis_free(dev->kinesis);
     leat_local_s3_free(dev->s3);
+    leat_local_roles_free(dev->roles);
     leat_local_postgres_stop(dev->postgres);
+    dev->roles = NULL;
     dev->kinesis = NULL;
     dev->s3 = NULL;
     dev->postgres = NULL;

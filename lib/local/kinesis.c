@@ -42,6 +42,7 @@ take_options(struct leat_local_kinesis *server, const struct leat_local_kinesis_
              options->region != NULL && options->region[0] != '\0' ? options->region : "us-east-1");
     server->identity = (uint64_t)leat_random_identity();
     server->iterator_us = options->iterator_us > 0 ? options->iterator_us : 300 * LEAT_SECOND_US;
+    server->issuer = options->issuer;
     server->page_shards = options->page_shards > 0 ? options->page_shards : 1000;
     leat_mutex_init(&server->lock);
     leat_local_store_init(&server->store);

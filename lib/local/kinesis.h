@@ -11,6 +11,8 @@
 #include <leat/error.h>
 #include <leat/slice.h>
 
+#include "local/issuer.h"
+
 #define LEAT_LOCAL_SEQUENCE_BYTES 57 /* 56 digits and a zero */
 
 /* Per second; 0: no limit. All but `lists` are per shard. */
@@ -30,7 +32,8 @@ struct leat_local_kinesis_options {
     unsigned threads;   /* that serve requests; 0: 1 */
     const char *region; /* us-east-1 */
     const char *access_key_id, *secret_access_key,
-        *session_token;   /* id NULL: signatures are not looked at */
+        *session_token;              /* id NULL, and no issuer: signatures are not looked at */
+    struct leat_local_issuer issuer; /* of keys that are good, too; outlives the server */
     int64_t change_us;    /* how long CREATING, UPDATING and DELETING last; 0: not at all */
     int64_t retention_us; /* 24 hours */
     int64_t iterator_us;  /* an iterator's life: 5 minutes; page tokens too */

@@ -55,43 +55,84 @@ refuse_signature(enum leat_sign_verdict verdict, struct leat_local_refusal *refu
 }
 
 static int
-check_signature(struct leat_local_call *call, const struct leat_local_request *request)
+refuse_expired(struct leat_local_refusal *refusal)
+{
+    return leat_local_refuse(refusal, "ExpiredTokenException",
+                             "The security token included in the request is expired");
+}
+
+/* The credentials by which a request is judged. */
+struct judge {
+    struct leat_credentials credentials; /* access_key_id NULL: nobody's */
+    bool is_expired;                     /* good until a while ago */
+    bool is_unchecked;                   /* signatures are not looked at */
+};
+
+static void
+find_judge(struct leat_local_call *call, const struct leat_sign_request *request,
+           struct judge *ret_judge)
 {
     struct leat_local_kinesis *server = call->server;
-    struct leat_credentials known = {0};
-    LEAT_AUTO_FREE char *expired_token = NULL;
-    char hash[LEAT_SHA256_HEX_BYTES];
+    const struct leat_local_credentials *ours = &server->credentials;
+
+    *ret_judge = (struct judge){0};
+    if (leat_local_issuer_find(&server->issuer, request, call->now_us, &ret_judge->credentials,
+                               &ret_judge->is_expired))
+        return;
+    leat_mutex_lock(&server->lock);
+    if (ours->known.access_key_id != NULL)
+        leat_credentials_copy(&ret_judge->credentials, &ours->known);
+    else
+        ret_judge->is_unchecked = server->issuer.find == NULL;
+    leat_mutex_unlock(&server->lock);
+}
+
+/* The token was good until set_credentials. */
+static bool
+is_old_token(struct leat_local_kinesis *server, const struct leat_local_request *request)
+{
     struct leat_slice token;
+    bool is_old;
+
+    if (!leat_local_http_find(request, "x-amz-security-token", &token))
+        return false;
+    leat_mutex_lock(&server->lock);
+    is_old = server->credentials.expired_token != NULL &&
+             leat_slice_is(token, server->credentials.expired_token);
+    leat_mutex_unlock(&server->lock);
+    return is_old;
+}
+
+static int
+check_signature(struct leat_local_call *call, const struct leat_local_request *request)
+{
+    char hash[LEAT_SHA256_HEX_BYTES];
     struct leat_sign_request received = {.method = request->method,
                                          .path = request->path,
                                          .query = request->query,
                                          .headers = request->headers,
                                          .header_count = request->header_count};
-    struct leat_sign_check check = {.credentials = &known,
-                                    .region = leat_slice_from(server->region),
+    struct judge judge;
+    struct leat_sign_check check = {.credentials = &judge.credentials,
+                                    .region = leat_slice_from(call->server->region),
                                     .service = leat_slice_from("kinesis"),
                                     .now_us = call->now_us,
                                     .maximum_skew_us = MAXIMUM_SKEW_US};
-    int result = 0;
+    int result;
 
-    leat_mutex_lock(&server->lock);
-    if (server->credentials.known.access_key_id != NULL)
-        leat_credentials_copy(&known, &server->credentials.known);
-    if (server->credentials.expired_token != NULL)
-        expired_token = leat_strdup(server->credentials.expired_token);
-    leat_mutex_unlock(&server->lock);
-    if (known.access_key_id == NULL)
+    find_judge(call, &received, &judge);
+    if (judge.is_unchecked)
         return 0;
-    if (expired_token != NULL && leat_local_http_find(request, "x-amz-security-token", &token) &&
-        leat_slice_is(token, expired_token)) {
-        result = leat_local_refuse(&call->refusal, "ExpiredTokenException",
-                                   "The security token included in the request is expired");
+    if (is_old_token(call->server, request)) {
+        result = refuse_expired(&call->refusal);
     } else {
         leat_sha256_hex(leat_slice_make(request->body, request->body_size), hash);
         check.body_hash = leat_slice_from(hash);
         result = refuse_signature(leat_sign_verify(&received, &check), &call->refusal);
+        if (result == 0 && judge.is_expired)
+            result = refuse_expired(&call->refusal);
     }
-    leat_credentials_release(&known);
+    leat_credentials_release(&judge.credentials);
     return result;
 }
 

@@ -26,6 +26,7 @@ struct leat_local_kinesis {
     uint64_t identity; /* in tokens */
     int64_t iterator_us;
     uint32_t page_shards;
+    struct leat_local_issuer issuer;
     _Atomic int64_t shift_us;
     struct leat_mutex lock;
     struct leat_local_store store LEAT_FIELD_GUARDED_BY(lock);

@@ -37,8 +37,11 @@ run_with_faults(struct leat_local_s3 *server, struct leat_local_s3_call *call,
 static void
 answer_call(struct leat_local_s3 *server, struct leat_local_s3_call *call)
 {
+    struct leat_sign_request request = leat_local_s3_signed(call);
     struct leat_local_blob *blob = NULL;
 
+    (void)leat_local_issuer_find(&server->issuer, &request, leat_local_s3_now_us(server),
+                                 &call->issued, &call->is_issued_expired);
     leat_sha256_hex(leat_slice_make(call->request->body, call->request->body_size),
                     call->body_hash);
     if (call->action == LEAT_LOCAL_S3_PUT_OBJECT) {
@@ -70,6 +73,7 @@ leat_local_s3_handle(void *context, const struct leat_local_request *request,
         call.is_refused = true;
     }
     answer_call(server, &call);
+    leat_credentials_release(&call.issued);
     leat_buf_release(&call.text);
 }
 
@@ -226,6 +230,7 @@ leat_local_s3_new(const struct leat_local_s3_options *options, struct leat_error
 
     server->magic = S3_MAGIC;
     server->region = leat_strdup(options->region != NULL ? options->region : "us-east-1");
+    server->issuer = options->issuer;
     server->maximum_bytes = options->maximum_bytes > 0 ? options->maximum_bytes : MAXIMUM_BYTES;
     server->object_bytes = options->object_bytes > 0 ? options->object_bytes : OBJECT_BYTES;
     server->page_keys = options->page_keys > 0 ? options->page_keys : PAGE_KEYS;

@@ -10,6 +10,7 @@
 #define LEAT_LOCAL_S3_H
 
 #include "base/buf.h"
+#include "local/issuer.h"
 
 /* Zeros and NULLs: the defaults. Strings are copied. */
 struct leat_local_s3_options {
@@ -17,7 +18,8 @@ struct leat_local_s3_options {
     unsigned threads;   /* that serve requests; 0: 1 */
     const char *region; /* us-east-1 */
     const char *access_key_id, *secret_access_key,
-        *session_token; /* id NULL: signatures are not looked at */
+        *session_token;              /* id NULL, and no issuer: signatures are not looked at */
+    struct leat_local_issuer issuer; /* of keys that are good, too; outlives the server */
     size_t
         maximum_bytes; /* of all objects with their keys: 1 GiB; then PutObject is refused with 507 */
     size_t object_bytes; /* the largest object: 64 MiB */

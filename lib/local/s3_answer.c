@@ -4,29 +4,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "local/s3_inside.h"
+#include "local/xml.h"
 
 #define MAXIMUM_SKEW_US (15 * 60 * LEAT_SECOND_US)
-
-void
-leat_local_s3_xml(struct leat_buf *out, struct leat_slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char letter = text.data[i];
-
-        if (letter == '&')
-            leat_buf_add_text(out, "&amp;");
-        else if (letter == '<')
-            leat_buf_add_text(out, "&lt;");
-        else if (letter == '>')
-            leat_buf_add_text(out, "&gt;");
-        else if (letter == '"')
-            leat_buf_add_text(out, "&quot;");
-        else if (letter < 0x20)
-            leat_buf_printf(out, "&#x%X;", letter);
-        else
-            leat_buf_add_byte(out, letter);
-    }
-}
 
 void
 leat_local_s3_refuse(struct leat_local_s3_call *call, int status, const char *code,
@@ -44,9 +24,9 @@ leat_local_s3_refuse(struct leat_local_s3_call *call, int status, const char *co
     leat_local_http_header(call->answer, "Content-Type", "application/xml");
     leat_buf_printf(
         body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>", code);
-    leat_local_s3_xml(body, leat_buf_slice(&message));
+    leat_local_xml_text(body, leat_buf_slice(&message));
     leat_buf_add_text(body, "</Message><Resource>");
-    leat_local_s3_xml(body, call->request->path);
+    leat_local_xml_text(body, call->request->path);
     leat_buf_add_text(body, "</Resource></Error>");
 }
 
@@ -116,16 +96,24 @@ refuse_verdict(const struct leat_local_s3 *server, struct leat_local_s3_call *ca
     }
 }
 
+struct leat_sign_request
+leat_local_s3_signed(const struct leat_local_s3_call *call)
+{
+    const struct leat_local_request *request = call->request;
+
+    return (struct leat_sign_request){.method = request->method,
+                                      .path = request->path,
+                                      .query = request->query,
+                                      .headers = request->headers,
+                                      .header_count = request->header_count};
+}
+
 bool
 leat_local_s3_is_allowed(struct leat_local_s3 *server, struct leat_local_s3_call *call)
 {
-    const struct leat_local_request *request = call->request;
-    struct leat_sign_request signed_request = {.method = request->method,
-                                               .path = request->path,
-                                               .query = request->query,
-                                               .headers = request->headers,
-                                               .header_count = request->header_count};
-    struct leat_sign_check check = {.credentials = &server->credentials,
+    struct leat_sign_request signed_request = leat_local_s3_signed(call);
+    bool is_issued = call->issued.access_key_id != NULL;
+    struct leat_sign_check check = {.credentials = is_issued ? &call->issued : &server->credentials,
                                     .region = leat_slice_from(server->region),
                                     .service = leat_slice_from("s3"),
                                     .now_us = leat_local_s3_time(server),
@@ -133,9 +121,13 @@ leat_local_s3_is_allowed(struct leat_local_s3 *server, struct leat_local_s3_call
                                     .body_hash = leat_slice_from(call->body_hash)};
     enum leat_sign_verdict verdict;
 
-    if (!server->checks_signatures)
+    if (!server->checks_signatures && server->issuer.find == NULL)
         return true;
     verdict = leat_sign_verify(&signed_request, &check);
     refuse_verdict(server, call, verdict);
+    if (verdict == LEAT_SIGN_OK && is_issued && call->is_issued_expired) {
+        leat_local_s3_refuse(call, 400, "ExpiredToken", "The provided token has expired.");
+        return false;
+    }
     return verdict == LEAT_SIGN_OK;
 }

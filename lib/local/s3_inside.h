@@ -33,6 +33,7 @@ struct leat_local_s3 {
     struct leat_local_http *http;
     char endpoint[40];
     char *region;
+    struct leat_local_issuer issuer;
     size_t maximum_bytes, object_bytes;
     uint32_t page_keys;
     struct leat_mutex lock;
@@ -69,6 +70,8 @@ struct leat_local_s3_call {
     struct leat_local_s3_parameter parameters[LEAT_LOCAL_S3_PARAMETERS];
     size_t parameter_count;
     char body_hash[LEAT_SHA256_HEX_BYTES];
+    struct leat_credentials issued; /* that it is signed with; access_key_id NULL: not with such */
+    bool is_issued_expired;
 };
 /* false: path or query make no sense. */
 bool leat_local_s3_parse(struct leat_local_s3_call *call);
@@ -84,6 +87,8 @@ struct leat_local_s3_plan {
     bool is_reset; /* before anything is done */
 };
 
+/* The request as the signature's check wants it. */
+struct leat_sign_request leat_local_s3_signed(const struct leat_local_s3_call *call);
 /* In S3's words: status, code, message in XML. The answer's body is cleared first. */
 void leat_local_s3_refuse(struct leat_local_s3_call *call, int status, const char *code,
                           const char *format, ...) LEAT_PRINTF(4, 5);
@@ -105,8 +110,6 @@ void leat_local_s3_plan(struct leat_local_s3 *server, const struct leat_local_s3
                         struct leat_local_s3_plan *ret_plan) LEAT_REQUIRES(server->lock);
 void leat_local_s3_forget_faults(struct leat_local_s3 *server) LEAT_REQUIRES(server->lock);
 
-/* Text of an element; what XML cannot hold as it is becomes a reference. */
-void leat_local_s3_xml(struct leat_buf *out, struct leat_slice text);
 /* ListObjectsV2 of a bucket that is there. */
 void leat_local_s3_list(const struct leat_local_s3 *server, const struct leat_local_bucket *bucket,
                         struct leat_local_s3_call *call) LEAT_REQUIRES(server->lock);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "local/s3_inside.h"
+#include "local/xml.h"
 
 struct listing {
     struct leat_slice prefix, delimiter, start_after;
@@ -29,7 +30,7 @@ add_name(const struct listing *listing, struct leat_buf *out, struct leat_slice 
     if (listing->is_url)
         leat_uri_escape(out, name, true);
     else
-        leat_local_s3_xml(out, name);
+        leat_local_xml_text(out, name);
 }
 
 static void
@@ -51,7 +52,7 @@ add_object(struct listing *listing, const struct leat_local_object *object)
     leat_buf_add_text(out, "<LastModified>");
     leat_format_time(out, object->blob->modified_us);
     leat_buf_add_text(out, "</LastModified><ETag>");
-    leat_local_s3_xml(out, leat_slice_from(object->blob->etag));
+    leat_local_xml_text(out, leat_slice_from(object->blob->etag));
     leat_buf_printf(out, "</ETag><Size>%zu</Size><StorageClass>STANDARD</StorageClass></Contents>",
                     object->blob->bytes.size);
 }
@@ -175,7 +176,7 @@ write_answer(const struct leat_local_s3 *server, const struct leat_local_s3_call
     leat_buf_add_text(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult "
                            "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
     leat_buf_add_text(out, "<Name>");
-    leat_local_s3_xml(out, call->bucket);
+    leat_local_xml_text(out, call->bucket);
     leat_buf_add_text(out, "</Name>");
     add_element(listing, out, "Prefix", listing->prefix);
     if (listing->delimiter.size > 0)
