@@ -54,10 +54,9 @@ leat_aws_options_open(struct leat_aws_options *options, const char *command)
     if (profile != NULL) {
         /* The region is looked up in this profile, too. No other thread runs yet. */
         setenv("AWS_PROFILE", profile, 1);
-        leat_credentials_provider_free(options->aws.credentials);
-        options->aws.credentials = leat_credentials_profile_new(profile);
         options->aws.profile = profile;
     }
+    leat_setup_aws_credentials(&options->aws, NULL);
     return LEAT_EXIT_OK;
 }
 

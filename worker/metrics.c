@@ -1,6 +1,8 @@
 /* /metrics as a whole, and what has no labels. Names end as Prometheus wants them: _total for counters, units spelt out. */
 #include "worker/metrics.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "base/exposition.h"
 #include "base/memory.h"
@@ -113,6 +115,25 @@ add_letters(struct leat_parts *parts, struct leat_buf *out)
     add_samples(out, samples, LEAT_COUNT_OF(samples));
 }
 
+/* A worker that reads files alone has none: 0, and no rise. */
+static void
+add_credentials(struct leat_parts *parts, struct leat_buf *out)
+{
+    struct leat_credentials_cache_status status = {0};
+
+    if (parts->aws.credentials != NULL)
+        leat_credentials_cache_status(parts->aws.credentials, &status);
+    const struct sample samples[] = {
+        {"leat_credentials_expiry_timestamp_seconds", !status.has_credentials ? 0
+                                                      : status.expires_us > 0
+                                                          ? (double)status.expires_us / 1e6
+                                                          : INFINITY},
+        {"leat_credentials_refreshes_total", (double)status.refreshes},
+        {"leat_credentials_refresh_failures_total", (double)status.failures},
+    };
+    add_samples(out, samples, LEAT_COUNT_OF(samples));
+}
+
 static void
 add_memory(struct leat_parts *parts, struct leat_buf *out)
 {
@@ -136,6 +157,7 @@ leat_metrics_render(struct leat_parts *parts, struct leat_buf *out)
     add_leases(parts, out);
     add_streams(parts, out);
     add_letters(parts, out);
+    add_credentials(parts, out);
     add_memory(parts, out);
     leat_metrics_add_shards(parts, out);
     leat_metrics_add_streams(parts, out);

@@ -11,6 +11,7 @@
 #include "stream/file_source.h"
 #include "stream/kinesis_catalog.h"
 #include "stream/spec.h"
+#include "worker/credentials_log.h"
 #include "worker/target_name.h"
 
 #define LETTER_ATTEMPTS 2
@@ -399,6 +400,7 @@ leat_parts_open(struct leat_parts *parts, const struct leat_config *config,
     leat_buf_init(&parts->database_url, SIZE_MAX);
     leat_buf_init(&parts->leases_name, SIZE_MAX);
     leat_setup_aws_init(&parts->aws, config);
+    leat_setup_aws_credentials(&parts->aws, leat_credentials_log);
     status = leat_setup_database_url(config, &parts->database_url, err);
     if (status == 0)
         leat_target_name_place(leat_buf_text(&parts->database_url), &parts->leases_name);

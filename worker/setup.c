@@ -359,6 +359,21 @@ leat_setup_is_right(const struct leat_config *config)
 }
 
 void
+leat_setup_aws_credentials(struct leat_aws *aws, leat_credentials_event_fn on_event)
+{
+    const struct leat_credentials_context context = {
+        .profile = aws->profile,
+        .region = aws->region,
+        .endpoint_sts = aws->endpoints[LEAT_SERVICE_STS],
+        .ca_bundle = aws->ca_bundle,
+        .is_stopped = aws->is_stopped};
+    const struct leat_credentials_cache_options options = {.on_event = on_event};
+
+    leat_credentials_provider_free(aws->credentials);
+    aws->credentials = leat_credentials_cache_new(leat_credentials_default_new(&context), &options);
+}
+
+void
 leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config)
 {
     *aws = (struct leat_aws){.region = config->aws_region,
@@ -366,9 +381,9 @@ leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config)
                              .is_stopped = leat_is_stopped};
     aws->endpoints[LEAT_SERVICE_KINESIS] = config->aws_endpoint_kinesis;
     aws->endpoints[LEAT_SERVICE_S3] = config->aws_endpoint_s3;
-    aws->credentials = config->aws_profile != NULL
-                           ? leat_credentials_profile_new(config->aws_profile)
-                           : leat_credentials_default_new();
+    aws->endpoints[LEAT_SERVICE_STS] = config->aws_endpoint_sts;
+    aws->s3_addressing = config->aws_s3_addressing;
+    leat_setup_aws_credentials(aws, NULL);
 }
 
 void

@@ -95,6 +95,8 @@ int leat_setup_target_url(const struct leat_config *config,
 bool leat_setup_is_right(const struct leat_config *config);
 
 void leat_setup_aws_init(struct leat_aws *aws, const struct leat_config *config);
+/* Once more, after region, profile or endpoints have changed, or for whoever wants to know what becomes of them (NULL: nobody). */
+void leat_setup_aws_credentials(struct leat_aws *aws, leat_credentials_event_fn on_event);
 void leat_setup_aws_release(struct leat_aws *aws);
 
 #endif

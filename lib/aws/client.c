@@ -1,6 +1,6 @@
 /*
- * A signed call: credentials → signature → HTTP → class of a refusal; at most one refresh of expired credentials and one
- * correction of the clock per call. Retries with a wait exist for blocking calls only: a started call's owner knows better.
+ * A signed call: credentials → signature → HTTP → class of a refusal; at most one question for other credentials and one
+ * correction of the clock per call. While credentials are being asked for, the call waits by a timer: its loop goes on. Retries with a wait exist for blocking calls only: a started call's owner knows better.
  *
  * The clock: a call that is refused for it takes the answer's Date, and is sent again. What it took becomes the client's when the
  * service is content with it, never before: a Date that is nonsense spoils that call alone. Calls under way at the same time
@@ -25,13 +25,16 @@
 #define SKEW_WORTH_CORRECTING_US (60 * LEAT_SECOND_US)
 #define MAXIMUM_HEADERS 12
 #define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
+#define LOOK_FOR_CREDENTIALS_US (5 * LEAT_MS_US)
+/* As long as the slowest source may take: a program that asks a person's device has a minute. */
+#define CREDENTIALS_WAIT_US (70 * LEAT_SECOND_US)
 
 struct leat_aws_client {
     const struct leat_aws *aws;
     enum leat_service service;
     struct leat_endpoint endpoint;
-    struct leat_credentials credentials;
-    bool has_credentials;
+    unsigned attempts; /* of blocking calls, as AWS's own settings say; 0: they do not */
+    struct leat_credentials_held held; /* what calls are signed with */
     int64_t skew_us; /* added to our clock for signing; of the last correction that was accepted */
     int64_t date_us, date_at_us;  /* the last Date header, and when (monotonic) */
     struct leat_event_loop *loop; /* of blocking calls */
@@ -45,7 +48,11 @@ struct leat_aws_call {
     struct leat_aws_request request;
     char subject_name[256], action[64];
     struct leat_http_call *http;
-    struct leat_loop_timer *failure_timer; /* a failure before anything was sent, told later */
+    struct leat_loop_timer *
+        timer; /* a failure before anything was sent, told later; or the next look for credentials */
+    int64_t credentials_by_us; /* until when it waits for them */
+    uint64_t ticket,
+        refused; /* the question for others, and the generation that was refused; 0: none */
     struct leat_aws_outcome outcome;
     struct leat_buf refusal;
     size_t unwanted_bytes; /* of this attempt: refusals, and bodies without a sink */
@@ -53,6 +60,22 @@ struct leat_aws_call {
     int64_t signed_us;     /* the service's time as we thought it to be then */
     bool has_refreshed, has_corrected, is_success;
 };
+
+static int
+look_up_attempts(struct leat_aws_client *client, struct leat_error *err)
+{
+    struct leat_setting attempts = {0}, mode = {0};
+    const char *profile = client->aws->profile;
+    int result = leat_setting_get("AWS_MAX_ATTEMPTS", profile, "max_attempts", &attempts, err);
+
+    if (result == 0)
+        result = leat_setting_get("AWS_RETRY_MODE", profile, "retry_mode", &mode, err);
+    if (result == 0)
+        result = leat_retry_attempts(&attempts, &mode, &client->attempts, err);
+    leat_setting_release(&attempts);
+    leat_setting_release(&mode);
+    return result;
+}
 
 struct leat_aws_client *
 leat_aws_client_new(const struct leat_aws *aws, enum leat_service service, struct leat_error *err)
@@ -64,10 +87,12 @@ leat_aws_client_new(const struct leat_aws *aws, enum leat_service service, struc
     client->service = service;
     if (leat_endpoint_resolve(service, aws->region, aws->endpoints[service], aws->profile,
                               &client->endpoint, err) < 0 ||
+        look_up_attempts(client, err) < 0 ||
         (client->loop = leat_event_loop_new(&options, err)) == NULL) {
         free(client);
         return NULL;
     }
+    leat_endpoint_address(&client->endpoint, aws->s3_addressing);
     leat_random_seed(&client->random, (uint64_t)leat_random_identity());
     return client;
 }
@@ -78,7 +103,7 @@ leat_aws_client_free(struct leat_aws_client *client)
     if (client == NULL)
         return;
     leat_event_loop_free(client->loop);
-    leat_credentials_release(&client->credentials);
+    leat_credentials_release(&client->held.credentials);
     free(client);
 }
 
@@ -98,42 +123,28 @@ leat_aws_client_now_us(const struct leat_aws_client *client)
 
 /* ---- one attempt --------------------------------------------------------------------------- */
 
+/* LEAT_E_TIMEOUT: they are being asked for. */
 static int
 ensure_credentials(struct leat_aws_client *client, struct leat_error *err)
 {
     int result;
 
-    if (client->has_credentials)
-        return 0;
     if (client->aws->credentials == NULL)
         return leat_error_set(err, LEAT_E_DENIED, "no AWS credentials are configured");
-    result = leat_credentials_provider_get(client->aws->credentials, &client->credentials, err);
-    if (result < 0) {
+    result = leat_credentials_hold(client->aws->credentials, &client->held, err);
+    switch (result) {
+    case 0:
+    case LEAT_E_TIMEOUT:
+    case LEAT_E_UNAVAILABLE:
+    case LEAT_E_THROTTLED:
+    case LEAT_E_CANCELLED:
+        return result;
+    default:
         /* NOT_FOUND would read as "the stream is gone", INVALID as "the position is not of this stream". */
         if (err != NULL)
             err->code = LEAT_E_DENIED;
         return LEAT_E_DENIED;
     }
-    client->has_credentials = true;
-    return 0;
-}
-
-/* Reads the credentials again. false: they are the same ones, so asking again is of no use. */
-static bool
-refresh_credentials(struct leat_aws_client *client)
-{
-    struct leat_credentials fresh = {0};
-    struct leat_error ignored;
-
-    if (leat_credentials_provider_get(client->aws->credentials, &fresh, &ignored) < 0)
-        return false;
-    if (leat_credentials_equal(&fresh, &client->credentials)) {
-        leat_credentials_release(&fresh);
-        return false;
-    }
-    leat_credentials_release(&client->credentials);
-    client->credentials = fresh;
-    return true;
 }
 
 struct lines {
@@ -204,11 +215,12 @@ sign(struct leat_aws_call *call, struct lines *lines)
     to_sign.header_count = count;
     to_sign.path = leat_buf_slice(&path);
     to_sign.payload_hash = leat_slice_from(hash);
-    leat_sign_request(&to_sign, &client->credentials, &scope, date, &authorization);
+    leat_sign_request(&to_sign, &client->held.credentials, &scope, date, &authorization);
     add_line(lines, "host", leat_slice_from(host));
     add_line(lines, "x-amz-date", leat_slice_from(date));
-    if (client->credentials.session_token != NULL)
-        add_line(lines, "x-amz-security-token", leat_slice_from(client->credentials.session_token));
+    if (client->held.credentials.session_token != NULL)
+        add_line(lines, "x-amz-security-token",
+                 leat_slice_from(client->held.credentials.session_token));
     add_line(lines, "authorization", leat_buf_slice(&authorization));
 }
 
@@ -281,7 +293,10 @@ send_attempt(struct leat_aws_call *call)
     call->is_success = false;
     call->unwanted_bytes = 0;
     leat_buf_clear(&call->refusal);
-    sign(call, &lines);
+    if (request->is_unsigned)
+        add_line(&lines, "host", leat_slice_from(client->endpoint.host));
+    else
+        sign(call, &lines);
     make_url(client, request, &url);
     for (size_t i = 0; i < request->header_count; i++)
         headers[i] = request->headers[i];
@@ -289,7 +304,8 @@ send_attempt(struct leat_aws_call *call)
         headers[http.header_count++] = (const char *)lines.text.data + lines.offsets[i];
     http.url = leat_buf_text(&url);
     call->http = leat_http_start(call->loop, &http);
-    OPENSSL_cleanse(lines.text.data, lines.text.size);
+    if (lines.text.size > 0)
+        OPENSSL_cleanse(lines.text.data, lines.text.size);
     leat_buf_release(&lines.text);
 }
 
@@ -309,6 +325,8 @@ tell(struct leat_aws_call *call)
     call_free(call);
 }
 
+static void on_look_for_others(void *context);
+
 /*
  * Is it the clock? S3 says RequestTimeTooSkewed, Kinesis says "InvalidSignature … Signature expired" or "not yet current", others
  * RequestExpired: all but the first have other reasons, too, so the answer's Date decides.
@@ -324,7 +342,51 @@ is_clock_refused(const struct leat_aws_call *call, const struct leat_http_answer
            (fault->kind == LEAT_FAULT_SKEWED || (is_off && leat_fault_may_be_clock(fault)));
 }
 
-/* true: the call is on its way again. */
+static void
+restart(struct leat_aws_call *call)
+{
+    if (call->request.restart != NULL)
+        call->request.restart(call->request.context);
+    send_attempt(call);
+}
+
+static void
+look_again(struct leat_aws_call *call, leat_loop_fn fn)
+{
+    call->timer = leat_event_loop_timer(
+        call->loop, leat_clock_monotonic_us() + LOOK_FOR_CREDENTIALS_US, fn, call);
+}
+
+/* After a refusal. false: there are no others, and the refusal stands. */
+static bool
+look_for_others(struct leat_aws_call *call)
+{
+    struct leat_aws_client *client = call->client;
+    struct leat_credentials_provider *provider = client->aws->credentials;
+    bool is_answered = leat_credentials_is_answered(provider, call->ticket);
+
+    if (is_answered && leat_credentials_hold(provider, &client->held, NULL) == 0 &&
+        client->held.generation != call->refused) {
+        restart(call);
+        return true;
+    }
+    if (is_answered || leat_clock_monotonic_us() >= call->credentials_by_us)
+        return false;
+    look_again(call, on_look_for_others);
+    return true;
+}
+
+static void
+on_look_for_others(void *context)
+{
+    struct leat_aws_call *call = context;
+
+    call->timer = NULL;
+    if (!look_for_others(call))
+        tell(call);
+}
+
+/* true: the call is on its way again, or waits for it. */
 static bool
 send_again(struct leat_aws_call *call, const struct leat_http_answer *answer)
 {
@@ -338,17 +400,18 @@ send_again(struct leat_aws_call *call, const struct leat_http_answer *answer)
             return false;
         call->has_corrected = true;
         call->skew_us = answer->date_us - leat_clock_wall_us();
-    } else if (fault->kind == LEAT_FAULT_EXPIRED_TOKEN && !call->has_refreshed) {
-        call->has_refreshed = true;
-        if (!refresh_credentials(client))
-            return false;
-    } else {
-        return false;
+        restart(call);
+        return true;
     }
-    if (call->request.restart != NULL)
-        call->request.restart(call->request.context);
-    send_attempt(call);
-    return true;
+    if (fault->kind == LEAT_FAULT_EXPIRED_TOKEN && !call->has_refreshed &&
+        !call->request.is_unsigned) {
+        call->has_refreshed = true;
+        call->refused = client->held.generation;
+        call->ticket = leat_credentials_refuse(client->aws->credentials, &client->held);
+        call->credentials_by_us = leat_clock_monotonic_us() + CREDENTIALS_WAIT_US;
+        return look_for_others(call);
+    }
+    return false;
 }
 
 /*
@@ -450,8 +513,39 @@ on_failure_timer(void *context)
 {
     struct leat_aws_call *call = context;
 
-    call->failure_timer = NULL;
+    call->timer = NULL;
     tell(call);
+}
+
+static void
+fail_later(struct leat_aws_call *call)
+{
+    const struct leat_aws_request *request = &call->request;
+
+    call->outcome.fault.kind = call->outcome.result == LEAT_E_DENIED ? LEAT_FAULT_DENIED
+                                                                     : LEAT_FAULT_TRANSPORT;
+    leat_error_prefix(&call->outcome.err, "%s %s", request->subject.service,
+                      request->subject.action);
+    call->timer = leat_event_loop_timer(call->loop, 0, on_failure_timer, call);
+}
+
+/* Sends, fails, or waits for credentials that are being asked for. */
+static void
+begin(void *context)
+{
+    struct leat_aws_call *call = context;
+    int result = 0;
+
+    call->timer = NULL;
+    if (!call->request.is_unsigned)
+        result = ensure_credentials(call->client, &call->outcome.err);
+    call->outcome.result = result;
+    if (result == 0)
+        send_attempt(call);
+    else if (result == LEAT_E_TIMEOUT && leat_clock_monotonic_us() < call->credentials_by_us)
+        look_again(call, begin);
+    else
+        fail_later(call);
 }
 
 struct leat_aws_call *
@@ -471,15 +565,8 @@ leat_aws_start(struct leat_aws_client *client, struct leat_event_loop *loop,
     call->request.subject.name = leat_slice_from(call->subject_name);
     call->request.subject.action = call->action;
     leat_buf_init(&call->refusal, REFUSAL_MAXIMUM_BYTES);
-    call->outcome.result = ensure_credentials(client, &call->outcome.err);
-    if (call->outcome.result < 0) {
-        call->outcome.fault.kind = LEAT_FAULT_DENIED;
-        leat_error_prefix(&call->outcome.err, "%s %s", request->subject.service,
-                          request->subject.action);
-        call->failure_timer = leat_event_loop_timer(loop, 0, on_failure_timer, call);
-        return call;
-    }
-    send_attempt(call);
+    call->credentials_by_us = leat_clock_monotonic_us() + CREDENTIALS_WAIT_US;
+    begin(call);
     return call;
 }
 
@@ -488,7 +575,7 @@ leat_aws_cancel(struct leat_aws_call *call)
 {
     if (call == NULL)
         return;
-    leat_loop_timer_cancel(call->loop, call->failure_timer);
+    leat_loop_timer_cancel(call->loop, call->timer);
     leat_http_cancel(call->http);
     call_free(call);
 }
@@ -546,7 +633,8 @@ static bool
 is_interrupted(struct leat_aws_client *client)
 {
     return atomic_load(&client->is_interrupted) ||
-           (client->aws->is_stopped != NULL && client->aws->is_stopped());
+           (client->aws->is_stopped != NULL && client->aws->is_stopped()) ||
+           (client->aws->is_interrupted != NULL && atomic_load(client->aws->is_interrupted));
 }
 
 /* false: interrupted. */
@@ -585,6 +673,7 @@ leat_aws_run(struct leat_aws_client *client, const struct leat_aws_request *requ
     state.has_refreshed = state.has_corrected = true; /* the call itself does those */
     for (;;) {
         struct leat_aws_call *call = leat_aws_start(client, client->loop, &inner);
+        struct leat_retry_policy policy = client->aws->retry;
         struct leat_retry_verdict verdict;
 
         if (!wait_until(client, INT64_MAX, &run.is_done)) {
@@ -595,9 +684,10 @@ leat_aws_run(struct leat_aws_client *client, const struct leat_aws_request *requ
         *ret_outcome = outcome;
         if (outcome.result == 0)
             return 0;
-        verdict = leat_retry_decide(&client->aws->retry, &state, &outcome.fault,
-                                    leat_clock_monotonic_us(), outcome.retry_after_us,
-                                    &client->random);
+        if (policy.maximum_attempts == 0)
+            policy.maximum_attempts = client->attempts;
+        verdict = leat_retry_decide(&policy, &state, &outcome.fault, leat_clock_monotonic_us(),
+                                    outcome.retry_after_us, &client->random);
         if (verdict.action != LEAT_RETRY_WAIT)
             break;
         if (!wait_until(client, leat_clock_monotonic_us() + verdict.wait_us, &never))

@@ -7,7 +7,7 @@
 #ifndef LEAT_AWS_CLIENT_H
 #define LEAT_AWS_CLIENT_H
 
-#include "aws/credentials.h"
+#include "aws/credentials_cache.h"
 #include "aws/endpoint.h"
 #include "aws/fault.h"
 #include "aws/http.h"
@@ -20,6 +20,7 @@ struct leat_aws {
     const char
         *profile; /* whose region and endpoints are looked up; its credentials are `credentials` */
     const char *endpoints[LEAT_SERVICES]; /* configured overrides, by enum leat_service */
+    const char *s3_addressing;            /* "path", "virtual"; "auto": as the profile's s3 says */
     const char *ca_bundle;
     struct leat_credentials_provider *credentials;
     int64_t timeout_us, connect_timeout_us; /* 0: 30 s, 5 s */
@@ -27,6 +28,7 @@ struct leat_aws {
     /* Blocking calls end with LEAT_E_CANCELLED within a tenth of a second once this says so: the process is ending. NULL: never.
        Any thread. */
     bool (*is_stopped)(void);
+    const atomic_bool *is_interrupted; /* the same, for whoever shares it; NULL: nobody */
 };
 
 struct leat_aws_client;
@@ -58,6 +60,7 @@ struct leat_aws_request {
     const char *const *headers; /* "name: value"; signed; host, date, token and hash are added */
     size_t header_count;
     struct leat_slice body;
+    bool is_unsigned; /* needs no credentials */
     struct leat_fault_subject subject;
     int64_t timeout_us;     /* 0: the client's */
     leat_http_head_fn head; /* only called for 2xx; may be NULL */

@@ -24,6 +24,8 @@ leat_credentials_set(struct leat_credentials *credentials, struct leat_slice acc
     credentials->access_key_id = leat_slice_strdup(access_key_id);
     credentials->secret_access_key = leat_slice_strdup(secret_access_key);
     credentials->session_token = session_token.size > 0 ? leat_slice_strdup(session_token) : NULL;
+    credentials->expires_us = 0;
+    credentials->source[0] = '\0';
 }
 
 void
@@ -32,6 +34,8 @@ leat_credentials_copy(struct leat_credentials *credentials, const struct leat_cr
     leat_credentials_set(credentials, leat_slice_from(from->access_key_id),
                          leat_slice_from(from->secret_access_key),
                          leat_slice_from(from->session_token));
+    credentials->expires_us = from->expires_us;
+    memcpy(credentials->source, from->source, sizeof credentials->source);
 }
 
 bool
@@ -50,17 +54,31 @@ leat_credentials_release(struct leat_credentials *credentials)
     wipe(&credentials->access_key_id);
     wipe(&credentials->secret_access_key);
     wipe(&credentials->session_token);
+    credentials->expires_us = 0;
+    credentials->source[0] = '\0';
 }
 
-/* All three become headers, or what is signed: a line end in one would be a header of its own. */
-static bool
-is_clean(const char *text)
+bool
+leat_credentials_is_stopped(const struct leat_credentials_context *context)
 {
-    for (; text != NULL && *text != '\0'; text++) {
-        if (*text <= ' ' || *text > '~')
+    return atomic_load(&context->is_interrupted) ||
+           (context->is_stopped != NULL && context->is_stopped());
+}
+
+bool
+leat_credentials_is_clean(struct leat_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] <= ' ' || text.data[i] > '~')
             return false;
     }
     return true;
+}
+
+static bool
+is_clean(const char *text)
+{
+    return leat_credentials_is_clean(leat_slice_from(text));
 }
 
 int

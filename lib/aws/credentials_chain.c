@@ -5,44 +5,76 @@
 #include "aws/credentials.h"
 #include "base/memory.h"
 
+#define MAXIMUM_LINKS 8
+
 struct chain {
     struct leat_credentials_provider base;
+    struct leat_credentials_context context; /* of the default chain, whose links borrow it */
+    char *texts[4];                          /* its strings */
     size_t count;
-    struct leat_credentials_provider *providers[];
+    struct leat_credentials_provider *providers[MAXIMUM_LINKS];
 };
+
+/* What was passed over, and why: "environment (…), profile (…)". */
+struct tried {
+    char text[300];
+    size_t used;
+};
+
+static void
+add_tried(struct tried *tried, const char *name, const struct leat_error *err)
+{
+    size_t room = sizeof tried->text - tried->used;
+    int written = snprintf(tried->text + tried->used, room, "%s%s (%.60s%s)",
+                           tried->used > 0 ? ", " : "", name, err->text,
+                           strlen(err->text) > 60 ? "…" : "");
+
+    if (written > 0)
+        tried->used += (size_t)written < room ? (size_t)written : room - 1;
+}
+
+/* The provider's name goes before what it says of itself. */
+static void
+name_source(const char *name, struct leat_credentials *credentials)
+{
+    if (credentials->source[0] == '\0')
+        snprintf(credentials->source, sizeof credentials->source, "%s", name);
+}
+
+/* link NULL: nobody wants to know. */
+static int
+search(struct chain *chain, struct leat_credentials *ret_credentials, leat_credentials_link_fn link,
+       void *context, struct leat_error *err)
+{
+    struct tried tried = {0};
+
+    for (size_t i = 0; i < chain->count; i++) {
+        struct leat_credentials_provider *provider = chain->providers[i];
+        struct leat_error local = {0};
+        int result = leat_credentials_provider_get(provider, ret_credentials, &local);
+
+        if (result == 0)
+            name_source(provider->ops->name, ret_credentials);
+        if (link != NULL)
+            link(context, provider->ops->name, result, result == 0 ? ret_credentials : NULL,
+                 &local);
+        if (result != LEAT_E_NOT_FOUND) {
+            if (result < 0 && err != NULL)
+                *err = local;
+            return result;
+        }
+        add_tried(&tried, provider->ops->name, &local);
+    }
+    return leat_error_set(err, LEAT_E_NOT_FOUND,
+                          "no AWS credentials found; tried %s: \"leat doctor\" says more",
+                          tried.text);
+}
 
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
     struct leat_error *err)
 {
-    struct chain *chain = (struct chain *)provider;
-    char tried[240] = "";
-    size_t used = 0;
-
-    for (size_t i = 0; i < chain->count; i++) {
-        struct leat_error local;
-        int result;
-        int written;
-
-        leat_error_clear(&local);
-        result = leat_credentials_provider_get(chain->providers[i], ret_credentials, &local);
-        if (result == 0)
-            return 0;
-        if (result != LEAT_E_NOT_FOUND) {
-            if (err != NULL)
-                *err = local;
-            return result;
-        }
-        written = snprintf(tried + used, sizeof tried - used, "%s%s (%.100s)", i > 0 ? ", " : "",
-                           chain->providers[i]->ops->name, local.text);
-        if (written > 0)
-            used = used + (size_t)written < sizeof tried ? used + (size_t)written
-                                                         : sizeof tried - 1;
-    }
-    return leat_error_set(err, LEAT_E_NOT_FOUND,
-                          "no AWS credentials found; tried %s: set AWS_ACCESS_KEY_ID and "
-                          "AWS_SECRET_ACCESS_KEY or a profile",
-                          tried);
+    return search((struct chain *)provider, ret_credentials, NULL, NULL, err);
 }
 
 static void
@@ -52,6 +84,8 @@ chain_free(struct leat_credentials_provider *provider)
 
     for (size_t i = 0; i < chain->count; i++)
         leat_credentials_provider_free(chain->providers[i]);
+    for (size_t i = 0; i < LEAT_COUNT_OF(chain->texts); i++)
+        free(chain->texts[i]);
     free(chain);
 }
 
@@ -61,9 +95,9 @@ static const struct leat_credentials_provider_ops chain_ops = {"chain", "of the 
 struct leat_credentials_provider *
 leat_credentials_chain_new(struct leat_credentials_provider *const *providers, size_t count)
 {
-    struct chain *chain =
-        leat_alloc_zero(1, sizeof *chain + count * sizeof(struct leat_credentials_provider *));
+    struct chain *chain = LEAT_NEW(struct chain);
 
+    LEAT_ASSERT(count <= MAXIMUM_LINKS);
     chain->base.ops = &chain_ops;
     chain->count = count;
     for (size_t i = 0; i < count; i++)
@@ -71,11 +105,63 @@ leat_credentials_chain_new(struct leat_credentials_provider *const *providers, s
     return &chain->base;
 }
 
-struct leat_credentials_provider *
-leat_credentials_default_new(void)
+int
+leat_credentials_explain(struct leat_credentials_provider *provider, leat_credentials_link_fn link,
+                         void *context, struct leat_error *err)
 {
-    struct leat_credentials_provider *providers[] = {leat_credentials_environment_new(),
-                                                     leat_credentials_profile_new(NULL)};
+    struct chain alone = {.count = 1, .providers = {provider}};
+    struct chain *chain = provider->ops == &chain_ops ? (struct chain *)provider : &alone;
+    struct leat_credentials credentials = {0};
+    int result = search(chain, &credentials, link, context, err);
 
-    return leat_credentials_chain_new(providers, LEAT_COUNT_OF(providers));
+    leat_credentials_release(&credentials);
+    return result;
+}
+
+static const char *
+keep(char **kept, const char *text)
+{
+    *kept = text != NULL && *text != '\0' ? leat_strdup(text) : NULL;
+    return *kept;
+}
+
+static void
+copy_context(struct chain *chain, const struct leat_credentials_context *context)
+{
+    struct leat_credentials_context *own = &chain->context;
+
+    own->profile = keep(&chain->texts[0], context->profile);
+    own->region = keep(&chain->texts[1], context->region);
+    own->endpoint_sts = keep(&chain->texts[2], context->endpoint_sts);
+    own->ca_bundle = keep(&chain->texts[3], context->ca_bundle);
+    own->is_stopped = context->is_stopped;
+}
+
+struct leat_credentials_provider *
+leat_credentials_default_new(const struct leat_credentials_context *context)
+{
+    struct leat_credentials_provider *provider = leat_credentials_chain_new(NULL, 0);
+    struct chain *chain = (struct chain *)provider;
+    const struct leat_credentials_context *own = &chain->context;
+    size_t count = 0;
+
+    copy_context(chain, context);
+    if (own->profile == NULL) {
+        chain->providers[count++] = leat_credentials_environment_new();
+        chain->providers[count++] = leat_credentials_web_identity_new(own);
+    }
+    chain->providers[count++] = leat_credentials_profile_new(own);
+    if (own->profile == NULL) {
+        chain->providers[count++] = leat_credentials_container_new(own);
+        chain->providers[count++] = leat_credentials_instance_new(own);
+    }
+    chain->count = count;
+    return provider;
+}
+
+void
+leat_credentials_interrupt(struct leat_credentials_provider *provider)
+{
+    if (provider->ops == &chain_ops)
+        atomic_store(&((struct chain *)provider)->context.is_interrupted, true);
 }

@@ -1,12 +1,15 @@
 /* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. What is blank is not set. */
 #include <stdlib.h>
 
-#include "aws/credentials.h"
-#include "base/memory.h"
+#include <openssl/crypto.h>
 
-/* Without blanks at its ends; empty: not set. */
-static struct leat_slice
-variable(const char *name)
+#include "aws/credentials.h"
+#include "aws/credentials_variable.h"
+#include "base/memory.h"
+#include "base/units.h"
+
+char *
+leat_variable(const char *name)
 {
     struct leat_slice text = leat_slice_from(getenv(name));
 
@@ -16,29 +19,67 @@ variable(const char *name)
     }
     while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
         text.size--;
-    return text;
+    return text.size > 0 ? leat_slice_strdup(text) : NULL;
+}
+
+static void
+wipe(char *text)
+{
+    if (text != NULL)
+        OPENSSL_cleanse(text, strlen(text));
+    free(text);
+}
+
+static int
+read_expiration(int64_t *ret_us, struct leat_error *err)
+{
+    static const char name[] = "AWS_CREDENTIAL_EXPIRATION";
+    LEAT_AUTO_FREE char *text = leat_variable(name);
+
+    *ret_us = 0;
+    if (text != NULL && !leat_parse_time(leat_slice_from(text), ret_us))
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "%s is no time: write it like 2026-11-30T12:00:00Z", name);
+    return 0;
+}
+
+static int
+make(const char *key, const char *secret, struct leat_credentials *ret_credentials,
+     struct leat_error *err)
+{
+    char *token;
+    int64_t expires_us;
+
+    if (key == NULL && secret == NULL)
+        return leat_error_set(err, LEAT_E_NOT_FOUND, "AWS_ACCESS_KEY_ID is not set");
+    if (key == NULL || secret == NULL)
+        return leat_error_set(err, LEAT_E_INVALID,
+                              "half of the credentials is missing in the environment: %s is not "
+                              "set: set both or none",
+                              secret == NULL ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+    if (read_expiration(&expires_us, err) < 0)
+        return LEAT_E_INVALID;
+    token = leat_variable("AWS_SESSION_TOKEN");
+    if (token == NULL)
+        token = leat_variable("AWS_SECURITY_TOKEN"); /* its old name */
+    leat_credentials_set(ret_credentials, leat_slice_from(key), leat_slice_from(secret),
+                         leat_slice_from(token));
+    ret_credentials->expires_us = expires_us;
+    wipe(token);
+    return 0;
 }
 
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
     struct leat_error *err)
 {
-    struct leat_slice key = variable("AWS_ACCESS_KEY_ID");
-    struct leat_slice secret = variable("AWS_SECRET_ACCESS_KEY");
-    struct leat_slice token = variable("AWS_SESSION_TOKEN");
-    bool has_key = key.size > 0, has_secret = secret.size > 0;
+    char *key = leat_variable("AWS_ACCESS_KEY_ID");
+    char *secret = leat_variable("AWS_SECRET_ACCESS_KEY");
+    int result = make(key, secret, ret_credentials, err);
 
-    if (!has_key && !has_secret)
-        return leat_error_set(err, LEAT_E_NOT_FOUND, "AWS_ACCESS_KEY_ID is not set");
-    if (!has_key || !has_secret)
-        return leat_error_set(err, LEAT_E_INVALID,
-                              "half of the credentials is missing in the environment: %s is not "
-                              "set: set both or none",
-                              has_key ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
-    if (token.size == 0)
-        token = variable("AWS_SECURITY_TOKEN"); /* its old name */
-    leat_credentials_set(ret_credentials, key, secret, token);
-    return 0;
+    wipe(key);
+    wipe(secret);
+    return result;
 }
 
 static void

@@ -1,147 +1,138 @@
-/* Credentials from the profile files: the credentials file first, then the config file. Read again at every get. */
+/* Credentials by a profile: its chain is walked at every get, so a file that has changed counts at the next refresh. */
 #include <stdlib.h>
 
-#include <openssl/crypto.h>
-
 #include "aws/credentials.h"
+#include "aws/credentials_process.h"
+#include "aws/profile_chain.h"
 #include "aws/profile_file.h"
 #include "base/memory.h"
 
 struct profile_provider {
     struct leat_credentials_provider base;
-    char *profile; /* NULL: AWS_PROFILE, else default */
+    const struct leat_credentials_context *context;
 };
 
-enum { KEY, SECRET, TOKEN, OLD_TOKEN, VALUES };
-struct found {
-    char *values[VALUES];
-    const char *way; /* other than by keys, by which the profile says that it gets them; static */
-    bool has_role;
-};
-
-/* What the AWS tools would do with a profile, and leat cannot. A role goes before keys: they are those of somebody else. */
-static const char *const ways[] = {
-    "role_arn",      "credential_process", "sso_session",
-    "sso_start_url", "login_session",      "web_identity_token_file",
-};
-
-static void
-setting(void *context, struct leat_slice key, struct leat_slice value)
+static int
+get_from(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
+         struct leat_error *err)
 {
-    static const char *const names[VALUES] = {
-        [KEY] = "aws_access_key_id",
-        [SECRET] = "aws_secret_access_key",
-        [TOKEN] = "aws_session_token",
-        [OLD_TOKEN] = "aws_security_token",
-    };
-    struct found *found = context;
+    int result = leat_credentials_provider_get(provider, ret_credentials, err);
 
-    for (size_t i = 0; i < LEAT_COUNT_OF(ways) && value.size > 0 && found->way == NULL; i++) {
-        if (leat_profile_key_is(key, ways[i]))
-            found->way = ways[i];
-    }
-    found->has_role = found->has_role || (value.size > 0 && leat_profile_key_is(key, ways[0]));
-    for (size_t i = 0; i < VALUES; i++) {
-        if (!leat_profile_key_is(key, names[i]))
-            continue;
-        if (found->values[i] != NULL)
-            OPENSSL_cleanse(found->values[i], strlen(found->values[i]));
-        free(found->values[i]);
-        found->values[i] = value.size > 0 ? leat_slice_strdup(value) : NULL;
-    }
+    leat_credentials_provider_free(provider);
+    return result;
 }
 
-static void
-found_release(struct found *found)
+static struct leat_sts_role
+role_of(const struct leat_profile_settings *settings)
 {
-    for (size_t i = 0; i < VALUES; i++) {
-        if (found->values[i] != NULL)
-            OPENSSL_cleanse(found->values[i], strlen(found->values[i]));
-        free(found->values[i]);
-        found->values[i] = NULL;
-    }
+    return (struct leat_sts_role){.arn = settings->values[LEAT_PROFILE_ROLE_ARN],
+                                  .session_name = settings->values[LEAT_PROFILE_ROLE_SESSION_NAME],
+                                  .external_id = settings->values[LEAT_PROFILE_EXTERNAL_ID],
+                                  .duration = settings->values[LEAT_PROFILE_DURATION_SECONDS]};
 }
 
 static int
-refuse_way(const char *profile, const char *way, struct leat_error *err)
+get_base(const struct leat_credentials_context *context, const struct leat_profile_chain *chain,
+         struct leat_credentials *ret_credentials, struct leat_error *err)
 {
-    return leat_error_set(err, LEAT_E_INVALID,
-                          "profile \"%s\" gets its credentials by %s, which leat cannot: `aws "
-                          "configure export-credentials --profile %s --format env` prints keys to "
-                          "set",
-                          profile, way, profile);
+    const struct leat_profile_settings *settings = &chain->base_settings;
+    const char *token = settings->values[LEAT_PROFILE_SESSION_TOKEN];
+    struct leat_sts_role role = role_of(settings);
+    int result = LEAT_E_INTERNAL;
+
+    switch (chain->base) {
+    case LEAT_PROFILE_BASE_KEYS:
+        return get_from(leat_credentials_static_new(
+                            settings->values[LEAT_PROFILE_ACCESS_KEY_ID],
+                            settings->values[LEAT_PROFILE_SECRET_ACCESS_KEY],
+                            token != NULL ? token : settings->values[LEAT_PROFILE_SECURITY_TOKEN]),
+                        ret_credentials, err);
+    case LEAT_PROFILE_BASE_WEB_IDENTITY:
+        return leat_sts_assume_role_with_web_identity(
+            context, settings->values[LEAT_PROFILE_WEB_IDENTITY_TOKEN_FILE], &role, ret_credentials,
+            err);
+    case LEAT_PROFILE_BASE_PROCESS:
+        result = leat_credentials_process_run(
+            context, settings->values[LEAT_PROFILE_CREDENTIAL_PROCESS], 0, ret_credentials, err);
+        return result == 0 ? 0
+                           : leat_error_prefix(err, "credential_process of profile \"%s\"",
+                                               chain->base_name);
+    case LEAT_PROFILE_BASE_ENVIRONMENT:
+        result = get_from(leat_credentials_environment_new(), ret_credentials, err);
+        break;
+    case LEAT_PROFILE_BASE_INSTANCE:
+        result = get_from(leat_credentials_instance_new(context), ret_credentials, err);
+        break;
+    case LEAT_PROFILE_BASE_CONTAINER:
+        result = get_from(leat_credentials_container_new(context), ret_credentials, err);
+        break;
+    }
+    /* A place that the profile names and that has none is a fault, not a place to pass over. */
+    if (result == LEAT_E_NOT_FOUND && err != NULL)
+        err->code = result = LEAT_E_DENIED;
+    return result < 0
+               ? leat_error_prefix(err, "credential_source of profile \"%s\"", chain->base_name)
+               : 0;
 }
 
+/* The role that was found last first. */
 static int
-use(const struct found *found, const char *profile, struct leat_credentials *ret_credentials,
-    struct leat_error *err)
+assume_roles(const struct leat_credentials_context *context, const struct leat_profile_chain *chain,
+             struct leat_credentials *credentials, struct leat_error *err)
 {
-    const char *token = found->values[TOKEN] != NULL ? found->values[TOKEN]
-                                                     : found->values[OLD_TOKEN];
+    for (size_t i = chain->role_count; i-- > 0;) {
+        struct leat_sts_role role = role_of(&chain->roles[i]);
+        struct leat_credentials assumed = {0};
+        int result = leat_sts_assume_role(context, credentials, &role, &assumed, err);
 
-    if (found->values[KEY] == NULL && found->values[SECRET] == NULL)
-        return leat_error_set(err, LEAT_E_NOT_FOUND, "profile \"%s\" has no keys", profile);
-    if (found->values[KEY] == NULL || found->values[SECRET] == NULL)
-        return leat_error_set(err, LEAT_E_INVALID, "profile \"%s\" lacks %s", profile,
-                              found->values[KEY] == NULL ? "aws_access_key_id"
-                                                         : "aws_secret_access_key");
-    leat_credentials_set(ret_credentials, leat_slice_from(found->values[KEY]),
-                         leat_slice_from(found->values[SECRET]), leat_slice_from(token));
+        if (result < 0)
+            return result;
+        leat_credentials_release(credentials);
+        *credentials = assumed;
+    }
     return 0;
 }
 
-/* The credentials file's keys, else the config file's. Which way the profile goes both may say. */
-static int
-choose(const struct found *secrets, const struct found *config, const char *profile,
-       struct leat_credentials *ret_credentials, struct leat_error *err)
+static void
+name_source(const char *profile, struct leat_credentials *credentials)
 {
-    const char *way = config->way != NULL ? config->way : secrets->way;
-    int result;
+    char inner[LEAT_CREDENTIALS_SOURCE_BYTES];
 
-    if (secrets->has_role || config->has_role)
-        return refuse_way(profile, ways[0], err);
-    result = use(secrets, profile, ret_credentials, err);
-    if (result == LEAT_E_NOT_FOUND)
-        result = use(config, profile, ret_credentials, err);
-    return result == LEAT_E_NOT_FOUND && way != NULL ? refuse_way(profile, way, err) : result;
+    memcpy(inner, credentials->source, sizeof inner);
+    snprintf(credentials->source, sizeof credentials->source, "profile \"%.100s\"%s%.130s", profile,
+             inner[0] != '\0' ? ": " : "", inner);
 }
 
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
     struct leat_error *err)
 {
-    const char *profile = leat_profile_name(((struct profile_provider *)provider)->profile);
-    struct found secrets = {0}, config = {0};
-    struct leat_error first = {0}, second = {0};
-    int of_secrets = leat_profile_read(LEAT_PROFILE_CREDENTIALS, LEAT_SECTION_PROFILE, profile,
-                                       setting, &secrets, &first);
-    int of_config = leat_profile_read(LEAT_PROFILE_CONFIG, LEAT_SECTION_PROFILE, profile, setting,
-                                      &config, &second);
-    bool has_keys = secrets.values[KEY] != NULL || secrets.values[SECRET] != NULL;
-    int result;
+    const struct leat_credentials_context *context = ((struct profile_provider *)provider)->context;
+    const char *profile = leat_profile_name(context->profile);
+    struct leat_profile_chain chain = {0};
+    struct leat_credentials credentials = {0};
+    int result = leat_profile_check(context->profile, err);
 
-    if (of_secrets < 0 && of_secrets != LEAT_E_NOT_FOUND)
-        result = of_secrets;
-    else if (of_config < 0 && of_config != LEAT_E_NOT_FOUND && !has_keys)
-        result = of_config;
-    else
-        result = choose(&secrets, &config, profile, ret_credentials, err);
     if (result == 0)
-        leat_error_clear(err);
-    else if (err != NULL && result == of_secrets)
-        /* Where neither has it, the credentials file is the one to talk about. */
-        *err = first;
-    else if (err != NULL && result == of_config && result != LEAT_E_NOT_FOUND)
-        *err = second;
-    found_release(&secrets);
-    found_release(&config);
-    return result;
+        result = leat_profile_chain_resolve(leat_profile_load, NULL, profile, &chain, err);
+    if (result == 0)
+        result = get_base(context, &chain, &credentials, err);
+    if (result == 0)
+        result = assume_roles(context, &chain, &credentials, err);
+    leat_profile_chain_release(&chain);
+    if (result < 0) {
+        leat_credentials_release(&credentials);
+        return result;
+    }
+    name_source(profile, &credentials);
+    *ret_credentials = credentials;
+    leat_error_clear(err);
+    return 0;
 }
 
 static void
 provider_free(struct leat_credentials_provider *provider)
 {
-    free(((struct profile_provider *)provider)->profile);
     free(provider);
 }
 
@@ -149,11 +140,11 @@ static const struct leat_credentials_provider_ops profile_ops = {"profile", "of 
                                                                  provider_free};
 
 struct leat_credentials_provider *
-leat_credentials_profile_new(const char *profile)
+leat_credentials_profile_new(const struct leat_credentials_context *context)
 {
     struct profile_provider *provider = LEAT_NEW(struct profile_provider);
 
     provider->base.ops = &profile_ops;
-    provider->profile = profile != NULL ? leat_strdup(profile) : NULL;
+    provider->context = context;
     return &provider->base;
 }

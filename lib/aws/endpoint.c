@@ -1,16 +1,33 @@
 /* Endpoints and regions. The pure part takes the environment's values as arguments. */
 #include "aws/endpoint.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <strings.h>
 
+#include "aws/credentials_variable.h"
+#include "aws/partition.h"
 #include "aws/profile.h"
+#include "aws/setting.h"
+#include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread.h"
+
+#define ASK_INSTANCE_US (60 * LEAT_SECOND_US)
+
+static const struct {
+    const char *name, *variable, *property;
+} services[LEAT_SERVICES] = {
+    [LEAT_SERVICE_KINESIS] = {"kinesis", "AWS_ENDPOINT_URL_KINESIS",
+                              "aws.endpoints.kinesis or --endpoint"},
+    [LEAT_SERVICE_S3] = {"s3", "AWS_ENDPOINT_URL_S3", "aws.endpoints.s3"},
+    [LEAT_SERVICE_STS] = {"sts", "AWS_ENDPOINT_URL_STS", "aws.endpoints.sts"},
+};
 
 const char *
 leat_service_name(enum leat_service service)
 {
-    return service == LEAT_SERVICE_S3 ? "s3" : "kinesis";
+    return services[service].name;
 }
 
 static bool
@@ -35,13 +52,6 @@ refuse_region(const char *region, struct leat_error *err)
     }
     return leat_error_set(err, LEAT_E_INVALID, "region \"%.64s\" is no region's name",
                           region != NULL ? region : "");
-}
-
-/* What is blank is not set. */
-static bool
-is_set(const char *text)
-{
-    return text != NULL && text[strspn(text, " \t")] != '\0';
 }
 
 /* scheme://host[:port][/path] into the endpoint's parts. */
@@ -83,52 +93,209 @@ parse_url(const char *url, struct leat_endpoint *endpoint, struct leat_error *er
     return 0;
 }
 
-static bool
-is_of_aws(const char *host)
+/* ---- AWS's own ----------------------------------------------------------------------------- */
+
+/*
+ * As AWS's rules have it. S3 keeps the partition's suffix for dual stack and says it in the host's name, and China has no FIPS of
+ * it; GovCloud's plain endpoints of the others are FIPS ones.
+ */
+static int
+standard_url(enum leat_service service, const struct leat_endpoint_inputs *inputs,
+             char ret_url[256], struct leat_error *err)
 {
-    static const char *const suffixes[] = {".amazonaws.com", ".amazonaws.com.cn"};
-    size_t size = strlen(host);
+    const char *name = services[service].name, *region = inputs->region;
+    const struct leat_partition *partition = leat_partition_of(region);
+    bool is_fips = inputs->is_fips, is_s3 = service == LEAT_SERVICE_S3;
+    const char *suffix = inputs->is_dual_stack && !is_s3 ? partition->dual_stack_suffix
+                                                         : partition->suffix;
 
-    for (size_t i = 0; i < LEAT_COUNT_OF(suffixes); i++) {
-        size_t suffix_size = strlen(suffixes[i]);
+    if (is_s3 && is_fips && strcmp(partition->name, "aws-cn") == 0)
+        return leat_error_set(
+            err, LEAT_E_INVALID,
+            "there is no FIPS endpoint of S3 in region \"%.64s\": "
+            "AWS_USE_FIPS_ENDPOINT or the profile's use_fips_endpoint asks for one",
+            region);
+    if (!is_s3 && !inputs->is_dual_stack && strcmp(partition->name, "aws-us-gov") == 0)
+        is_fips = false;
+    snprintf(ret_url, 256, "https://%s%s%s.%s.%s", name, is_fips ? "-fips" : "",
+             is_s3 && inputs->is_dual_stack ? ".dualstack" : "", region, suffix);
+    return 0;
+}
 
-        if (size > suffix_size && strcasecmp(host + size - suffix_size, suffixes[i]) == 0)
-            return true;
+/* What is nowhere in particular is served and signed for in us-east-1. */
+static bool
+is_global(enum leat_service service, const struct leat_endpoint_inputs *inputs)
+{
+    return service != LEAT_SERVICE_KINESIS && strcmp(inputs->region, "aws-global") == 0;
+}
+
+static int
+own_url(enum leat_service service, const struct leat_endpoint_inputs *inputs, char ret_url[256],
+        struct leat_error *err)
+{
+    struct leat_endpoint_inputs regional = *inputs;
+
+    if (!is_global(service, inputs))
+        return standard_url(service, inputs, ret_url, err);
+    if (inputs->is_fips || inputs->is_dual_stack) {
+        regional.region = "us-east-1";
+        return standard_url(service, &regional, ret_url, err);
     }
-    return false;
+    snprintf(ret_url, 256, "https://%s.amazonaws.com", services[service].name);
+    return 0;
+}
+
+/* ---- which one ----------------------------------------------------------------------------- */
+
+struct candidate {
+    const char *url, *origin;
+};
+
+/* NULL url: AWS's own. */
+static struct candidate
+choose(enum leat_service service, const struct leat_endpoint_inputs *inputs)
+{
+    const struct candidate candidates[] = {
+        {inputs->configured, services[service].property},
+        {inputs->environment_service, services[service].variable},
+        {inputs->environment_all, "AWS_ENDPOINT_URL"},
+        {inputs->profile_service, "endpoint_url of the profile's services"},
+        {inputs->profile_all, "endpoint_url of the profile"},
+    };
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(candidates); i++) {
+        if (leat_setting_is_set(candidates[i].url))
+            return candidates[i];
+    }
+    return (struct candidate){NULL, ""};
+}
+
+static int
+refuse_flags(const struct leat_endpoint_inputs *inputs, const char *origin, struct leat_error *err)
+{
+    return leat_error_set(
+        err, LEAT_E_INVALID,
+        "%s gives an endpoint, and %s asks for another of AWS's own: %s and a custom endpoint are "
+        "not supported together: take one of them back",
+        origin,
+        inputs->is_fips ? "AWS_USE_FIPS_ENDPOINT (or the profile's use_fips_endpoint)"
+                        : "AWS_USE_DUALSTACK_ENDPOINT (or the profile's use_dualstack_endpoint)",
+        inputs->is_fips ? "FIPS" : "dual stack");
+}
+
+static int
+choose_addressing(const struct leat_endpoint_inputs *inputs, struct leat_endpoint *endpoint,
+                  struct leat_error *err)
+{
+    const char *style = leat_setting_is_set(inputs->addressing) ? inputs->addressing : "auto";
+    bool is_auto = strcasecmp(style, "auto") == 0;
+
+    endpoint->is_by_path = is_auto ? endpoint->is_custom : strcasecmp(style, "path") == 0;
+    if (!is_auto && !endpoint->is_by_path && strcasecmp(style, "virtual") != 0)
+        return leat_error_set(
+            err, LEAT_E_INVALID,
+            "addressing_style of the profile's s3 is none of auto, path, virtual");
+    return 0;
 }
 
 int
 leat_endpoint_make(enum leat_service service, const struct leat_endpoint_inputs *inputs,
                    struct leat_endpoint *ret_endpoint, struct leat_error *err)
 {
-    const char *const candidates[] = {inputs->configured, inputs->environment_service,
-                                      inputs->environment_all, inputs->profile_service,
-                                      inputs->profile_all};
-    struct leat_endpoint endpoint = {0};
-    const char *chosen = NULL;
-    char standard[256];
+    struct candidate chosen = choose(service, inputs);
+    struct leat_endpoint endpoint = {.origin = chosen.origin};
+    char own[256];
     int result;
 
     if (inputs->region == NULL || !is_region(inputs->region))
         return refuse_region(inputs->region, err);
-    for (size_t i = 0; i < LEAT_COUNT_OF(candidates) && chosen == NULL; i++) {
-        if (is_set(candidates[i]))
-            chosen = candidates[i];
+    if (chosen.url != NULL && (inputs->is_fips || inputs->is_dual_stack))
+        return refuse_flags(inputs, chosen.origin, err);
+    if (chosen.url == NULL) {
+        result = own_url(service, inputs, own, err);
+        if (result < 0)
+            return result;
+        chosen.url = own;
     }
-    if (chosen == NULL) {
-        snprintf(standard, sizeof standard, "https://%s.%s.amazonaws.com%s",
-                 leat_service_name(service), inputs->region,
-                 strncmp(inputs->region, "cn-", 3) == 0 ? ".cn" : "");
-        chosen = standard;
-    }
-    result = parse_url(chosen, &endpoint, err);
+    result = parse_url(chosen.url, &endpoint, err);
+    if (result < 0)
+        return chosen.url == own ? result : leat_error_prefix(err, "%s", chosen.origin);
+    endpoint.is_custom = chosen.url != own && !leat_partition_has_host(endpoint.host);
+    result = choose_addressing(inputs, &endpoint, err);
     if (result < 0)
         return result;
-    endpoint.is_custom = !is_of_aws(endpoint.host);
-    snprintf(endpoint.region, sizeof endpoint.region, "%s", inputs->region);
+    snprintf(endpoint.region, sizeof endpoint.region, "%s",
+             is_global(service, inputs) ? "us-east-1" : inputs->region);
     *ret_endpoint = endpoint;
     return 0;
+}
+
+/* ---- buckets ------------------------------------------------------------------------------- */
+
+static bool
+is_address(const char *text)
+{
+    char host[300];
+    unsigned char address[16];
+    size_t size = strcspn(text, ":");
+
+    snprintf(host, sizeof host, "%.*s", (int)size, text);
+    return text[0] == '[' || inet_pton(AF_INET, host, address) == 1;
+}
+
+void
+leat_endpoint_address(struct leat_endpoint *endpoint, const char *addressing)
+{
+    if (addressing != NULL && strcmp(addressing, "path") == 0)
+        endpoint->is_by_path = true;
+    else if (addressing != NULL && strcmp(addressing, "virtual") == 0)
+        endpoint->is_by_path = false;
+}
+
+bool
+leat_endpoint_takes_bucket(const struct leat_endpoint *endpoint, const char *bucket)
+{
+    bool takes_dots = strncasecmp(endpoint->url, "http://", 7) == 0; /* no certificate has them */
+    size_t size = strlen(bucket), label = 0;
+
+    if (endpoint->is_by_path || size < 3 || is_address(endpoint->host) || is_address(bucket))
+        return false;
+    for (const char *c = bucket; *c != '\0'; c++) {
+        bool is_letter = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9');
+
+        if (*c == '.' && (!takes_dots || label == 0 || c[-1] == '-'))
+            return false;
+        if (!is_letter && *c != '.' && (*c != '-' || label == 0))
+            return false;
+        label = *c == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
+    }
+    return label > 0 && bucket[size - 1] != '-';
+}
+
+/* ---- regions ------------------------------------------------------------------------------- */
+
+static struct leat_mutex lock = {PTHREAD_MUTEX_INITIALIZER};
+static char known[64] LEAT_GUARDED_BY(lock); /* the instance's region; "": not known */
+static int64_t asked_at_us LEAT_GUARDED_BY(lock);
+
+/* Nobody on this machine says a region: the instance may, when it is one. Asked once a minute at most, since it may be long in saying
+   nothing. */
+static bool
+ask_instance(const char *profile, char ret_region[64])
+{
+    int64_t now_us = leat_clock_monotonic_us();
+
+    leat_mutex_lock(&lock);
+    if (known[0] == '\0' && (asked_at_us == 0 || now_us - asked_at_us > ASK_INSTANCE_US)) {
+        if (leat_credentials_instance_region(profile, known) < 0)
+            known[0] = '\0';
+        asked_at_us = leat_clock_monotonic_us();
+    }
+    memcpy(ret_region, known, sizeof known);
+    leat_mutex_unlock(&lock);
+    return ret_region[0] != '\0';
 }
 
 int
@@ -139,10 +306,11 @@ leat_region_resolve(const char *configured, const char *profile, bool is_custom,
                                       getenv("AWS_DEFAULT_REGION")};
     LEAT_AUTO_FREE char *of_profile = NULL;
     const char *chosen = NULL;
+    char of_instance[64];
     int result;
 
     for (size_t i = 0; i < LEAT_COUNT_OF(candidates) && chosen == NULL; i++) {
-        if (is_set(candidates[i]))
+        if (leat_setting_is_set(candidates[i]))
             chosen = candidates[i];
     }
     if (chosen == NULL) {
@@ -151,6 +319,8 @@ leat_region_resolve(const char *configured, const char *profile, bool is_custom,
             return result;
         chosen = result == 0 ? of_profile : is_custom ? "us-east-1" : NULL;
     }
+    if (chosen == NULL && ask_instance(profile, of_instance))
+        chosen = of_instance;
     if (chosen == NULL)
         return leat_error_set(err, LEAT_E_INVALID,
                               "no AWS region: set aws.region, AWS_REGION or the profile's region");
@@ -170,49 +340,39 @@ says_nothing(int result)
     return result == LEAT_E_NOT_FOUND || result == LEAT_E_SYSTEM;
 }
 
-/* AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, else the profile's. */
 static int
-is_ignoring(const char *profile, bool *ret_ignoring, struct leat_error *err)
+get_bool(const char *variable, const char *profile, const char *key, bool *value,
+         struct leat_error *err)
 {
-    static const char variable[] = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-    static const char setting[] = "ignore_configured_endpoint_urls";
-    LEAT_AUTO_FREE char *of_profile = NULL;
-    const char *text = getenv(variable), *what = variable;
+    struct leat_setting setting;
+    int result = leat_setting_get(variable, profile, key, &setting, err);
 
-    *ret_ignoring = false;
-    if (!is_set(text)) {
-        int result = leat_profile_get(profile, setting, &of_profile, err);
-
-        if (result < 0)
-            return says_nothing(result) ? 0 : result;
-        text = of_profile;
-        what = setting;
-    }
-    *ret_ignoring = strcasecmp(text, "true") == 0;
-    if (!*ret_ignoring && strcasecmp(text, "false") != 0)
-        return leat_error_set(err, LEAT_E_INVALID, "%s is neither true nor false", what);
-    return 0;
+    if (result < 0)
+        return result;
+    result = leat_setting_bool(&setting, value, err);
+    leat_setting_release(&setting);
+    return result;
 }
 
 struct outside {
-    char *service, *all; /* of the profile */
-    const char *environment_service, *environment_all;
+    char *service, *all; /* of the profile; owned */
+    struct leat_setting addressing;
 };
 
-/* The profile files are read only where the environment does not say it all. */
+/* The profile files are searched for endpoints only where the environment has none. */
 static int
 look_outside(enum leat_service service, const char *profile, struct outside *outside,
-             struct leat_error *err)
+             struct leat_endpoint_inputs *inputs, struct leat_error *err)
 {
-    bool is_ignored;
-    int result = is_ignoring(profile, &is_ignored, err);
+    bool is_ignored = false;
+    int result = get_bool("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", profile,
+                          "ignore_configured_endpoint_urls", &is_ignored, err);
 
     if (result < 0 || is_ignored)
         return result;
-    outside->environment_service =
-        getenv(service == LEAT_SERVICE_S3 ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL_KINESIS");
-    outside->environment_all = getenv("AWS_ENDPOINT_URL");
-    if (is_set(outside->environment_service) || is_set(outside->environment_all))
+    inputs->environment_service = getenv(services[service].variable);
+    inputs->environment_all = getenv("AWS_ENDPOINT_URL");
+    if (choose(service, inputs).url != NULL)
         return 0;
     result = leat_profile_check(profile, err);
     if (result < 0)
@@ -221,7 +381,29 @@ look_outside(enum leat_service service, const char *profile, struct outside *out
                                       &outside->service, err);
     if (result == LEAT_E_NOT_FOUND)
         result = leat_profile_get(profile, "endpoint_url", &outside->all, err);
+    inputs->profile_service = outside->service;
+    inputs->profile_all = outside->all;
     return says_nothing(result) ? 0 : result;
+}
+
+static int
+look_up_inputs(enum leat_service service, const char *profile, struct outside *outside,
+               struct leat_endpoint_inputs *inputs, struct leat_error *err)
+{
+    int result = 0;
+
+    if (!leat_setting_is_set(inputs->configured))
+        result = look_outside(service, profile, outside, inputs, err);
+    if (result == 0)
+        result =
+            get_bool("AWS_USE_FIPS_ENDPOINT", profile, "use_fips_endpoint", &inputs->is_fips, err);
+    if (result == 0)
+        result = get_bool("AWS_USE_DUALSTACK_ENDPOINT", profile, "use_dualstack_endpoint",
+                          &inputs->is_dual_stack, err);
+    if (result == 0 && service == LEAT_SERVICE_S3)
+        result = leat_setting_get(NULL, profile, "s3.addressing_style", &outside->addressing, err);
+    inputs->addressing = outside->addressing.text;
+    return result;
 }
 
 /* more than five: what the configuration says of the three. */
@@ -233,23 +415,17 @@ leat_endpoint_resolve(enum leat_service service, const char *region, const char 
     struct outside outside = {0};
     struct leat_endpoint_inputs inputs = {.configured = configured};
     char resolved[64] = "";
-    int result = is_set(configured) ? 0 : look_outside(service, profile, &outside, err);
+    int result = look_up_inputs(service, profile, &outside, &inputs, err);
 
     if (result == 0)
-        result = leat_region_resolve(region, profile,
-                                     is_set(configured) || is_set(outside.environment_service) ||
-                                         is_set(outside.environment_all) ||
-                                         is_set(outside.service) || is_set(outside.all),
+        result = leat_region_resolve(region, profile, choose(service, &inputs).url != NULL,
                                      resolved, err);
     if (result == 0) {
         inputs.region = resolved;
-        inputs.environment_service = outside.environment_service;
-        inputs.environment_all = outside.environment_all;
-        inputs.profile_service = outside.service;
-        inputs.profile_all = outside.all;
         result = leat_endpoint_make(service, &inputs, ret_endpoint, err);
     }
     free(outside.service);
     free(outside.all);
+    leat_setting_release(&outside.addressing);
     return result;
 }

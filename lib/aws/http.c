@@ -179,21 +179,23 @@ on_body(char *bytes, size_t one, size_t size, void *context)
 
 /* ---- start --------------------------------------------------------------------------------- */
 
-/* Where the endpoint is this machine, no proxy of the environment stands between. */
-static bool
-is_loopback(const char *url)
-{
-    const char *host = strstr(url, "://");
-
-    host = host != NULL ? host + 3 : url;
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-           strncasecmp(host, "localhost", 9) == 0;
-}
-
 static long
 in_ms(int64_t us, int64_t fallback_us)
 {
     return (long)(((us > 0 ? us : fallback_us) + 999) / 1000);
+}
+
+/* As libcurl opens one itself, but for the question before it. */
+static curl_socket_t
+open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct leat_http_call *call = context;
+
+    if (!call->request.may_connect(&address->addr)) {
+        call->is_forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static void
@@ -210,7 +212,8 @@ set_method(struct leat_http_call *call, const struct leat_http_request *request)
     } else {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)request->body.data);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                         request->body.size > 0 ? (const char *)request->body.data : "");
         if (strcmp(request->method, "POST") != 0)
             curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     }
@@ -231,7 +234,7 @@ set_options(struct leat_http_call *call, const struct leat_http_request *request
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, loop->receive_buffer_bytes);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, loop->user_agent);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, in_ms(request->timeout_us, DEFAULT_TIMEOUT_US));
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES);
@@ -247,8 +250,11 @@ set_options(struct leat_http_call *call, const struct leat_http_request *request
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     if (loop->ca_bundle != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, loop->ca_bundle);
-    if (is_loopback(call->url))
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_PROXY, request->is_direct ? "" : leat_http_proxy(call->url));
+    if (request->may_connect != NULL) {
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call);
+    }
     set_method(call, request);
 }
 
@@ -341,12 +347,19 @@ transport_error(const struct leat_http_call *call, CURLcode code, struct leat_er
     const char *reason = call->curl_error[0] != '\0' ? call->curl_error : curl_easy_strerror(code);
     char peer[128];
 
+    /* libcurl shows a proxy that it cannot use whole, with its password. */
+    if (strchr(reason, '@') != NULL || code == CURLE_COULDNT_RESOLVE_PROXY)
+        reason = "the proxy of https_proxy, HTTPS_PROXY or another such variable cannot be used or "
+                 "is not found";
     name_of_peer(call->url, peer);
     if (call->header_bytes > MAXIMUM_HEADER_BYTES)
         return leat_error_set(err, LEAT_E_UNAVAILABLE,
                               "lost the connection to %s: its headers do not end: more than %zu "
                               "bytes",
                               peer, MAXIMUM_HEADER_BYTES);
+    if (call->is_forbidden && call->status == 0)
+        return leat_error_set(err, LEAT_E_DENIED,
+                              "may not connect to %s: its address is not allowed", peer);
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return leat_error_set(err, LEAT_E_TIMEOUT, "no answer from %s in time: %s", peer, reason);

@@ -15,6 +15,9 @@
 #include <leat/error.h>
 #include <leat/slice.h>
 
+#include "base/buf.h"
+
+struct sockaddr;
 struct leat_event_loop;
 struct leat_http_call;
 struct leat_loop_timer;
@@ -77,8 +80,11 @@ struct leat_http_request {
     struct leat_slice body;     /* borrowed until done was called or cancel returned */
     int64_t timeout_us;         /* whole; 0: 30 s */
     int64_t connect_timeout_us; /* 0: 5 s */
-    leat_http_head_fn head;     /* may be NULL */
-    leat_http_sink_fn sink;     /* NULL: the body is thrown away */
+    bool is_direct;             /* no proxy of the environment stands between */
+    /* Asked for each address that is about to be connected to: false refuses it. NULL: any. From inside libcurl. */
+    bool (*may_connect)(const struct sockaddr *address);
+    leat_http_head_fn head; /* may be NULL */
+    leat_http_sink_fn sink; /* NULL: the body is thrown away */
     leat_http_done_fn done;
     void *context;
 };
@@ -90,5 +96,15 @@ void leat_http_cancel(struct leat_http_call *call); /* NULL is fine */
 
 /* Sun, 06 Nov 1994 08:49:37 GMT → µs; 0: malformed, or not of the years 1970 … 9999. Pure. */
 int64_t leat_http_date_parse(struct leat_slice text);
+
+/* ---- what the environment says (http_environment.c) ------------------------------------------ */
+
+/* Is the URL's host this machine, or an address of its own link (instance, container and pod metadata)? Pure. */
+bool leat_http_is_direct(const char *url);
+/* The proxy for this URL: https_proxy, HTTPS_PROXY (http_proxy for http://), all_proxy, ALL_PROXY, the first that is not
+   blank; "" for none. no_proxy and NO_PROXY are libcurl's to judge. May hold a password. */
+const char *leat_http_proxy(const char *url);
+/* "leat/VERSION", then " app/APPLICATION" of AWS_SDK_UA_APP_ID: 50 bytes of it, what may not stand there as '-'. Pure. */
+void leat_http_user_agent(const char *application, struct leat_buf *ret_agent);
 
 #endif

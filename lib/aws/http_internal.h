@@ -27,7 +27,7 @@ struct leat_event_loop {
     unsigned magic;
     CURLM *multi;
     CURLSH *share; /* TLS sessions */
-    char *ca_bundle;
+    char *ca_bundle, *user_agent;
     long receive_buffer_bytes;
     struct leat_http_call *calls; /* under way, doubly linked */
     CURL *spare[32];              /* easy handles kept: their buffers are warm */
@@ -50,6 +50,7 @@ struct leat_http_call {
     char curl_error[CURL_ERROR_SIZE];
     int64_t began_us;
     bool has_retried, is_aborted, has_told_head;
+    bool is_forbidden; /* an address was refused by may_connect */
     int status;
     int64_t content_length, date_us, retry_after_us;
     uint64_t body_bytes;

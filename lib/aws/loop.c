@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "aws/http_internal.h"
+#include "aws/setting.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -24,6 +25,7 @@ leat_event_loop_new(const struct leat_event_loop_options *options, struct leat_e
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static const struct leat_event_loop_options defaults;
     struct leat_event_loop *loop = LEAT_NEW(struct leat_event_loop);
+    struct leat_buf user_agent = LEAT_BUF_INIT;
     const char *ca_bundle;
 
     if (options == NULL)
@@ -51,10 +53,12 @@ leat_event_loop_new(const struct leat_event_loop_options *options, struct leat_e
     loop->receive_buffer_bytes =
         options->receive_buffer_bytes > 0 ? (long)options->receive_buffer_bytes : 128L << 10;
     ca_bundle = options->ca_bundle;
-    if (ca_bundle == NULL || *ca_bundle == '\0')
+    if (!leat_setting_is_set(ca_bundle))
         ca_bundle = getenv("AWS_CA_BUNDLE");
-    if (ca_bundle != NULL && *ca_bundle != '\0')
+    if (leat_setting_is_set(ca_bundle))
         loop->ca_bundle = leat_strdup(ca_bundle);
+    leat_http_user_agent(getenv("AWS_SDK_UA_APP_ID"), &user_agent);
+    loop->user_agent = leat_buf_take(&user_agent);
     return loop;
 }
 
@@ -275,5 +279,6 @@ leat_event_loop_free(struct leat_event_loop *loop)
     free(loop->timers);
     free(loop->posts);
     free(loop->ca_bundle);
+    free(loop->user_agent);
     free(loop);
 }

@@ -1,6 +1,8 @@
 /* Retries, decided: see retry.h. A throttle and a fault are told apart: only faults use up attempts. */
 #include "aws/retry.h"
 
+#define MAXIMUM_ATTEMPTS 1000
+
 static int64_t
 or_default(int64_t value, int64_t fallback)
 {
@@ -63,4 +65,21 @@ leat_retry_decide(const struct leat_retry_policy *policy, struct leat_retry_stat
     if (retry_after_us > wait_us)
         wait_us = retry_after_us;
     return wait_or_give_up(policy, state, now_us, wait_us);
+}
+
+int
+leat_retry_attempts(const struct leat_setting *max_attempts, const struct leat_setting *mode,
+                    unsigned *ret_attempts, struct leat_error *err)
+{
+    static const char *const names[] = {"legacy", "standard", "adaptive", NULL};
+    static const unsigned of_mode[] = {5, 3, 3};
+    unsigned place = 0, attempts = 0;
+    int result = leat_setting_choice(mode, names, &place, err);
+
+    if (result == 0)
+        result = leat_setting_count(max_attempts, MAXIMUM_ATTEMPTS, &attempts, err);
+    if (result < 0)
+        return result;
+    *ret_attempts = attempts > 0 ? attempts : mode->text != NULL ? of_mode[place] : 0;
+    return 0;
 }

@@ -8,11 +8,13 @@
 #include "base/random.h"
 
 #include "aws/fault.h"
+#include "aws/setting.h"
 
 struct leat_retry_policy {
-    unsigned maximum_attempts; /* of faults, the first one included; 0: 5 */
-    int64_t budget_us;         /* from the first attempt; 0: 30 s; throttles end by it alone */
-    int64_t base_us, cap_us;   /* 0: 50 ms, 5 s */
+    unsigned
+        maximum_attempts; /* of faults, the first one included; 0: AWS_MAX_ATTEMPTS, else by AWS_RETRY_MODE, else 5 */
+    int64_t budget_us;       /* from the first attempt; 0: 30 s; throttles end by it alone */
+    int64_t base_us, cap_us; /* 0: 50 ms, 5 s */
     int64_t throttle_base_us, throttle_cap_us; /* 0: 200 ms, 10 s */
 };
 
@@ -40,5 +42,10 @@ struct leat_retry_verdict leat_retry_decide(const struct leat_retry_policy *poli
                                             struct leat_retry_state *state,
                                             const struct leat_fault *fault, int64_t now_us,
                                             int64_t retry_after_us, struct leat_random *random);
+
+/* Pure. How many attempts the two settings ask for: max_attempts, else what the mode means (legacy 5, standard and adaptive 3);
+   0: neither says. The waits are the same in every mode. */
+int leat_retry_attempts(const struct leat_setting *max_attempts, const struct leat_setting *mode,
+                        unsigned *ret_attempts, struct leat_error *err);
 
 #endif

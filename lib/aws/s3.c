@@ -97,7 +97,7 @@ address_make(const struct leat_s3 *s3, const char *bucket, struct leat_slice key
                               "without zero bytes",
                               key.size, bucket, KEY_MAXIMUM_BYTES);
     leat_buf_add_byte(&address->path, '/');
-    if (endpoint->is_custom || strchr(bucket, '.') != NULL)
+    if (!leat_endpoint_takes_bucket(endpoint, bucket))
         leat_buf_printf(&address->path, "%s%s", bucket, key.size > 0 ? "/" : "");
     else
         snprintf(address->host, sizeof address->host, "%s.%s", bucket, endpoint->host);

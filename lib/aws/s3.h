@@ -1,6 +1,7 @@
 /*
- * S3: the few blocking calls that the archive needs. One client per thread. Custom endpoints are addressed by path,
- * AWS's own by virtual host (by path where the bucket's name has dots). Every body is signed by its SHA-256.
+ * S3: the few blocking calls that the archive needs. One client per thread. Custom endpoints are addressed by path, AWS's own by
+ * virtual host (by path where the bucket's name cannot be a part of one), unless `addressing_style` of the profile's s3 says
+ * otherwise. Every body is signed by its SHA-256.
  * Errors: NOT_FOUND (NoSuchBucket, NoSuchKey: err tells which), DENIED, THROTTLED (SlowDown), UNAVAILABLE, CONFLICT, LIMIT.
  */
 #ifndef LEAT_AWS_S3_H

@@ -423,9 +423,7 @@ leat_config_check(struct leat_node *root, struct leat_config *config,
     check_dead_letters(&checking);
     check_url(&checking, "aws.endpoints.kinesis", config->aws_endpoint_kinesis);
     check_url(&checking, "aws.endpoints.s3", config->aws_endpoint_s3);
-    if (config->aws_endpoint_sts != NULL && *config->aws_endpoint_sts != '\0')
-        leat_problem_add(problems, place_of(root, "aws.endpoints.sts"),
-                         "aws.endpoints.sts is not there yet: nothing asks STS");
+    check_url(&checking, "aws.endpoints.sts", config->aws_endpoint_sts);
     if (config->http_listen != NULL && !is_listen_address(config->http_listen))
         leat_problem_add(problems, place_of(root, "http.listen"),
                          "http.listen: \"%.100s\" is no host:port, and not off",

@@ -87,7 +87,7 @@ struct leat_config {
     const char *application, *worker_id;
     const char *database_url, *database_url_file; /* one of the two */
     const char *aws_region, *aws_endpoint_kinesis, *aws_endpoint_s3, *aws_endpoint_sts,
-        *aws_profile;
+        *aws_profile, *aws_s3_addressing;
     const struct leat_config_stream *streams;
     size_t stream_count;
     const char *reading_mode;

@@ -12,6 +12,7 @@
 #define MIB (INT64_C(1) << 20)
 #define GIB (INT64_C(1) << 30)
 
+static const char *const addressings[] = {"auto", "path", "virtual", NULL};
 static const char *const reading_modes[] = {"auto", "polling", NULL};
 static const char *const reading_modes_later[] = {"efo",     "enhanced", "enhanced_fan_out",
                                                   "fan_out", "fanout",   NULL};
@@ -331,7 +332,8 @@ static const struct leat_property endpoints[] = {
      .default_text = "",
      .minimum = 0,
      .maximum = 500,
-     .text = "a URL in place of AWS's own; nothing asks STS yet, so it has to be empty"},
+     .text = "a URL in place of AWS's own; not set: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the "
+             "profile's"},
     END,
 };
 
@@ -352,6 +354,14 @@ static const struct leat_property aws[] = {
      .type = LEAT_PROPERTY_MAP,
      .children = endpoints,
      .text = "other servers than AWS's"},
+    {.name = "s3_addressing",
+     .type = LEAT_PROPERTY_WORD,
+     AT(aws_s3_addressing),
+     .default_text = "auto",
+     .choices = addressings,
+     .text = "where a bucket's name goes: into the path, into the host's name; auto: as "
+             "addressing_style of the profile's s3 says, else the path of another server than "
+             "AWS's and the name of AWS's own"},
     END,
 };
 

@@ -201,6 +201,8 @@ END_TEST
 
 /* ---- providers ----------------------------------------------------------------------------- */
 
+static struct leat_credentials_context surroundings;
+
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *credentials)
 {
@@ -232,7 +234,7 @@ END_TEST
 
 START_TEST(profiles)
 {
-    struct leat_credentials_provider *provider = leat_credentials_profile_new(NULL);
+    struct leat_credentials_provider *provider = leat_credentials_profile_new(&surroundings);
     struct leat_credentials credentials = {0};
 
     ck_assert_int_eq(get(provider, &credentials), LEAT_E_NOT_FOUND);
@@ -261,20 +263,20 @@ START_TEST(profiles)
 }
 END_TEST
 
-/* By which other way the AWS tools would get keys: the keys beside it, or of another profile, are somebody else's. */
+/* What the two files say together; what is behind a role is in profile_chain.c. */
 static const struct way {
     const char *config, *credentials, *key, *says; /* key NULL: refused, and says */
 } profile_ways[] = {
-    {"[profile p]\nrole_arn = arn:r\nsource_profile = q\n", "[q]\n" KEYS, NULL, "by role_arn"},
-    {"[profile p]\nRole_Arn = arn:r\nsource_profile = p\n", "[p]\n" KEYS, NULL, "by role_arn"},
-    {"", "[p]\nrole_arn = arn:r\n" KEYS, NULL, "by role_arn"},
-    {"[profile p]\ncredential_process = /bin/false\n", "", NULL, "by credential_process"},
+    {"", "[p]\nrole_arn = arn:r\n" KEYS, NULL, "neither source_profile"},
+    {"[profile p]\ncredential_process = /bin/false\n", "", NULL, "exit code 1"},
     {"[profile p]\ncredential_process = /bin/false\n", "[p]\n" KEYS, "k", NULL},
-    {"[profile p]\nsso_session = s\nregion = r\n", "", NULL, "by sso_session"},
-    {"[profile p]\nsso_start_url = s\n", "[default]\n" KEYS, NULL, "by sso_start_url"},
+    {"[profile p]\nsso_session = s\nregion = r\n", "", NULL, "SSO"},
+    {"[profile p]\nsso_start_url = s\n", "[default]\n" KEYS, NULL, "SSO"},
     {"[profile p]\nrole_arn =\n", "[p]\n" KEYS, "k", NULL},
-    {"[profile p]\nregion = r\n", "", NULL, "no profile \"p\""},
-    {"[profile p]\nbroken\n", "[p]\n" KEYS, "k", NULL},
+    {"[profile p]\naws_session_token = other\n", "[p]\n" KEYS, "k", NULL},
+    {"[profile p]\naws_secret_access_key = other\n", "[p]\naws_access_key_id = k\n", NULL, "lacks"},
+    {"[profile p]\nregion = r\n", "", NULL, "no credentials"},
+    {"[profile p]\nbroken\n", "[p]\n" KEYS, NULL, "line 2"},
     {"[profile p]\nbroken\n", "", NULL, "line 2"},
     {"[profile 'p']\n" KEYS, "", "k", NULL},
     {"", "[p]\n" KEYS "aws_security_token = t\n", "k", NULL},
@@ -283,7 +285,8 @@ static const struct way {
 START_TEST(ways_to_credentials)
 {
     const struct way *way = &profile_ways[_i];
-    struct leat_credentials_provider *provider = leat_credentials_profile_new("p");
+    struct leat_credentials_context named = {.profile = "p"};
+    struct leat_credentials_provider *provider = leat_credentials_profile_new(&named);
     struct leat_credentials credentials = {0};
     int result;
 
@@ -297,6 +300,8 @@ START_TEST(ways_to_credentials)
         ck_assert_msg(strstr(err.text, way->says) != NULL, "%s", err.text);
     if (strstr(way->credentials, "token") != NULL)
         ck_assert_str_eq(credentials.session_token, "t");
+    else
+        ck_assert_ptr_null(credentials.session_token);
     leat_credentials_release(&credentials);
     leat_credentials_provider_free(provider);
 }
@@ -345,7 +350,7 @@ START_TEST(blank_and_dirty_keys)
         unsetenv(names[i]);
     write_file(credentials_path, "[default]\naws_access_key_id = k1\n"
                                  "AWS_SECRET_ACCESS_KEY = s1\naws_session_token = hidden\n more\n");
-    provider = leat_credentials_profile_new(NULL);
+    provider = leat_credentials_profile_new(&surroundings);
     ck_assert_int_eq(get(provider, &credentials), LEAT_E_INVALID);
     ck_assert_ptr_nonnull(strstr(err.text, "session token"));
     ck_assert_ptr_null(strstr(err.text, "hidden"));
@@ -483,7 +488,7 @@ END_TEST
 
 START_TEST(chain)
 {
-    struct leat_credentials_provider *provider = leat_credentials_default_new();
+    struct leat_credentials_provider *provider = leat_credentials_default_new(&surroundings);
     struct leat_credentials credentials = {0};
 
     ck_assert_int_eq(get(provider, &credentials), LEAT_E_NOT_FOUND);

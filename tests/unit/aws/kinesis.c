@@ -230,6 +230,34 @@ START_TEST(faults_and_throttles_are_retried)
 }
 END_TEST
 
+/* A policy of the caller's own goes before them. */
+START_TEST(attempts_of_the_environment)
+{
+    struct leat_kinesis_summary summary;
+    struct leat_kinesis *other;
+
+    setenv("AWS_MAX_ATTEMPTS", "1", 1);
+    other = leat_kinesis_new(&aws, LEAT_KINESIS_JSON, &err);
+    ck_assert_ptr_nonnull(other);
+    answer_json(500, "");
+    ck_assert_int_eq(leat_kinesis_describe_stream_summary(other, "s", &summary, &err),
+                     LEAT_E_UNAVAILABLE);
+    ck_assert_uint_eq(canned_http_count(server), 1);
+    aws.retry.maximum_attempts = 2;
+    answer_json(500, "");
+    answer_json(200, summary_json);
+    ck_assert_int_eq(leat_kinesis_describe_stream_summary(other, "s", &summary, &err), 0);
+    leat_kinesis_free(other);
+    setenv("AWS_MAX_ATTEMPTS", "many", 1);
+    ck_assert_ptr_null(leat_kinesis_new(&aws, LEAT_KINESIS_JSON, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "AWS_MAX_ATTEMPTS"));
+    setenv("AWS_MAX_ATTEMPTS", " ", 1);
+    setenv("AWS_RETRY_MODE", "eager", 1);
+    ck_assert_ptr_null(leat_kinesis_new(&aws, LEAT_KINESIS_JSON, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "AWS_RETRY_MODE"));
+}
+END_TEST
+
 /* ---- credentials and clock ----------------------------------------------------------------- */
 
 struct rotating {
@@ -654,6 +682,7 @@ main(void)
     tcase_add_test(tests, lists_all_pages);
     tcase_add_test(tests, errors_are_named);
     tcase_add_test(tests, faults_and_throttles_are_retried);
+    tcase_add_test(tests, attempts_of_the_environment);
     tcase_add_test(tests, expired_token_is_refreshed_once);
     tcase_add_test(tests, clock_is_corrected_once);
     tcase_add_loop_test(tests, a_date_that_is_nonsense_spoils_one_call, 0,

@@ -35,6 +35,12 @@ START_TEST(endpoints)
          "s3.cn-north-1.amazonaws.com.cn",
          "",
          false},
+        {LEAT_SERVICE_STS,
+         {.region = "us-east-1"},
+         "https://sts.us-east-1.amazonaws.com",
+         "sts.us-east-1.amazonaws.com",
+         "",
+         false},
         {LEAT_SERVICE_S3,
          {.region = "r", .environment_all = "http://all:1"},
          "http://all:1",
@@ -282,6 +288,33 @@ START_TEST(retries)
 }
 END_TEST
 
+START_TEST(attempts)
+{
+    static const struct {
+        const char *attempts, *mode;
+        int expected; /* -1: refused */
+    } cases[] = {{NULL, NULL, 0},         {"7", NULL, 7},      {"7", "standard", 7},
+                 {NULL, "Standard", 3},   {NULL, "legacy", 5}, {NULL, "adaptive", 3},
+                 {"0", NULL, -1},         {"1001", NULL, -1},  {"many", "standard", -1},
+                 {"7", "exponential", -1}};
+
+    for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
+        struct leat_setting maximum = {(char *)cases[i].attempts, "AWS_MAX_ATTEMPTS"};
+        struct leat_setting mode = {(char *)cases[i].mode, "AWS_RETRY_MODE"};
+        unsigned count = 99;
+        int result = leat_retry_attempts(&maximum, &mode, &count, &err);
+
+        if (cases[i].expected < 0) {
+            ck_assert_int_eq(result, LEAT_E_INVALID);
+            ck_assert_ptr_nonnull(strstr(err.text, "AWS_"));
+            continue;
+        }
+        ck_assert_int_eq(result, 0);
+        ck_assert_uint_eq(count, (unsigned)cases[i].expected);
+    }
+}
+END_TEST
+
 /* ---- the wire ------------------------------------------------------------------------------ */
 
 START_TEST(wire_both_ways)
@@ -416,6 +449,7 @@ main(void)
     tcase_add_test(tests, faults);
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, retries);
+    tcase_add_test(tests, attempts);
     tcase_add_test(tests, wire_both_ways);
     tcase_add_test(tests, wire_types);
     tcase_add_test(tests, xml);

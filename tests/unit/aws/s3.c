@@ -122,6 +122,27 @@ START_TEST(test_a_cancelled_put_tells_nothing)
 }
 END_TEST
 
+/* Asked for, a bucket is in the host's name of a server that is not AWS's, too. */
+START_TEST(test_a_bucket_in_the_name)
+{
+    char url[64];
+    struct leat_s3 *other;
+
+    snprintf(url, sizeof url, "http://localhost%s", strrchr(canned_http_url(server), ':'));
+    aws.endpoints[LEAT_SERVICE_S3] = url;
+    aws.s3_addressing = "virtual";
+    other = leat_s3_new(&aws, &err);
+    ck_assert_ptr_nonnull(other);
+    canned_http_answer(server, 200, "ETag: \"e\"\r\n", leat_slice_from(""));
+    ck_assert_int_eq(leat_s3_put_object(other, "bucket", leat_slice_from("key"),
+                                        leat_slice_from("body"), NULL, &err),
+                     0);
+    ck_assert_ptr_nonnull(strstr(canned_http_request(server, 0), "PUT /key HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strcasestr(canned_http_request(server, 0), "host: bucket.localhost:"));
+    leat_s3_free(other);
+}
+END_TEST
+
 static void
 setup(void)
 {
@@ -153,6 +174,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_a_blocking_put, 0, (int)LEAT_COUNT_OF(answers));
     tcase_add_loop_test(tests, test_a_started_put, 0, (int)LEAT_COUNT_OF(answers));
+    tcase_add_test(tests, test_a_bucket_in_the_name);
     tcase_add_test(tests, test_a_bucket_elsewhere_says_where);
     tcase_add_test(tests, test_what_cannot_be_sent_is_told_later);
     tcase_add_test(tests, test_a_cancelled_put_tells_nothing);

@@ -71,8 +71,11 @@ static const struct {
      "3:19: leases.weight: it has to be above 0\n"},
     {"database: x", "database: x\nreading: { mode: fan_out }",
      "3:18: reading.mode: \"fan_out\" is not there yet: this leat knows auto, polling\n"},
-    {"database: x", "database: x\naws: { endpoints: { sts: http://x } }",
-     "3:26: aws.endpoints.sts is not there yet: nothing asks STS\n"},
+    {"database: x", "database: x\naws: { endpoints: { sts: x } }",
+     "3:26: aws.endpoints.sts: \"x\" is neither http://… nor https://…\n"},
+    {"database: x", "database: x\naws: { s3_addressing: sideways }",
+     "3:23: aws.s3_addressing: there is no choice \"sideways\": it is one of auto, path, "
+     "virtual\n"},
     {"database: x", "database: x\naws: { endpoints: { s3: x } }",
      "3:25: aws.endpoints.s3: \"x\" is neither http://… nor https://…\n"},
     {"database: x", "database: x\nhttp: { listen: 9464 }",
