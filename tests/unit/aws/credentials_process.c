@@ -73,7 +73,7 @@ START_TEST(one_that_hangs)
     ck_assert_int_eq(run(command, 500 * LEAT_MS_US), LEAT_E_TIMEOUT);
     ck_assert_int_ge(leat_clock_monotonic_us() - begun_us, 500 * LEAT_MS_US);
     ck_assert_int_gt(read(fd, text, sizeof text - 1), 0);
-    child = (pid_t)atoi(text);
+    child = (pid_t)strtol(text, NULL, 10);
     ck_assert_int_gt(child, 1);
     /* Reaped by init, or a zombie for a moment. */
     for (int64_t by_us = leat_clock_monotonic_us() + PATIENCE_US; kill(child, 0) == 0;) {
