@@ -59,7 +59,8 @@ fake_free(struct leat_credentials_provider *provider)
     free(provider);
 }
 
-static const struct leat_credentials_provider_ops fake_ops = {"fake", "of the fake", get, fake_free};
+static const struct leat_credentials_provider_ops fake_ops = {"fake", "of the fake", get,
+                                                              fake_free};
 
 static void
 on_event(void *context, const struct leat_credentials_event *event)
