@@ -21,7 +21,7 @@ help(void)
     fputs(
         "Usage: leat doctor [-c FILE] [OPTIONS]\n\n"
         "Which AWS credentials are used, why the others were passed over, until when they serve,\n"
-        "and where Kinesis, S3 and STS are looked for. No key and no token is shown.\n\n"
+        "and where Kinesis, S3 and STS are looked for. No secret is shown.\n\n"
         "  --identity       asks STS whose credentials they are "
         "(GetCallerIdentity)\n" LEAT_AWS_HELP,
         stdout);
@@ -84,8 +84,10 @@ show_credentials(const struct leat_aws *aws, struct leat_error *err)
     if (result == LEAT_E_NOT_FOUND)
         leat_error_set(err, LEAT_E_NOT_FOUND,
                        "no AWS credentials found: see above, and docs/credentials.md");
-    if (result == 0 || shown.is_over)
+    if (result == 0)
         puts("  (the first that has some is used: those below it were not asked)");
+    else if (shown.is_over)
+        puts("  (one that fails ends the search: those below it were not asked)");
     leat_credentials_provider_free(chain);
     return result;
 }

@@ -1,6 +1,7 @@
 /* `leat iam`: what AWS has to allow, as a policy to give to a role. Asks nobody. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/memory.h"
 #include "worker/iam_policy.h"
@@ -113,7 +114,8 @@ print_policy(const struct leat_config *config, const struct iam_arguments *argum
     struct leat_endpoint endpoint;
     struct leat_error err;
 
-    /* The region that a worker would sign for. */
+    /* The region that a worker would sign for. Nobody is asked, an instance neither; no other thread runs. */
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     if (leat_endpoint_resolve(LEAT_SERVICE_KINESIS, config->aws_region,
                               config->aws_endpoint_kinesis, config->aws_profile, &endpoint,
                               &err) != 0) {

@@ -386,6 +386,7 @@ leat_command_put(int argc, char **argv)
         status = leat_aws_options_open(&arguments.aws, "put");
         arguments.producer.aws = &arguments.aws.aws;
         arguments.aws.aws.is_stopped = leat_is_stopped_for_good;
+        leat_setup_aws_credentials(&arguments.aws.aws, NULL);
         if (status == LEAT_EXIT_OK)
             status = put_stream(&arguments);
     }

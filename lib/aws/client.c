@@ -24,8 +24,10 @@
 #define UNWANTED_MAXIMUM_BYTES ((size_t)1 << 20)
 #define SKEW_WORTH_CORRECTING_US (60 * LEAT_SECOND_US)
 #define MAXIMUM_HEADERS 12
+#define LINES_BYTES ((size_t)16 << 10)
 #define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
 #define LOOK_FOR_CREDENTIALS_US (5 * LEAT_MS_US)
+#define LONGEST_LOOK_US (200 * LEAT_MS_US)
 /* As long as the slowest source may take: a program that asks a person's device has a minute. */
 #define CREDENTIALS_WAIT_US (70 * LEAT_SECOND_US)
 
@@ -50,7 +52,9 @@ struct leat_aws_call {
     struct leat_http_call *http;
     struct leat_loop_timer *
         timer; /* a failure before anything was sent, told later; or the next look for credentials */
-    int64_t credentials_by_us; /* until when it waits for them */
+    int64_t credentials_by_us;  /* until when it waits for them */
+    uint64_t signed_generation; /* of the credentials that this attempt was signed with */
+    int64_t look_us;            /* until the next look for credentials: grows */
     uint64_t ticket,
         refused; /* the question for others, and the generation that was refused; 0: none */
     struct leat_aws_outcome outcome;
@@ -202,6 +206,7 @@ sign(struct leat_aws_call *call, struct lines *lines)
         .method = leat_slice_from(request->method), .query = request->query, .headers = headers};
 
     call->signed_us = scope.time_us;
+    call->signed_generation = client->held.generation;
     leat_sha256_hex(request->body, hash);
     leat_buf_add_text(&path, client->endpoint.path);
     leat_buf_add_slice(&path, request->path);
@@ -293,6 +298,8 @@ send_attempt(struct leat_aws_call *call)
     call->is_success = false;
     call->unwanted_bytes = 0;
     leat_buf_clear(&call->refusal);
+    /* All of it at once: growing would leave pieces of a token behind. */
+    leat_buf_reserve(&lines.text, LINES_BYTES);
     if (request->is_unsigned)
         add_line(&lines, "host", leat_slice_from(client->endpoint.host));
     else
@@ -353,8 +360,11 @@ restart(struct leat_aws_call *call)
 static void
 look_again(struct leat_aws_call *call, leat_loop_fn fn)
 {
-    call->timer = leat_event_loop_timer(
-        call->loop, leat_clock_monotonic_us() + LOOK_FOR_CREDENTIALS_US, fn, call);
+    call->look_us = call->look_us == 0                    ? LOOK_FOR_CREDENTIALS_US
+                    : call->look_us < LONGEST_LOOK_US / 2 ? 2 * call->look_us
+                                                          : LONGEST_LOOK_US;
+    call->timer =
+        leat_event_loop_timer(call->loop, leat_clock_monotonic_us() + call->look_us, fn, call);
 }
 
 /* After a refusal. false: there are no others, and the refusal stands. */
@@ -406,7 +416,12 @@ send_again(struct leat_aws_call *call, const struct leat_http_answer *answer)
     if (fault->kind == LEAT_FAULT_EXPIRED_TOKEN && !call->has_refreshed &&
         !call->request.is_unsigned) {
         call->has_refreshed = true;
-        call->refused = client->held.generation;
+        call->refused = call->signed_generation;
+        /* Others were told so before, and there are new ones. */
+        if (client->held.generation != call->refused) {
+            restart(call);
+            return true;
+        }
         call->ticket = leat_credentials_refuse(client->aws->credentials, &client->held);
         call->credentials_by_us = leat_clock_monotonic_us() + CREDENTIALS_WAIT_US;
         return look_for_others(call);

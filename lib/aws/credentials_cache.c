@@ -19,7 +19,10 @@
 #define FIRST_WAIT_US LEAT_SECOND_US
 #define LONGEST_WAIT_US (30 * LEAT_SECOND_US)
 #define YOUNG_US (60 * LEAT_SECOND_US)
-#define DEAD_WAIT 5 /* waits for others as after so many failures */
+/* Ones that come dead: others are waited for as after so many failures, then twice, three times … as long. */
+#define DEAD_WAIT 6
+#define DEAD_WAITS 10
+#define SHORTEST_US (100 * LEAT_MS_US)
 #define LOOK_AGAIN_US (60 * LEAT_SECOND_US)
 #define NEVER_US INT64_MAX
 
@@ -39,9 +42,9 @@ struct cache {
     uint64_t asked LEAT_FIELD_GUARDED_BY(lock);      /* questions begun */
     uint64_t answered LEAT_FIELD_GUARDED_BY(lock);   /* questions over */
     int64_t answered_at_us LEAT_FIELD_GUARDED_BY(lock);
-    unsigned in_vain
-        LEAT_FIELD_GUARDED_BY(lock); /* questions in a row that failed or brought dead ones */
-    unsigned refusals LEAT_FIELD_GUARDED_BY(lock); /* of young credentials, in a row */
+    unsigned in_vain LEAT_FIELD_GUARDED_BY(lock);      /* questions in a row that failed */
+    int64_t dead_in_a_row LEAT_FIELD_GUARDED_BY(lock); /* that had ended when they came */
+    unsigned refusals LEAT_FIELD_GUARDED_BY(lock);     /* of young credentials, in a row */
     struct leat_random random LEAT_FIELD_GUARDED_BY(lock);
     bool has_failed LEAT_FIELD_GUARDED_BY(lock);       /* the last question */
     struct leat_error err LEAT_FIELD_GUARDED_BY(lock); /* of that */
@@ -87,22 +90,29 @@ say(struct cache *cache, const struct leat_credentials_event *event)
 
 /* The credentials' end, and when to ask for others. */
 static void
-set_times(struct cache *cache) LEAT_REQUIRES(cache->lock)
+set_times(struct cache *cache, bool is_other) LEAT_REQUIRES(cache->lock)
 {
     int64_t now_us = leat_clock_monotonic_us(), expires_us = cache->credentials.expires_us;
     int64_t life_us = expires_us - leat_clock_wall_us();
 
     cache->dead_at_us = cache->ask_at_us = NEVER_US;
     cache->in_vain = 0;
+    cache->dead_in_a_row = expires_us != 0 && life_us <= 0 ? cache->dead_in_a_row + 1 : 0;
     if (expires_us == 0)
         return;
-    if (life_us <= 0) {
-        cache->in_vain = DEAD_WAIT;
-        cache->ask_at_us = now_us + wait_us(cache, cache->in_vain);
+    if (cache->dead_in_a_row > 0) {
+        int64_t times = cache->dead_in_a_row < DEAD_WAITS ? cache->dead_in_a_row : DEAD_WAITS;
+
+        cache->ask_at_us = now_us + times * wait_us(cache, DEAD_WAIT);
         return;
     }
     cache->dead_at_us = now_us + life_us;
     cache->ask_at_us = now_us + leat_credentials_refresh_in_us(life_us, &cache->random);
+    /* A source that keeps what it gave until its end is not asked ever faster. */
+    if (!is_other && cache->ask_at_us < now_us + FIRST_WAIT_US)
+        cache->ask_at_us = now_us + FIRST_WAIT_US;
+    else if (cache->ask_at_us < now_us + SHORTEST_US)
+        cache->ask_at_us = now_us + SHORTEST_US;
 }
 
 static void
@@ -110,29 +120,30 @@ take_found(struct cache *cache, struct leat_credentials *fresh,
            struct leat_credentials_event *event) LEAT_REQUIRES(cache->lock)
 {
     bool is_first = cache->generation == 0;
+    bool is_other = is_first || !leat_credentials_equal(&cache->credentials, fresh);
 
     event->kind = is_first || strcmp(cache->credentials.source, fresh->source) != 0
                       ? LEAT_CREDENTIALS_FOUND
                   : cache->has_failed ? LEAT_CREDENTIALS_RECOVERED
                                       : LEAT_CREDENTIALS_REFRESHED;
-    if (is_first || !leat_credentials_equal(&cache->credentials, fresh))
-        cache->generation++;
+    cache->generation += is_other;
     leat_credentials_release(&cache->credentials);
     cache->credentials = *fresh;
     cache->has_failed = false;
     cache->refreshes++;
-    set_times(cache);
+    set_times(cache, is_other);
 }
 
 static void
-take_failure(struct cache *cache, const struct leat_error *err,
+take_failure(struct cache *cache, int result, const struct leat_error *err,
              struct leat_credentials_event *event) LEAT_REQUIRES(cache->lock)
 {
     event->kind = LEAT_CREDENTIALS_FAILED;
     cache->err = *err;
+    cache->err.code = result;
     cache->has_failed = true;
     cache->failures++;
-    cache->in_vain += cache->in_vain < DEAD_WAIT + 1;
+    cache->in_vain += cache->in_vain < 16;
     cache->ask_at_us = leat_clock_monotonic_us() + wait_us(cache, cache->in_vain);
 }
 
@@ -150,7 +161,7 @@ ask(struct cache *cache)
     if (result == 0)
         take_found(cache, &fresh, &event);
     else
-        take_failure(cache, &err, &event);
+        take_failure(cache, result, &err, &event);
     cache->answered = cache->asked;
     cache->answered_at_us = leat_clock_monotonic_us();
     is_ending = cache->is_ending;
@@ -202,14 +213,31 @@ start(struct cache *cache, struct leat_error *err) LEAT_REQUIRES(cache->lock)
 
 /* ---- the questions ------------------------------------------------------------------------- */
 
+/*
+ * A time-out of the provider is no "come again". Where there were credentials before, only a refusal or a fault of what is configured
+ * says that this worker may not read; everything else is an outage, in which it keeps its shards.
+ */
+static int
+code_of_failure(const struct cache *cache) LEAT_REQUIRES(cache->lock)
+{
+    int code = cache->err.code;
+
+    if (code == LEAT_E_TIMEOUT ||
+        (cache->generation > 0 && code != LEAT_E_DENIED && code != LEAT_E_INVALID))
+        return LEAT_E_UNAVAILABLE;
+    return code;
+}
+
 static int
 no_credentials(const struct cache *cache, struct leat_error *err) LEAT_REQUIRES(cache->lock)
 {
-    if (err != NULL)
-        *err = cache->err;
+    int code = code_of_failure(cache);
+
     if (cache->generation > 0)
-        return leat_error_prefix(err, "the AWS credentials have expired, and there are no others");
-    return cache->err.code;
+        return leat_error_set(err, code,
+                              "the AWS credentials have expired, and there are no others: %s",
+                              cache->err.text);
+    return leat_error_set(err, code, "%s", cache->err.text);
 }
 
 /* Are there any that serve? A question is under way or due: LEAT_E_TIMEOUT. */

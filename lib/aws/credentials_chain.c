@@ -17,7 +17,7 @@ struct chain {
 
 /* What was passed over, and why: "environment (…), profile (…)". */
 struct tried {
-    char text[300];
+    char text[400];
     size_t used;
 };
 
@@ -25,9 +25,9 @@ static void
 add_tried(struct tried *tried, const char *name, const struct leat_error *err)
 {
     size_t room = sizeof tried->text - tried->used;
-    int written = snprintf(tried->text + tried->used, room, "%s%s (%.60s%s)",
+    int written = snprintf(tried->text + tried->used, room, "%s%s (%.70s%s)",
                            tried->used > 0 ? ", " : "", name, err->text,
-                           strlen(err->text) > 60 ? "…" : "");
+                           strlen(err->text) > 70 ? "…" : "");
 
     if (written > 0)
         tried->used += (size_t)written < room ? (size_t)written : room - 1;

@@ -34,6 +34,7 @@ struct instance {
 struct asking {
     const struct leat_credentials_context *context;
     const char *base;           /* scheme://host[:port] */
+    bool is_brief;              /* one try: somebody waits */
     struct leat_buf token_line; /* "X-aws-ec2-metadata-token: …" */
 };
 
@@ -56,10 +57,10 @@ leat_credentials_instance_url(const char *endpoint, const char *mode, struct lea
     }
     if ((strncasecmp(endpoint, "http://", 7) != 0 && strncasecmp(endpoint, "https://", 8) != 0) ||
         strpbrk(endpoint, " \t\r\n@\"<>") != NULL)
-        return leat_error_set(err, LEAT_E_INVALID,
-                              "the metadata service's endpoint \"%.100s\" is no URL: write "
-                              "http://host",
-                              endpoint);
+        return leat_error_set(
+            err, LEAT_E_INVALID,
+            "the metadata service's endpoint (AWS_EC2_METADATA_SERVICE_ENDPOINT, or "
+            "the profile's) is no URL: write http://host");
     leat_buf_add_text(url, endpoint);
     size = url->size;
     while (size > 0 && url->data[size - 1] == '/')
@@ -94,7 +95,7 @@ fetch(const struct asking *asking, const char *method, const char *path, const c
 
     leat_buf_printf(&url, "%s%s", asking->base, path);
     request.url = leat_buf_text(&url);
-    for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (unsigned attempt = 0; attempt < (asking->is_brief ? 1 : ATTEMPTS); attempt++) {
         leat_credentials_answer_release(answer);
         result = leat_credentials_fetch(asking->context, &request, answer, err);
         if (!is_passing(result, answer->status))
@@ -133,11 +134,10 @@ refuse_token(int result, int status, struct leat_error *err)
                               "the instance's metadata service gives no token: status %d%s", status,
                               status == 403 ? ": it is switched off" : "");
     case LEAT_E_TIMEOUT:
-        return leat_error_set(
-            err, LEAT_E_NOT_FOUND,
-            "the instance's metadata service does not answer: no EC2 instance, or, "
-            "in a pod or a container, its hop limit is 1: set "
-            "HttpPutResponseHopLimit to 2");
+        return leat_error_set(err, LEAT_E_NOT_FOUND,
+                              "the metadata service is silent: its hop limit is 1 (in a pod or a "
+                              "container: set HttpPutResponseHopLimit to 2), or this is no EC2 "
+                              "instance");
     case LEAT_E_UNAVAILABLE:
         return leat_error_set(err, LEAT_E_NOT_FOUND,
                               "there is no metadata service of an EC2 instance");
@@ -296,7 +296,7 @@ leat_credentials_instance_region(const char *profile, char ret_region[64])
     const struct leat_credentials_context context = {.profile = profile};
     struct leat_credentials_answer answer = {0};
     LEAT_AUTO_BUF base = LEAT_BUF_INIT;
-    struct asking asking = {0};
+    struct asking asking = {.is_brief = true};
     int result = begin(&context, &asking, &base, NULL);
 
     if (result == 0)

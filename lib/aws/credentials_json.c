@@ -56,6 +56,8 @@ read_expiration(struct json_object *root, bool is_optional, int64_t *ret_us, str
     struct leat_slice text;
 
     *ret_us = 0;
+    if (leat_json_get(root, "Expiration") != NULL && !leat_json_get_text(root, "Expiration", &text))
+        return leat_error_set(err, LEAT_E_FORMAT, "its answer's Expiration is no time");
     if (!leat_json_get_text(root, "Expiration", &text) || text.size == 0)
         return is_optional ? 0 : leat_error_set(err, LEAT_E_FORMAT, "its answer has no Expiration");
     if (!leat_parse_time(text, ret_us))
@@ -64,9 +66,10 @@ read_expiration(struct json_object *root, bool is_optional, int64_t *ret_us, str
 }
 
 static int
-read_keys(struct json_object *root, const char *token_key, struct leat_credentials *credentials,
+read_keys(struct json_object *root, bool is_process, struct leat_credentials *credentials,
           struct leat_error *err)
 {
+    const char *token_key = is_process ? "SessionToken" : "Token";
     static const char *const needed[] = {"AccessKeyId", "SecretAccessKey"};
     struct leat_slice values[2], token = {0};
 
@@ -76,6 +79,9 @@ read_keys(struct json_object *root, const char *token_key, struct leat_credentia
     }
     if (!leat_json_get_text(root, token_key, &token))
         token.size = 0;
+    /* A program may give keys that never end. */
+    if (token.size == 0 && (!is_process || leat_json_get(root, token_key) != NULL))
+        return leat_error_set(err, LEAT_E_FORMAT, "its answer has no %s", token_key);
     if (!leat_credentials_is_clean(values[0]) || !leat_credentials_is_clean(values[1]) ||
         !leat_credentials_is_clean(token))
         return leat_error_set(
@@ -96,7 +102,7 @@ read_document(struct json_object *root, enum leat_credentials_document document,
     if (result == 0)
         result = read_expiration(root, is_process, &expires_us, err);
     if (result == 0)
-        result = read_keys(root, is_process ? "SessionToken" : "Token", ret_credentials, err);
+        result = read_keys(root, is_process, ret_credentials, err);
     if (result == 0)
         ret_credentials->expires_us = expires_us;
     return result;

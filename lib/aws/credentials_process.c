@@ -70,7 +70,10 @@ look_at_time(const struct process *process, struct leat_error *err)
 static bool
 has_ended(struct process *process)
 {
-    if (process->pid > 0 && waitpid(process->pid, &process->status, WNOHANG) == process->pid)
+    pid_t ended = process->pid > 0 ? waitpid(process->pid, &process->status, WNOHANG) : 0;
+
+    /* Where whoever started leat ignores SIGCHLD, nobody can tell how it ended: what it printed says it. */
+    if (ended == process->pid || (ended < 0 && errno == ECHILD))
         process->pid = 0;
     return process->pid == 0;
 }

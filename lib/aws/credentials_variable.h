@@ -14,7 +14,7 @@ int leat_credentials_container_url(const char *relative, const char *full, struc
 int leat_credentials_instance_url(const char *endpoint, const char *mode, struct leat_buf *url,
                                   struct leat_error *err);
 
-/* The region of the EC2 instance. Blocks, up to six seconds where nothing answers. */
+/* The region of the EC2 instance. Blocks: three seconds where nothing answers, six at most. */
 int leat_credentials_instance_region(const char *profile, char ret_region[64]);
 
 #endif

@@ -286,16 +286,22 @@ static bool
 ask_instance(const char *profile, char ret_region[64])
 {
     int64_t now_us = leat_clock_monotonic_us();
+    bool is_due;
 
     leat_mutex_lock(&lock);
-    if (known[0] == '\0' && (asked_at_us == 0 || now_us - asked_at_us > ASK_INSTANCE_US)) {
-        if (leat_credentials_instance_region(profile, known) < 0)
-            known[0] = '\0';
-        asked_at_us = leat_clock_monotonic_us();
-    }
+    is_due = known[0] == '\0' && (asked_at_us == 0 || now_us - asked_at_us > ASK_INSTANCE_US);
+    if (is_due)
+        asked_at_us = now_us;
     memcpy(ret_region, known, sizeof known);
     leat_mutex_unlock(&lock);
-    return ret_region[0] != '\0';
+    if (!is_due)
+        return ret_region[0] != '\0';
+    if (leat_credentials_instance_region(profile, ret_region) < 0)
+        return false;
+    leat_mutex_lock(&lock);
+    memcpy(known, ret_region, sizeof known);
+    leat_mutex_unlock(&lock);
+    return true;
 }
 
 int

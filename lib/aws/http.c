@@ -312,6 +312,9 @@ call_free(struct leat_http_call *call)
     } else {
         curl_easy_cleanup(call->easy);
     }
+    /* They hold signatures and tokens. */
+    for (struct curl_slist *line = call->headers; line != NULL; line = line->next)
+        explicit_bzero(line->data, strlen(line->data));
     curl_slist_free_all(call->headers);
     free(call->url);
     free(call);

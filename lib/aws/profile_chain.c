@@ -88,6 +88,17 @@ add_missing(struct leat_profile_settings *settings, struct leat_profile_settings
     }
 }
 
+/* A home that may not be read, in which nobody said that a profile is, says nothing: a container has other credentials. */
+static int
+where_nobody_pointed(const char *name, int result)
+{
+    bool is_pointed_at = leat_profile_is_named(NULL) || strcmp(name, "default") != 0 ||
+                         getenv("AWS_CONFIG_FILE") != NULL ||
+                         getenv("AWS_SHARED_CREDENTIALS_FILE") != NULL;
+
+    return result == LEAT_E_SYSTEM && !is_pointed_at ? LEAT_E_NOT_FOUND : result;
+}
+
 int
 leat_profile_load(void *context, const char *name, struct leat_profile_settings *settings,
                   struct leat_error *err)
@@ -98,10 +109,12 @@ leat_profile_load(void *context, const char *name, struct leat_profile_settings 
                                            take_setting, settings, err);
     int result;
 
+    of_credentials = where_nobody_pointed(name, of_credentials);
     if (of_credentials < 0 && of_credentials != LEAT_E_NOT_FOUND)
         return of_credentials;
     result = leat_profile_read(LEAT_PROFILE_CONFIG, LEAT_SECTION_PROFILE, name, take_setting,
                                &of_config, &local);
+    result = where_nobody_pointed(name, result);
     add_missing(settings, &of_config);
     leat_profile_settings_release(&of_config);
     /* Where neither has it, the credentials file is the one to talk about. */

@@ -207,6 +207,7 @@ struct leat_s3_call {
     struct leat_loop_timer *failure_timer; /* refused before anything was sent, told later */
     struct address address;
     char header[160];
+    const char *headers[1]; /* that line; the call may be sent later */
     char bucket[64];
     struct leat_error err;
     void (*done)(void *context, int status, const struct leat_error *err);
@@ -253,11 +254,10 @@ struct leat_s3_call *
 leat_s3_put_start(struct leat_s3 *s3, struct leat_event_loop *loop, const struct leat_s3_put *put)
 {
     struct leat_s3_call *call = LEAT_NEW(struct leat_s3_call);
-    const char *headers[] = {call->header};
     struct leat_aws_request request = {
         .method = "PUT",
         .query = leat_slice_from(""),
-        .headers = headers,
+        .headers = call->headers,
         .header_count = 1,
         .body = put->body,
         .subject = {"s3", "PutObject", "bucket", leat_slice_make(NULL, 0), NULL},
@@ -265,6 +265,7 @@ leat_s3_put_start(struct leat_s3 *s3, struct leat_event_loop *loop, const struct
         .context = call,
     };
 
+    call->headers[0] = call->header;
     call->loop = loop;
     call->done = put->done;
     call->context = put->context;

@@ -15,6 +15,7 @@
 #include "base/units.h"
 
 #define VERSION "2011-06-15"
+#define WEB_IDENTITY "AssumeRoleWithWebIdentity"
 #define MAXIMUM_ANSWER_BYTES ((size_t)64 << 10)
 /* What STS takes (20,000 letters), and a little. */
 #define MAXIMUM_TOKEN_BYTES ((size_t)20000)
@@ -121,9 +122,11 @@ is_session_letter(char c)
 }
 
 static void
-add_session_name(struct leat_buf *form, const char *given)
+add_session_name(struct leat_buf *form, bool is_web_identity, const char *given)
 {
-    LEAT_AUTO_FREE char *of_environment = leat_variable("AWS_ROLE_SESSION_NAME");
+    /* As in the SDKs: a profile's role has its name from the profile. */
+    LEAT_AUTO_FREE char *of_environment = is_web_identity ? leat_variable("AWS_ROLE_SESSION_NAME")
+                                                          : NULL;
     char name[MAXIMUM_SESSION_NAME + 1] = "leat-";
     const char *chosen = given != NULL ? given : of_environment;
 
@@ -143,7 +146,7 @@ begin_form(struct leat_buf *form, const char *action, const struct leat_sts_role
     add_field(form, "Action", leat_slice_from(action));
     add_field(form, "Version", leat_slice_from(VERSION));
     add_field(form, "RoleArn", leat_slice_from(role->arn));
-    add_session_name(form, role->session_name);
+    add_session_name(form, strcmp(action, WEB_IDENTITY) == 0, role->session_name);
     if (role->external_id != NULL)
         add_field(form, "ExternalId", leat_slice_from(role->external_id));
     if (role->duration != NULL)
@@ -180,7 +183,7 @@ send_form(struct leat_aws_client *client, const char *action, const char *role,
         .header_count = LEAT_COUNT_OF(headers),
         .body = form,
         .subject = {"sts", action, role != NULL ? "role" : NULL, leat_slice_from(role)},
-        .is_unsigned = strcmp(action, "AssumeRoleWithWebIdentity") == 0,
+        .is_unsigned = strcmp(action, WEB_IDENTITY) == 0,
         .sink = on_bytes,
         .restart = on_restart,
         .context = answer,
@@ -261,7 +264,7 @@ leat_sts_assume_role_with_web_identity(const struct leat_credentials_context *co
                                        struct leat_credentials *ret_credentials,
                                        struct leat_error *err)
 {
-    static const char action[] = "AssumeRoleWithWebIdentity";
+    static const char action[] = WEB_IDENTITY;
     struct leat_buf token = LEAT_BUF_INIT, form = LEAT_BUF_INIT;
     int result = leat_credentials_file_read(token_file, "web identity token", MAXIMUM_TOKEN_BYTES,
                                             &token, err);

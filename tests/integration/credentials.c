@@ -297,6 +297,7 @@ START_TEST(an_instance_without_a_role)
     const struct leat_local_roles_fault hangs = {.kind = LEAT_LOCAL_ROLES_HANG,
                                                  .action = "MetadataToken"};
     const struct leat_local_roles_fault code = {.kind = LEAT_LOCAL_ROLES_CODE};
+    struct leat_credentials_provider *chain = leat_credentials_default_new(&surroundings);
 
     use_instance();
     leat_local_roles_fault(server, &none);
@@ -310,6 +311,10 @@ START_TEST(an_instance_without_a_role)
     leat_local_roles_fault(server, &hangs);
     ck_assert_int_eq(get_of(INSTANCE), LEAT_E_NOT_FOUND);
     ck_assert_msg(strstr(err.text, "hop limit") != NULL, "%s", err.text);
+    /* Also where a worker would read it. */
+    ck_assert_int_eq(leat_credentials_provider_get(chain, &credentials, &err), LEAT_E_NOT_FOUND);
+    ck_assert_msg(strstr(err.text, "hop limit") != NULL, "%s", err.text);
+    leat_credentials_provider_free(chain);
 }
 END_TEST
 

@@ -19,6 +19,7 @@ struct fake {
     atomic_int asked, under_way, most_under_way;
     atomic_int number; /* of the credentials that it gives */
     atomic_bool fails, hangs;
+    atomic_int code;         /* of a failure; 0: LEAT_E_UNAVAILABLE */
     _Atomic int64_t life_us; /* 0: no end */
 };
 
@@ -43,7 +44,9 @@ get(struct leat_credentials_provider *provider, struct leat_credentials *ret_cre
         usleep(1000);
     atomic_fetch_sub(&here->under_way, 1);
     if (atomic_load(&here->fails))
-        return leat_error_set(error, LEAT_E_UNAVAILABLE, "nobody is there");
+        return leat_error_set(
+            error, atomic_load(&here->code) != 0 ? atomic_load(&here->code) : LEAT_E_UNAVAILABLE,
+            "nobody is there");
     snprintf(key, sizeof key, "K%d", atomic_load(&here->number));
     leat_credentials_set(ret_credentials, leat_slice_from(key), leat_slice_from("s"),
                          leat_slice_from("t"));
@@ -222,6 +225,40 @@ START_TEST(without_any_the_reason_is_told_at_once)
 }
 END_TEST
 
+/* A provider that runs out of time is no "come again": neither a caller that waits nor one that looks is kept. */
+START_TEST(a_time_out_is_an_answer)
+{
+    struct leat_credentials_held held = {0};
+    struct leat_credentials credentials = {0};
+
+    atomic_store(&fake->code, LEAT_E_TIMEOUT);
+    atomic_store(&fake->fails, true);
+    ck_assert_int_eq(hold(&held), LEAT_E_UNAVAILABLE);
+    ck_assert_int_eq(leat_credentials_provider_get(cache, &credentials, &err), LEAT_E_UNAVAILABLE);
+}
+END_TEST
+
+/* Whoever had credentials and gets no others has an outage, unless somebody refuses them: shards are kept. */
+START_TEST(what_passes_is_an_outage)
+{
+    static const struct {
+        int code, wanted;
+    } codes[] = {{LEAT_E_NOT_FOUND, LEAT_E_UNAVAILABLE}, {LEAT_E_SYSTEM, LEAT_E_UNAVAILABLE},
+                 {LEAT_E_FORMAT, LEAT_E_UNAVAILABLE},    {LEAT_E_TIMEOUT, LEAT_E_UNAVAILABLE},
+                 {LEAT_E_DENIED, LEAT_E_DENIED},         {LEAT_E_INVALID, LEAT_E_INVALID}};
+    struct leat_credentials_held held = {0};
+
+    atomic_store(&fake->life_us, LEAT_SECOND_US);
+    ck_assert_int_eq(hold(&held), 0);
+    atomic_store(&fake->code, codes[_i].code);
+    atomic_store(&fake->fails, true);
+    for (int64_t by_us = leat_clock_monotonic_us() + PATIENCE_US;
+         leat_credentials_hold(cache, &held, &err) != codes[_i].wanted; usleep(1000))
+        ck_assert_int_lt(leat_clock_monotonic_us(), by_us);
+    leat_credentials_release(&held.credentials);
+}
+END_TEST
+
 /* They have ended already when they come: the service has the last word, and the provider is not asked all the time. */
 START_TEST(dead_ones_serve)
 {
@@ -332,6 +369,8 @@ main(void)
     tcase_add_test(tests, short_lives_are_refreshed_before_they_end);
     tcase_add_test(tests, old_ones_serve_until_they_end);
     tcase_add_test(tests, without_any_the_reason_is_told_at_once);
+    tcase_add_test(tests, a_time_out_is_an_answer);
+    tcase_add_loop_test(tests, what_passes_is_an_outage, 0, 6);
     tcase_add_test(tests, dead_ones_serve);
     tcase_add_test(tests, a_refusal_brings_others);
     tcase_add_test(tests, refusals_without_end_are_spaced);

@@ -95,6 +95,20 @@ START_TEST(test_a_started_put)
 }
 END_TEST
 
+/* It goes out long after its start: what it is made of is still there. */
+START_TEST(test_a_put_waits_for_credentials)
+{
+    static const struct leat_credentials_cache_options options = {0};
+    struct leat_credentials_provider *given = aws.credentials;
+
+    aws.credentials = leat_credentials_cache_new(given, &options);
+    canned_http_answer(server, 200, "ETag: \"e\"\r\n", leat_slice_from(""));
+    ck_assert_msg(run_put("bucket", leat_slice_from("k")) == 0, "%s", err.text);
+    ck_assert_ptr_nonnull(
+        strstr(canned_http_request(server, 0), "content-type: application/octet-stream\r\n"));
+}
+END_TEST
+
 START_TEST(test_what_cannot_be_sent_is_told_later)
 {
     ck_assert_int_eq(run_put("no bucket", leat_slice_from("k")), LEAT_E_INVALID);
@@ -174,6 +188,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_a_blocking_put, 0, (int)LEAT_COUNT_OF(answers));
     tcase_add_loop_test(tests, test_a_started_put, 0, (int)LEAT_COUNT_OF(answers));
+    tcase_add_test(tests, test_a_put_waits_for_credentials);
     tcase_add_test(tests, test_a_bucket_in_the_name);
     tcase_add_test(tests, test_a_bucket_elsewhere_says_where);
     tcase_add_test(tests, test_what_cannot_be_sent_is_told_later);
