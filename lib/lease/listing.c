@@ -4,6 +4,7 @@
  */
 #include "lease/listing.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -39,6 +40,9 @@ list(void *context)
 
     listing->status =
         listing->source->ops->list_shards(listing->source, &listing->shards, &listing->err);
+    /* What an endless list was told in is free, but stays with this thread's heap: the next list would have another. */
+    if (listing->status < 0)
+        malloc_trim(0);
     leat_mutex_lock(&manager->lock);
     listing->is_done = true;
     manager->is_sync_wanted = true;

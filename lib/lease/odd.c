@@ -12,6 +12,12 @@ describe(const struct leat_shard_list *shards, struct leat_buf *out)
                         "%zu shards have no id that can be stored and are left out, the first: "
                         "\"%s\"",
                         shards->left_out_count, shards->first_left_out);
+    if (shards->misnumbered_count > 0)
+        leat_buf_printf(
+            out,
+            "%s%zu shards have a hash key or a sequence number that is none, the first: "
+            "\"%s\"",
+            out->size > 0 ? "; " : "", shards->misnumbered_count, shards->first_misnumbered);
     if (shards->cyclic_count > 0)
         leat_buf_printf(out,
                         "%s%zu shards are their own ancestors and wait for nobody, the first: "

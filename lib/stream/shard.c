@@ -64,10 +64,14 @@ is_number(struct leat_slice text)
     return text.size <= NAME_BYTES;
 }
 
-static struct leat_slice
-number_or_none(struct leat_slice text)
+/* true: it was none, and is empty now. */
+static bool
+forget_odd_number(struct leat_slice *text)
 {
-    return is_number(text) ? text : leat_slice_from("");
+    if (is_number(*text))
+        return false;
+    *text = leat_slice_from("");
+    return true;
 }
 
 /* Cut short, with dots for what cannot be shown. */
@@ -87,6 +91,7 @@ void
 leat_shard_list_add_told(struct leat_shard_list *list, const struct leat_shard_facts *facts)
 {
     struct leat_shard_facts told = *facts;
+    bool is_odd;
 
     if (!leat_shard_name_is_fine(facts->shard)) {
         if (list->left_out_count++ == 0)
@@ -98,10 +103,12 @@ leat_shard_list_add_told(struct leat_shard_list *list, const struct leat_shard_f
         if (leat_shard_name_is_fine(facts->parents[i]))
             told.parents[told.parent_count++] = facts->parents[i];
     }
-    told.starting_hash_key = number_or_none(facts->starting_hash_key);
-    told.ending_hash_key = number_or_none(facts->ending_hash_key);
-    told.starting_sequence = number_or_none(facts->starting_sequence);
-    told.ending_sequence = number_or_none(facts->ending_sequence);
+    is_odd = forget_odd_number(&told.starting_hash_key);
+    is_odd = forget_odd_number(&told.ending_hash_key) || is_odd;
+    is_odd = forget_odd_number(&told.starting_sequence) || is_odd;
+    is_odd = forget_odd_number(&told.ending_sequence) || is_odd;
+    if (is_odd && list->misnumbered_count++ == 0)
+        show(facts->shard, list->first_misnumbered, sizeof list->first_misnumbered);
     leat_shard_list_add(list, &told);
 }
 

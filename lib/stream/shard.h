@@ -24,8 +24,8 @@ struct leat_shard_list {
     struct leat_shard_facts *shards;
     size_t count, capacity;
     /* What a service told that nobody can work with: how many, and the first of them, in a form that can be shown. */
-    size_t left_out_count, cyclic_count;
-    char first_left_out[200], first_cyclic[200];
+    size_t left_out_count, cyclic_count, misnumbered_count;
+    char first_left_out[200], first_cyclic[200], first_misnumbered[200];
 };
 
 void leat_shard_list_init(struct leat_shard_list *list);
@@ -37,8 +37,8 @@ void leat_shard_list_add(struct leat_shard_list *list, const struct leat_shard_f
  * or no terminal; one such id in a statement would stop all others with it.
  */
 bool leat_shard_name_is_fine(struct leat_slice name);
-/* As leat_shard_list_add, of what came over the wire: a shard with a name that is not fine is left out, parents with such names and
-   numbers that are none are not told. */
+/* As leat_shard_list_add, of what came over the wire: a shard with a name that is not fine is left out, parents with such names are
+   not told; a shard with a hash key or a sequence number that is none is misnumbered, and counts as without that one. */
 void leat_shard_list_add_told(struct leat_shard_list *list, const struct leat_shard_facts *facts);
 /* Shards that are their own ancestors would wait for themselves: links inside a cycle are cut. */
 void leat_shard_list_cut_cycles(struct leat_shard_list *list);

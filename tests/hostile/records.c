@@ -265,7 +265,7 @@ static const struct hostile_kind kinds[] = {
     {"kpl-bad-index", .put = kpl_bad_index, .says = "bad_aggregate_index"},
     {"kpl-huge-index", .put = kpl_huge_index, .says = "bad_aggregate_index"},
     {"kpl-bad-md5", .put = kpl_bad_md5, .evil_rows = 1},
-    {"kpl-many-records", .put = kpl_many_records, .evil_rows = 1},
+    {"kpl-many-records", .put = kpl_many_records, .says = "expansion_limit"},
     {"kpl-lying-length", .put = kpl_lying_length, .evil_rows = 1},
     {"gzip-bomb", .put = gzip_bomb, .says = "expansion_limit"},
     {"gzip-ten-large", .put = gzip_ten_large, .shards = 10, .evil_rows = 10000},

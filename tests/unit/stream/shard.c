@@ -133,6 +133,8 @@ START_TEST(test_what_cannot_be_stored_is_left_out)
     ck_assert_uint_eq(list.shards[0].parents[0].size, 128);
     ck_assert_uint_eq(list.shards[0].starting_hash_key.size, 0);
     ck_assert_uint_eq(list.shards[0].ending_hash_key.size, 3);
+    ck_assert_uint_eq(list.misnumbered_count, 1);
+    ck_assert_str_eq(list.first_misnumbered, "fine");
     leat_shard_list_release(&list);
 }
 END_TEST
