@@ -1,6 +1,7 @@
 /*
  * A signed call: credentials → signature → HTTP → class of a refusal; at most one question for other credentials and one
- * correction of the clock per call. While credentials are being asked for, the call waits by a timer: its loop goes on. Retries with a wait exist for blocking calls only: a started call's owner knows better.
+ * correction of the clock per call. While credentials are being asked for, the call waits by a timer: its loop goes on. Retries with a wait
+ * exist for blocking calls only: a started call's owner knows better.
  *
  * The clock: a call that is refused for it takes the answer's Date, and is sent again. What it took becomes the client's when the
  * service is content with it, never before: a Date that is nonsense spoils that call alone. Calls under way at the same time
@@ -50,13 +51,13 @@ struct leat_aws_call {
     struct leat_aws_request request;
     char subject_name[256], action[64];
     struct leat_http_call *http;
-    struct leat_loop_timer *
-        timer; /* a failure before anything was sent, told later; or the next look for credentials */
+    /* A failure before anything was sent, told later; or the next look for credentials. */
+    struct leat_loop_timer *timer;
     int64_t credentials_by_us;  /* until when it waits for them */
     uint64_t signed_generation; /* of the credentials that this attempt was signed with */
     int64_t look_us;            /* until the next look for credentials: grows */
-    uint64_t ticket,
-        refused; /* the question for others, and the generation that was refused; 0: none */
+    /* The question for other credentials, and the generation that was refused; 0: none. */
+    uint64_t ticket, refused;
     struct leat_aws_outcome outcome;
     struct leat_buf refusal;
     size_t unwanted_bytes; /* of this attempt: refusals, and bodies without a sink */

@@ -391,7 +391,7 @@ ask_soon(struct cache *cache) LEAT_REQUIRES(cache->lock)
 
     if (now_us - cache->answered_at_us > YOUNG_US)
         cache->refusals = 0;
-    if (cache->refusals > 0 && cache->answered_at_us + wait_us(cache, cache->refusals) > now_us)
+    if (cache->refusals > 0)
         at_us = cache->answered_at_us + wait_us(cache, cache->refusals);
     if (at_us < cache->ask_at_us) {
         cache->refusals += cache->refusals < 16;

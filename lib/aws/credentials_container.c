@@ -10,7 +10,7 @@
 #include "aws/credentials_fetch.h"
 #include "aws/credentials_file.h"
 #include "aws/credentials_json.h"
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -62,11 +62,7 @@ is_url(const char *text, const char *scheme)
 static bool
 is_clean(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (*text <= ' ' || *text > '~')
-            return false;
-    }
-    return true;
+    return leat_credentials_is_clean(leat_slice_from(text));
 }
 
 int

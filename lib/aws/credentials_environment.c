@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 
 #include "aws/credentials.h"
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "base/memory.h"
 #include "base/units.h"
 

@@ -11,7 +11,7 @@
 #include "aws/credentials_fetch.h"
 #include "aws/credentials_file.h"
 #include "aws/credentials_json.h"
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "aws/profile.h"
 #include "base/clock.h"
 #include "base/memory.h"

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "aws/credentials.h"
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "aws/sts.h"
 #include "base/memory.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "aws/partition.h"
 #include "aws/profile.h"
 #include "aws/setting.h"

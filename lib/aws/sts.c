@@ -7,7 +7,7 @@
 #include "aws/client.h"
 #include "aws/credentials_file.h"
 #include "aws/credentials_fetch.h"
-#include "aws/credentials_variable.h"
+#include "aws/credentials_inside.h"
 #include "aws/xml.h"
 #include "base/clock.h"
 #include "base/encoding.h"

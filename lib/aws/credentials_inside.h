@@ -1,6 +1,6 @@
-/* What the environment says, and pure pieces that only tests ask for besides. Inside aws/ only. */
-#ifndef LEAT_AWS_CREDENTIALS_VARIABLE_H
-#define LEAT_AWS_CREDENTIALS_VARIABLE_H
+/* What the providers share with each other and with endpoint.c. Inside aws/ only. */
+#ifndef LEAT_AWS_CREDENTIALS_INSIDE_H
+#define LEAT_AWS_CREDENTIALS_INSIDE_H
 
 #include "base/buf.h"
 
