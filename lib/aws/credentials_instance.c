@@ -12,7 +12,7 @@
 #include "aws/credentials_file.h"
 #include "aws/credentials_json.h"
 #include "aws/credentials_inside.h"
-#include "aws/profile.h"
+#include "aws/setting.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -239,34 +239,26 @@ fetch_credentials(struct asking *asking, struct leat_credentials *ret_credential
     return result;
 }
 
-/* The variable's value, else the profile's setting; NULL: neither. The caller's. */
-static char *
-setting(const struct leat_credentials_context *context, const char *variable, const char *key)
-{
-    char *value = leat_variable(variable);
-
-    if (value == NULL)
-        (void)leat_profile_get(context->profile, key, &value, NULL);
-    return value;
-}
-
 /* Fills the base and the token of `asking`, which the caller wipes in any case. */
 static int
 begin(const struct leat_credentials_context *context, struct asking *asking, struct leat_buf *base,
       struct leat_error *err)
 {
     LEAT_AUTO_FREE char *disabled = leat_variable("AWS_EC2_METADATA_DISABLED");
-    LEAT_AUTO_FREE char *endpoint = NULL;
-    LEAT_AUTO_FREE char *mode = NULL;
+    struct leat_setting endpoint = {0}, mode = {0};
     int result;
 
     if (disabled != NULL && strcasecmp(disabled, "true") == 0)
         return leat_error_set(err, LEAT_E_NOT_FOUND, "AWS_EC2_METADATA_DISABLED is true");
-    endpoint =
-        setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    mode = setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-                   "ec2_metadata_service_endpoint_mode");
-    result = leat_credentials_instance_url(endpoint, mode, base, err);
+    result = leat_setting_get("AWS_EC2_METADATA_SERVICE_ENDPOINT", context->profile,
+                              "ec2_metadata_service_endpoint", &endpoint, err);
+    if (result == 0)
+        result = leat_setting_get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", context->profile,
+                                  "ec2_metadata_service_endpoint_mode", &mode, err);
+    if (result == 0)
+        result = leat_credentials_instance_url(endpoint.text, mode.text, base, err);
+    leat_setting_release(&endpoint);
+    leat_setting_release(&mode);
     if (result < 0)
         return result;
     asking->context = context;
