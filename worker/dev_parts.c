@@ -224,7 +224,7 @@ write_environment(struct leat_dev *dev, struct leat_error *err)
                     "# Written by leat dev: for a shell that talks to it.\n"
                     "export AWS_ACCESS_KEY_ID=" LEAT_DEV_KEY " AWS_SECRET_ACCESS_KEY=" LEAT_DEV_KEY
                     " AWS_REGION=us-east-1\n"
-                    "unset AWS_SESSION_TOKEN AWS_PROFILE\n"
+                    "unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE\n"
                     "export AWS_ENDPOINT_URL_KINESIS=%s AWS_ENDPOINT_URL_S3=%s\n"
                     "export LEAT_CONFIG='%s'\n"
                     "export PGHOST='%s' PGUSER=postgres PGDATABASE=leat\n",

@@ -1,4 +1,7 @@
-/* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. What is blank is not set. */
+/*
+ * Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. What is blank is not set. AWS_ACCESS_KEY and
+ * AWS_SECRET_KEY (Go, Java) and, beside AWS_ACCESS_KEY_ID, SECRET_ACCESS_KEY (Rust) stand in for one of the two.
+ */
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
@@ -69,14 +72,37 @@ make(const char *key, const char *secret, struct leat_credentials *ret_credentia
     return 0;
 }
 
+/* Fills what is missing from the other names, where that makes a whole: what has one of them for another purpose is half of nothing. */
+static void
+take_other_names(char **key, char **secret)
+{
+    bool has_key = *key != NULL;
+    char *other_key = has_key ? NULL : leat_variable("AWS_ACCESS_KEY");
+    char *other_secret = *secret != NULL ? NULL : leat_variable("AWS_SECRET_KEY");
+
+    if (*secret == NULL && other_secret == NULL && has_key)
+        other_secret = leat_variable("SECRET_ACCESS_KEY");
+    if ((has_key || other_key != NULL) && (*secret != NULL || other_secret != NULL)) {
+        if (!has_key)
+            *key = other_key;
+        if (*secret == NULL)
+            *secret = other_secret;
+        return;
+    }
+    wipe(other_key);
+    wipe(other_secret);
+}
+
 static int
 get(struct leat_credentials_provider *provider, struct leat_credentials *ret_credentials,
     struct leat_error *err)
 {
     char *key = leat_variable("AWS_ACCESS_KEY_ID");
     char *secret = leat_variable("AWS_SECRET_ACCESS_KEY");
-    int result = make(key, secret, ret_credentials, err);
+    int result;
 
+    take_other_names(&key, &secret);
+    result = make(key, secret, ret_credentials, err);
     wipe(key);
     wipe(secret);
     return result;

@@ -2,7 +2,8 @@
  * The profile files' syntax and places, as AWS's own tools read them. In the config file a profile is [profile name] ([default],
  * too, unless there is a [profile default]), in the credentials file [name]; a section that comes twice is one, and of a setting that
  * comes twice the last one counts. An indented line continues the setting above it: behind an empty value it is a setting of its own,
- * told as "above.name". What is not valid as a name is passed over; what is no setting at all is an error.
+ * told as "above.name". What is not valid as a name is passed over, of a profile (unless it stands in quotes, in the config file) as
+ * of a setting; what is no setting at all is an error.
  */
 #include "aws/profile.h"
 
@@ -54,7 +55,7 @@ static bool
 is_name(struct leat_slice text)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                  "0123456789-_/%@:+";
+                                  "0123456789-_/.%@:+";
 
     if (text.size == 0 || text.size > NAME_BYTES)
         return false;
@@ -79,6 +80,19 @@ enum header {
     HEADER_BARE_DEFAULT /* [default] in the config file, which [profile default] beats */
 };
 
+/* "name" or 'name': without them; anything may stand between. */
+static bool
+take_quotes(struct leat_slice *text)
+{
+    unsigned char quote = text->size >= 2 ? text->data[0] : 0;
+
+    if ((quote != '"' && quote != '\'') ||
+        memchr(text->data + 1, quote, text->size - 1) != text->data + text->size - 1)
+        return false;
+    *text = leat_slice_make(text->data + 1, text->size - 2);
+    return true;
+}
+
 /* "word name" or "word "name"": is it this name? */
 static bool
 names(struct leat_slice header, const char *word, struct leat_slice name)
@@ -88,10 +102,7 @@ names(struct leat_slice header, const char *word, struct leat_slice name)
     if (header.size <= size || memcmp(header.data, word, size) != 0 || !is_blank(header.data[size]))
         return false;
     header = trim(leat_slice_make(header.data + size, header.size - size));
-    if (header.size >= 2 && (header.data[0] == '"' || header.data[0] == '\'') &&
-        header.data[header.size - 1] == header.data[0])
-        header = leat_slice_make(header.data + 1, header.size - 2);
-    return leat_slice_equals(header, name);
+    return (take_quotes(&header) || is_name(header)) && leat_slice_equals(header, name);
 }
 
 static enum header
@@ -103,7 +114,7 @@ read_header(struct leat_slice header, enum leat_profile_file kind,
         return kind == LEAT_PROFILE_CONFIG && names(header, "services", name) ? HEADER_WANTED
                                                                               : HEADER_OTHER;
     if (kind == LEAT_PROFILE_CREDENTIALS)
-        return leat_slice_equals(header, name) ? HEADER_WANTED : HEADER_OTHER;
+        return is_name(header) && leat_slice_equals(header, name) ? HEADER_WANTED : HEADER_OTHER;
     if (names(header, "profile", name))
         return HEADER_WANTED;
     return leat_slice_is(name, "default") && leat_slice_is(header, "default") ? HEADER_BARE_DEFAULT
@@ -296,16 +307,25 @@ is_set(const char *text)
     return text != NULL && text[strspn(text, " \t")] != '\0';
 }
 
+/* The second is what the older tools had, and Python's and Go's still take. */
+static const char *
+name_of_environment(void)
+{
+    const char *name = getenv("AWS_PROFILE");
+
+    return is_set(name) ? name : getenv("AWS_DEFAULT_PROFILE");
+}
+
 bool
 leat_profile_is_named(const char *profile)
 {
-    return is_set(profile) || is_set(getenv("AWS_PROFILE"));
+    return is_set(profile) || is_set(name_of_environment());
 }
 
 const char *
 leat_profile_name(const char *profile)
 {
-    const char *name = is_set(profile) ? profile : getenv("AWS_PROFILE");
+    const char *name = is_set(profile) ? profile : name_of_environment();
 
     return is_set(name) ? name : "default";
 }
@@ -473,9 +493,13 @@ leat_profile_check(const char *profile, struct leat_error *err)
     if (!exists)
         return leat_error_set(err, LEAT_E_INVALID,
                               "there is no AWS profile \"%s\" in ~/.aws/config or "
-                              "~/.aws/credentials: check its name, AWS_CONFIG_FILE and "
+                              "~/.aws/credentials: check its name%s, AWS_CONFIG_FILE and "
                               "AWS_SHARED_CREDENTIALS_FILE",
-                              name);
+                              name,
+                              is_name(leat_slice_from(name))
+                                  ? ""
+                                  : " (one that is more than letters, digits and -_/.%@:+ stands "
+                                    "in quotes, in the config file: [profile \"…\"])");
     leat_error_clear(err);
     return 0;
 }

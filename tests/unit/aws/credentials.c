@@ -26,7 +26,7 @@ static void
 setup(void)
 {
     static const char *const names[] = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                                        "AWS_SESSION_TOKEN", "AWS_PROFILE"};
+                                        "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"};
 
     for (size_t i = 0; i < LEAT_COUNT_OF(names); i++)
         unsetenv(names[i]);
@@ -135,6 +135,8 @@ static const struct vector {
     {"[profile \"default\"]\nn = v\n[default]\nn2 = v2", "default", "n=v;"},
     {"[profile foo]\nin valid = v\nn = w", "foo", "n=w;"},
     {"[profile foo]\nA-_9 = v", "foo", "A-_9=v;"},
+    {"[profile a-z:A/Z_0%9.foo@bar+]\na/.%@:+ = v", "a-z:A/Z_0%9.foo@bar+", "a/.%@:+=v;"},
+    {"[profile 'in valid']\nn = v\n[profile \"\"]\nn = w", "in valid", "n=v;"},
     {"[profile foo]\ns3 =\n n = v", "foo", "s3.n=v;s3=;"},
     {"[profile foo]\ns3 =\n invalid", "foo", NULL},
     {"[profile foo]\ns3 =\n n =", "foo", "s3.n=;s3=;"},
@@ -176,6 +178,12 @@ START_TEST(what_is_no_profile_is_passed_over)
         {LEAT_PROFILE_CONFIG, "[profile foo]\nn = v", "default"},
         {LEAT_PROFILE_CREDENTIALS, "[profile foo]\nn = v", "foo"},
         {LEAT_PROFILE_CREDENTIALS, "[profile default]\nn = v", "default"},
+        {LEAT_PROFILE_CONFIG, "[profile in valid]\nn = v", "in valid"},
+        {LEAT_PROFILE_CONFIG, "[profile foo!bar]\nn = v", "foo!bar"},
+        {LEAT_PROFILE_CONFIG, "[profile \"foo]\nn = v", "\"foo"},
+        {LEAT_PROFILE_CONFIG, "[profile \"a\" \"b\"]\nn = v", "a\" \"b"},
+        {LEAT_PROFILE_CONFIG, "[profile \"a']\nn = v", "a"},
+        {LEAT_PROFILE_CREDENTIALS, "[in valid 2]\nn = v", "in valid 2"},
     };
 
     for (size_t i = 0; i < LEAT_COUNT_OF(cases); i++) {
@@ -183,6 +191,19 @@ START_TEST(what_is_no_profile_is_passed_over)
                       "%s", cases[i].text);
         ck_assert_str_eq(collected, "");
     }
+}
+END_TEST
+
+/* Somebody whose profile another tool finds is told where the difference is. */
+START_TEST(a_name_that_is_none_is_told)
+{
+    write_file(credentials_path, "[my profile]\n" KEYS);
+    ck_assert_int_eq(leat_profile_check("my profile", &err), LEAT_E_INVALID);
+    ck_assert_msg(strstr(err.text, "stands in quotes") != NULL, "%s", err.text);
+    ck_assert_int_eq(leat_profile_check("other", &err), LEAT_E_INVALID);
+    ck_assert_msg(strstr(err.text, "quotes") == NULL, "%s", err.text);
+    write_file(config_path, "[profile \"my profile\"]\n" KEYS);
+    ck_assert_int_eq(leat_profile_check("my profile", &err), 0);
 }
 END_TEST
 
@@ -228,6 +249,63 @@ START_TEST(environment)
     ck_assert_int_eq(get(provider, &credentials), 0);
     ck_assert_str_eq(credentials.session_token, "token");
     leat_credentials_release(&credentials);
+    leat_credentials_provider_free(provider);
+}
+END_TEST
+
+/* What one SDK or another takes for a key counts where there is the other one, and is nothing alone. */
+static const struct {
+    const char *variables[7], *secret; /* NULL: none */
+    int result;
+} other_names[] = {
+    {{"AWS_ACCESS_KEY_ID", "k", "AWS_SECRET_KEY", "s"}, "s", 0},
+    {{"AWS_ACCESS_KEY_ID", "k", "SECRET_ACCESS_KEY", "s"}, "s", 0},
+    {{"AWS_ACCESS_KEY_ID", "k", "AWS_SECRET_ACCESS_KEY", " ", "SECRET_ACCESS_KEY", "s"}, "s", 0},
+    {{"AWS_ACCESS_KEY_ID", "k", "AWS_SECRET_ACCESS_KEY", "own", "AWS_SECRET_KEY", "s"}, "own", 0},
+    {{"AWS_ACCESS_KEY", "k", "AWS_SECRET_ACCESS_KEY", "s"}, "s", 0},
+    {{"AWS_ACCESS_KEY", "k", "AWS_SECRET_KEY", "s"}, "s", 0},
+    {{"AWS_ACCESS_KEY", "k", "SECRET_ACCESS_KEY", "s"}, NULL, LEAT_E_NOT_FOUND},
+    {{"AWS_ACCESS_KEY", "k"}, NULL, LEAT_E_NOT_FOUND},
+    {{"AWS_SECRET_KEY", "s"}, NULL, LEAT_E_NOT_FOUND},
+    {{"SECRET_ACCESS_KEY", "s"}, NULL, LEAT_E_NOT_FOUND},
+    {{"AWS_ACCESS_KEY_ID", "k", "AWS_SECRET_KEY", "\t"}, NULL, LEAT_E_INVALID},
+};
+
+START_TEST(other_names_of_the_environment)
+{
+    struct leat_credentials_provider *provider = leat_credentials_environment_new();
+    struct leat_credentials credentials = {0};
+
+    for (size_t j = 0; other_names[_i].variables[j] != NULL; j += 2)
+        setenv(other_names[_i].variables[j], other_names[_i].variables[j + 1], 1);
+    ck_assert_int_eq(get(provider, &credentials), other_names[_i].result);
+    if (other_names[_i].secret != NULL) {
+        ck_assert_str_eq(credentials.access_key_id, "k");
+        ck_assert_str_eq(credentials.secret_access_key, other_names[_i].secret);
+    }
+    leat_credentials_release(&credentials);
+    leat_credentials_provider_free(provider);
+}
+END_TEST
+
+START_TEST(the_older_name_of_the_profile)
+{
+    struct leat_credentials_provider *provider = leat_credentials_profile_new(&surroundings);
+    struct leat_credentials credentials = {0};
+
+    write_file(credentials_path, "[a]\naws_access_key_id = ka\naws_secret_access_key = s\n"
+                                 "[b]\naws_access_key_id = kb\naws_secret_access_key = s\n");
+    setenv("AWS_DEFAULT_PROFILE", "a", 1);
+    ck_assert_msg(get(provider, &credentials) == 0, "%s", err.text);
+    ck_assert_str_eq(credentials.access_key_id, "ka");
+    leat_credentials_release(&credentials);
+    setenv("AWS_PROFILE", "b", 1);
+    ck_assert_int_eq(get(provider, &credentials), 0);
+    ck_assert_str_eq(credentials.access_key_id, "kb");
+    leat_credentials_release(&credentials);
+    setenv("AWS_PROFILE", " ", 1);
+    setenv("AWS_DEFAULT_PROFILE", "lost", 1);
+    ck_assert_int_eq(get(provider, &credentials), LEAT_E_INVALID);
     leat_credentials_provider_free(provider);
 }
 END_TEST
@@ -525,8 +603,11 @@ main(void)
     tcase_add_test(tests, blank_and_dirty_keys);
     tcase_add_loop_test(tests, where_a_service_is, 0, (int)LEAT_COUNT_OF(places));
     tcase_add_test(tests, two_files_are_one_profile);
+    tcase_add_test(tests, a_name_that_is_none_is_told);
     tcase_add_test(tests, bad_syntax_names_the_line);
     tcase_add_test(tests, environment);
+    tcase_add_loop_test(tests, other_names_of_the_environment, 0, (int)LEAT_COUNT_OF(other_names));
+    tcase_add_test(tests, the_older_name_of_the_profile);
     tcase_add_test(tests, profiles);
     tcase_add_test(tests, settings);
     tcase_add_test(tests, chain);
