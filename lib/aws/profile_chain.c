@@ -1,7 +1,7 @@
 /*
  * From profile to profile by source_profile. The rules:
  * - A profile that is a source and has keys of its own gives them: its role is for those who name it. The first profile's role goes
- *   before its keys; one that names itself as the source gives its keys to its own role.
+ *   before its keys; one that names itself as the source gives its keys, or what its program says, to its own role.
  * - A token file goes before a source: whoever has a token does not need keys.
  * - Keys go before a program (Go, JavaScript and Python do it so; Java and Rust the other way round).
  * - What cannot be done here (SSO, a device that asks for a code) is an error that says what can.
@@ -9,6 +9,7 @@
 #include "aws/profile_chain.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include <openssl/crypto.h>
 
@@ -160,6 +161,19 @@ end_with(struct walk *walk, enum leat_profile_base base, const char *name,
     *settings = (struct leat_profile_settings){0};
 }
 
+/* STS says how many seconds are too few or too many for a role. */
+static int
+check_duration(const char *name, const struct leat_profile_settings *settings,
+               struct leat_error *err)
+{
+    const char *duration = value(settings, LEAT_PROFILE_DURATION_SECONDS);
+
+    if (duration == NULL || duration[strspn(duration, "0123456789")] == '\0')
+        return 0;
+    return leat_error_set(err, LEAT_E_INVALID,
+                          "duration_seconds of profile \"%s\" is no number of seconds", name);
+}
+
 static int
 take_keys(struct walk *walk, const char *name, struct leat_profile_settings *settings,
           struct leat_error *err)
@@ -184,6 +198,8 @@ take_base(struct walk *walk, const char *name, struct leat_profile_settings *set
             return leat_error_set(err, LEAT_E_INVALID,
                                   "profile \"%s\" has a web_identity_token_file, but no role_arn",
                                   name);
+        if (check_duration(name, settings, err) < 0)
+            return LEAT_E_INVALID;
         end_with(walk, LEAT_PROFILE_BASE_WEB_IDENTITY, name, settings);
         return 0;
     }
@@ -220,7 +236,7 @@ take_credential_source(struct walk *walk, const char *name, struct leat_error *e
     const char *wanted = value(role, LEAT_PROFILE_CREDENTIAL_SOURCE);
 
     for (size_t i = 0; i < LEAT_COUNT_OF(sources); i++) {
-        if (strcmp(sources[i].text, wanted) == 0) {
+        if (strcasecmp(sources[i].text, wanted) == 0) {
             end_with(walk, sources[i].base, name, &none);
             return 0;
         }
@@ -231,16 +247,27 @@ take_credential_source(struct walk *walk, const char *name, struct leat_error *e
                           name, wanted);
 }
 
+/* A program beside a role is meant to be used for it (Go; elsewhere one has to write it). */
+static bool
+is_its_own_source(const struct leat_profile_settings *settings)
+{
+    return value(settings, LEAT_PROFILE_SOURCE_PROFILE) == NULL && !has_key(settings) &&
+           value(settings, LEAT_PROFILE_CREDENTIAL_PROCESS) != NULL;
+}
+
 /* The profile's role joins the chain. *ret_next: where to go on; NULL: the chain has its base. Owned by the role. */
 static int
 take_role(struct walk *walk, const char *name, struct leat_profile_settings *settings,
           const char **ret_next, struct leat_error *err)
 {
     struct leat_profile_settings *role = &walk->chain->roles[walk->chain->role_count];
-    const char *source = value(settings, LEAT_PROFILE_SOURCE_PROFILE);
     bool has_source = value(settings, LEAT_PROFILE_CREDENTIAL_SOURCE) != NULL;
+    const char *source;
 
     *ret_next = NULL;
+    if (!has_source && is_its_own_source(settings))
+        settings->values[LEAT_PROFILE_SOURCE_PROFILE] = leat_strdup(name);
+    source = value(settings, LEAT_PROFILE_SOURCE_PROFILE);
     if (value(settings, LEAT_PROFILE_MFA_SERIAL) != NULL)
         return leat_error_set(err, LEAT_E_INVALID,
                               "profile \"%s\" asks for a code (mfa_serial): nobody is there to "
@@ -256,6 +283,8 @@ take_role(struct walk *walk, const char *name, struct leat_profile_settings *set
                               "profile \"%s\" has a role_arn, but neither source_profile nor "
                               "credential_source nor web_identity_token_file",
                               name);
+    if (check_duration(name, settings, err) < 0)
+        return LEAT_E_INVALID;
     if (walk->chain->role_count == LEAT_PROFILE_CHAIN_ROLES)
         return leat_error_set(err, LEAT_E_INVALID,
                               "profile \"%s\" leads through more than %d roles", walk->first,
@@ -278,17 +307,18 @@ visit(struct walk *walk, const char *name, struct leat_profile_settings *setting
       const char **ret_next, struct leat_error *err)
 {
     bool is_first = walk->seen_count == 1;
+    bool is_own_source = !is_first && strcmp(walk->seen[walk->seen_count - 2], name) == 0;
 
     *ret_next = NULL;
     if (!is_first && has_key(settings))
         return take_keys(walk, name, settings, err);
-    if (value(settings, LEAT_PROFILE_ROLE_ARN) == NULL ||
+    if (value(settings, LEAT_PROFILE_ROLE_ARN) == NULL || is_own_source ||
         value(settings, LEAT_PROFILE_WEB_IDENTITY_TOKEN_FILE) != NULL)
         return take_base(walk, name, settings, err);
     return take_role(walk, name, settings, ret_next, err);
 }
 
-/* A profile that is its own source gives its keys; any other circle is none. */
+/* A profile that is its own source gives its keys, or its program's; any other circle is none. */
 static int
 load_next(struct walk *walk, leat_profile_load_fn load, void *context, const char *name,
           struct leat_profile_settings *settings, struct leat_error *err)
@@ -307,7 +337,8 @@ load_next(struct walk *walk, leat_profile_load_fn load, void *context, const cha
                               "there is no profile \"%.100s\", which \"%.100s\" names as its "
                               "source_profile",
                               name, walk->seen[walk->seen_count - 1]);
-    if (result == 0 && is_own_source && !has_key(settings))
+    if (result == 0 && is_own_source && !has_key(settings) &&
+        value(settings, LEAT_PROFILE_CREDENTIAL_PROCESS) == NULL)
         return leat_error_set(err, LEAT_E_INVALID,
                               "profile \"%s\" is its own source_profile, but has no keys", name);
     if (result == 0)
