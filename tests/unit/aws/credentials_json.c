@@ -18,9 +18,13 @@ static const struct {
     const char *part; /* of the error, or the token */
 } cases[] = {
     {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD ",\"Token\":\"T\"," ENDS "}", 0, "T"},
-    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD "," ENDS "}", LEAT_E_FORMAT, "no Token"},
-    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD ",\"Token\":\"\"," ENDS "}", LEAT_E_FORMAT,
-     "no Token"},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD "," ENDS "}", 0, NULL},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD ",\"Token\":\"\"," ENDS "}", 0, NULL},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD "}", 0, NULL},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{" GOOD ",\"Token\":[]," ENDS "}", LEAT_E_FORMAT, "no Token"},
+    {LEAT_CREDENTIALS_OF_INSTANCE, "{" GOOD "," ENDS "}", LEAT_E_FORMAT, "no Token"},
+    {LEAT_CREDENTIALS_OF_INSTANCE, "{" GOOD ",\"Token\":\"\"," ENDS "}", LEAT_E_FORMAT, "no Token"},
+    {LEAT_CREDENTIALS_OF_INSTANCE, "{" GOOD ",\"Token\":\"T\"}", LEAT_E_FORMAT, "Expiration"},
     {LEAT_CREDENTIALS_OF_INSTANCE, "{" GOOD ",\"Token\":7," ENDS "}", LEAT_E_FORMAT, "no Token"},
     {LEAT_CREDENTIALS_OF_PROCESS, "{\"Version\":1," GOOD ",\"SessionToken\":7}", LEAT_E_FORMAT,
      "no SessionToken"},
@@ -55,6 +59,21 @@ static const struct {
      "AssumeRoleUnauthorizedAccess"},
     {LEAT_CREDENTIALS_OF_INSTANCE, "{\"Code\":\"hidden \\u001b[2J words\"}", LEAT_E_DENIED,
      "\"?\""},
+    {LEAT_CREDENTIALS_OF_INSTANCE, "{\"code\":\"Failed\",\"message\":\"hidden\"}", LEAT_E_DENIED,
+     "Failed"},
+    {LEAT_CREDENTIALS_OF_INSTANCE,
+     "{\"code\":\"Success\",\"ACCESSKEYID\":\"AKID\",\"secretaccesskey\":\"hidden\",\"token\":"
+     "\"T\","
+     "\"expiration\":\"2026-11-30 12:00:00.25+00:00\"}",
+     0, "T"},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{\"Token\":\"T\",\"token\":\"other\"," GOOD "," ENDS "}", 0,
+     "T"},
+    {LEAT_CREDENTIALS_OF_CONTAINER, "{\"Token\":null,\"token\":\"T\"," GOOD "," ENDS "}", 0, "T"},
+    {LEAT_CREDENTIALS_OF_PROCESS, "{\"version\":1," GOOD ",\"sessiontoken\":\"S\"}", 0, "S"},
+    {LEAT_CREDENTIALS_OF_PROCESS,
+     "{\"Version\":1," GOOD ",\"SessionToken\":\"\",\"Expiration\":\"\"}", 0, NULL},
+    {LEAT_CREDENTIALS_OF_PROCESS,
+     "{\"Version\":1," GOOD ",\"SessionToken\":null,\"Expiration\":null}", 0, NULL},
     {LEAT_CREDENTIALS_OF_PROCESS, "{\"Version\":1," GOOD ",\"SessionToken\":\"S\"}", 0, "S"},
     {LEAT_CREDENTIALS_OF_PROCESS, "{\"Version\":1," GOOD ",\"SessionToken\":\"S\"," ENDS "}", 0,
      "S"},
@@ -76,8 +95,8 @@ START_TEST(documents)
     if (result == 0) {
         ck_assert_str_eq(credentials.access_key_id, "AKID");
         ck_assert_str_eq(credentials.secret_access_key, "hidden");
-        ck_assert_int_eq(credentials.expires_us,
-                         strstr(cases[_i].text, "Expiration") != NULL ? END_US : 0);
+        ck_assert_int_eq(credentials.expires_us / 1000000,
+                         strstr(cases[_i].text, "2026-") != NULL ? END_US / 1000000 : 0);
         if (cases[_i].part == NULL)
             ck_assert_ptr_null(credentials.session_token);
         else
