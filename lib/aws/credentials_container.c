@@ -86,6 +86,17 @@ leat_credentials_container_url(const char *relative, const char *full, struct le
     return 0;
 }
 
+/* A token may be two words ("Basic …"); a line end would be another header. */
+static bool
+is_one_line(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text > '~')
+            return false;
+    }
+    return true;
+}
+
 /* "Authorization: …" with the token as it is; nothing when there is none. */
 static int
 add_authorization(struct leat_buf *line, struct leat_error *err)
@@ -97,13 +108,13 @@ add_authorization(struct leat_buf *line, struct leat_error *err)
 
     if (file != NULL)
         result = leat_credentials_file_read(file, "container authorization token",
-                                            MAXIMUM_TOKEN_BYTES, &text, err);
-    else if (token != NULL && is_clean(token))
+                                            MAXIMUM_TOKEN_BYTES, false, &text, err);
+    else if (token != NULL && is_one_line(token))
         leat_buf_add_text(&text, token);
     else if (token != NULL)
         result = leat_error_set(err, LEAT_E_INVALID,
-                                "AWS_CONTAINER_AUTHORIZATION_TOKEN has a line end, a blank or "
-                                "another character that does not belong");
+                                "AWS_CONTAINER_AUTHORIZATION_TOKEN has a line end or another "
+                                "character that does not belong");
     if (result == 0 && text.size > 0) {
         leat_buf_add_text(line, "Authorization: ");
         leat_buf_add_slice(line, leat_buf_slice(&text));
@@ -131,13 +142,20 @@ read_answer(const struct leat_credentials_answer *answer, struct leat_credential
     return result;
 }
 
+/* A document that is none may be half of one, written while it was read. */
+static bool
+may_pass(int result)
+{
+    return result == LEAT_E_UNAVAILABLE || result == LEAT_E_FORMAT;
+}
+
 static int
 ask(const struct leat_credentials_context *context, const struct leat_credentials_request *request,
     struct leat_credentials *ret_credentials, struct leat_error *err)
 {
     int result = LEAT_E_UNAVAILABLE;
 
-    for (unsigned attempt = 0; attempt < ATTEMPTS && result == LEAT_E_UNAVAILABLE; attempt++) {
+    for (unsigned attempt = 0; attempt < ATTEMPTS && may_pass(result); attempt++) {
         struct leat_credentials_answer answer = {0};
 
         result = leat_credentials_fetch(context, request, &answer, err);

@@ -37,18 +37,18 @@ is_one_line(struct leat_slice text)
 }
 
 static int
-check(struct leat_buf *text, const char *path, const char *what, size_t maximum_bytes,
+check(struct leat_buf *text, const char *path, const char *what, bool may_end_line,
       struct leat_error *err)
 {
-    if (text->size > maximum_bytes)
-        return leat_error_set(err, LEAT_E_INVALID, "the %s in \"%.200s\" is longer than %zu bytes",
-                              what, path, maximum_bytes);
-    while (text->size > 0 &&
-           (text->data[text->size - 1] == '\n' || text->data[text->size - 1] == '\r'))
-        text->size--;
-    if (text->size == 0)
+    size_t size = text->size;
+
+    while (size > 0 && (text->data[size - 1] == '\n' || text->data[size - 1] == '\r'))
+        size--;
+    if (size == 0)
         return leat_error_set(err, LEAT_E_INVALID, "the file \"%.200s\" of the %s is empty", path,
                               what);
+    if (may_end_line)
+        text->size = size;
     if (!is_one_line(leat_buf_slice(text)))
         return leat_error_set(err, LEAT_E_INVALID,
                               "the %s in \"%.200s\" has a line end or another character that does "
@@ -59,7 +59,7 @@ check(struct leat_buf *text, const char *path, const char *what, size_t maximum_
 
 int
 leat_credentials_file_read(const char *path, const char *what, size_t maximum_bytes,
-                           struct leat_buf *ret_text, struct leat_error *err)
+                           bool may_end_line, struct leat_buf *ret_text, struct leat_error *err)
 {
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), result;
@@ -73,11 +73,15 @@ leat_credentials_file_read(const char *path, const char *what, size_t maximum_by
     }
     leat_buf_init(ret_text, maximum_bytes + 4097);
     leat_buf_reserve(ret_text, maximum_bytes + 4097);
-    if (read_all(fd, ret_text, maximum_bytes))
-        result = check(ret_text, path, what, maximum_bytes, err);
-    else
+    if (!read_all(fd, ret_text, maximum_bytes))
         result = leat_error_set(err, LEAT_E_SYSTEM, "could not read the %s's file \"%.200s\": %s",
                                 what, path, strerror(errno));
+    else if (ret_text->size > maximum_bytes)
+        result = leat_error_set(err, LEAT_E_INVALID,
+                                "the %s in \"%.200s\" is longer than %zu bytes", what, path,
+                                maximum_bytes);
+    else
+        result = check(ret_text, path, what, may_end_line, err);
     close(fd);
     if (result < 0)
         leat_credentials_wipe(ret_text);

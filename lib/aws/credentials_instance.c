@@ -24,6 +24,7 @@
 #define CONNECT_TIMEOUT_US (2 * LEAT_SECOND_US)
 #define TIMEOUT_US (3 * LEAT_SECOND_US)
 #define ATTEMPTS 2
+#define ROUNDS 4
 
 struct instance {
     struct leat_credentials_provider base;
@@ -35,6 +36,7 @@ struct asking {
     const struct leat_credentials_context *context;
     const char *base;           /* scheme://host[:port] */
     bool is_brief;              /* one try: somebody waits */
+    bool is_renewed;            /* the token was refused once, and is another one now */
     struct leat_buf token_line; /* "X-aws-ec2-metadata-token: …" */
 };
 
@@ -69,12 +71,13 @@ leat_credentials_instance_url(const char *endpoint, const char *mode, struct lea
     return 0;
 }
 
-/* A status that another try may change. */
+/* What another try may change. */
 static bool
-is_passing(int result, int status)
+is_passing(int result, const struct leat_credentials_answer *answer)
 {
     return result == LEAT_E_UNAVAILABLE || result == LEAT_E_TIMEOUT ||
-           (result == 0 && (status == 429 || status >= 500));
+           (result == 0 && (answer->status == 429 || answer->status >= 500 ||
+                            (answer->status == 200 && answer->body.size == 0)));
 }
 
 /* 0: an answer of any status. more than five: method, path and the one header that differ. */
@@ -98,7 +101,7 @@ fetch(const struct asking *asking, const char *method, const char *path, const c
     for (unsigned attempt = 0; attempt < (asking->is_brief ? 1 : ATTEMPTS); attempt++) {
         leat_credentials_answer_release(answer);
         result = leat_credentials_fetch(asking->context, &request, answer, err);
-        if (!is_passing(result, answer->status))
+        if (!is_passing(result, answer))
             break;
     }
     return result;
@@ -159,6 +162,7 @@ fetch_token(struct asking *asking, struct leat_error *err)
         result = leat_error_set(err, LEAT_E_FORMAT,
                                 "the instance's metadata service gives a token that is none");
     } else {
+        leat_buf_clear(&asking->token_line);
         leat_buf_add_text(&asking->token_line, "X-aws-ec2-metadata-token: ");
         leat_buf_add_slice(&asking->token_line, line_of(&answer));
     }
@@ -166,13 +170,20 @@ fetch_token(struct asking *asking, struct leat_error *err)
     return result;
 }
 
-/* LEAT_E_NOT_FOUND: 404. */
+/* A token that is not taken (the service may have begun anew) is replaced once. LEAT_E_NOT_FOUND: 404. */
 static int
 fetch_path(struct asking *asking, const char *path, struct leat_credentials_answer *answer,
            struct leat_error *err)
 {
     int result = fetch(asking, "GET", path, leat_buf_text(&asking->token_line), answer, err);
 
+    if (result == 0 && answer->status == 401 && !asking->is_renewed) {
+        asking->is_renewed = true;
+        result = fetch_token(asking, err);
+        if (result < 0)
+            return result;
+        result = fetch(asking, "GET", path, leat_buf_text(&asking->token_line), answer, err);
+    }
     if (result < 0)
         return leat_error_prefix(err, "the instance's metadata service");
     if (answer->status == 200)
@@ -185,7 +196,14 @@ fetch_path(struct asking *asking, const char *path, struct leat_credentials_answ
                           answer->status);
 }
 
-/* The newer place also knows credentials that others handed to the instance; where it is not there, the older one is asked. */
+/* What those who stand in for the service say of what they do not know. */
+static bool
+is_unknown(int status)
+{
+    return status >= 300 && status != 401 && status != 403;
+}
+
+/* The newer place also knows credentials that others handed to the instance; where it is not known, the older one is asked. */
 static int
 fetch_role(struct asking *asking, struct leat_buf *ret_path, struct leat_error *err)
 {
@@ -200,7 +218,7 @@ fetch_role(struct asking *asking, struct leat_buf *ret_path, struct leat_error *
         if (result == 0 && line_of(&answer).size > 0) {
             leat_buf_add_text(ret_path, places[i]);
             leat_buf_add_slice(ret_path, line_of(&answer));
-        } else if (result == 0) {
+        } else if (result == 0 || (i == 0 && is_unknown(answer.status))) {
             result = LEAT_E_NOT_FOUND;
         }
         leat_credentials_answer_release(&answer);
@@ -211,31 +229,46 @@ fetch_role(struct asking *asking, struct leat_buf *ret_path, struct leat_error *
 }
 
 static int
-fetch_credentials(struct asking *asking, struct leat_credentials *ret_credentials,
-                  struct leat_error *err)
+read_credentials(struct asking *asking, const char *path, struct leat_credentials *ret_credentials,
+                 struct leat_error *err)
 {
     struct leat_credentials_answer answer = {0};
-    LEAT_AUTO_BUF path = LEAT_BUF_INIT;
-    int result = fetch_role(asking, &path, err);
+    int result = fetch_path(asking, path, &answer, err);
 
-    if (result < 0)
-        return result;
-    result = fetch_path(asking, leat_buf_text(&path), &answer, err);
     if (result == 0) {
         result = leat_credentials_json_parse(leat_buf_slice(&answer.body),
                                              LEAT_CREDENTIALS_OF_INSTANCE, ret_credentials, err);
         if (result < 0)
             leat_error_prefix(err, "the instance's metadata service");
     }
-    if (result == 0) {
-        const char *role = strrchr(leat_buf_text(&path), '/') + 1;
-
+    if (result == 0)
         ret_credentials->expires_us =
             leat_credentials_expiry_us(ret_credentials->expires_us, answer.date_us);
-        snprintf(ret_credentials->source, sizeof ret_credentials->source,
-                 "instance role \"%.200s\"", role);
-    }
     leat_credentials_answer_release(&answer);
+    return result;
+}
+
+static int
+fetch_credentials(struct asking *asking, struct leat_credentials *ret_credentials,
+                  struct leat_error *err)
+{
+    LEAT_AUTO_BUF path = LEAT_BUF_INIT;
+    int result = LEAT_E_NOT_FOUND;
+
+    /* A role may be taken away, and another one given, while it is asked for. */
+    for (unsigned round = 0; round < ROUNDS && result == LEAT_E_NOT_FOUND; round++) {
+        leat_buf_clear(&path);
+        result = fetch_role(asking, &path, err);
+        if (result < 0)
+            return result;
+        /* A document that is none may be half of one, written while it was read. */
+        result = LEAT_E_FORMAT;
+        for (unsigned attempt = 0; attempt < ATTEMPTS && result == LEAT_E_FORMAT; attempt++)
+            result = read_credentials(asking, leat_buf_text(&path), ret_credentials, err);
+    }
+    if (result == 0)
+        snprintf(ret_credentials->source, sizeof ret_credentials->source,
+                 "instance role \"%.200s\"", strrchr(leat_buf_text(&path), '/') + 1);
     return result;
 }
 

@@ -18,7 +18,8 @@ get(struct leat_credentials_provider *provider, struct leat_credentials *ret_cre
     const struct leat_credentials_context *context = ((struct web_identity *)provider)->context;
     LEAT_AUTO_FREE char *token_file = leat_variable("AWS_WEB_IDENTITY_TOKEN_FILE");
     LEAT_AUTO_FREE char *arn = leat_variable("AWS_ROLE_ARN");
-    struct leat_sts_role role = {.arn = arn};
+    LEAT_AUTO_FREE char *session_name = leat_variable("AWS_ROLE_SESSION_NAME");
+    struct leat_sts_role role = {.arn = arn, .session_name = session_name};
 
     /* AWS_ROLE_ARN alone is set by people for other purposes, too. */
     if (token_file == NULL)

@@ -61,6 +61,7 @@ static const struct type_class type_classes[] = {
     {"InternalServerError", LEAT_FAULT_SERVER},
     {"ServiceUnavailable", LEAT_FAULT_SERVER},
     {"RequestTimeout", LEAT_FAULT_SERVER},
+    {"IDPCommunicationError", LEAT_FAULT_SERVER}, /* STS did not reach who issued the token */
 };
 
 /* "com.amazonaws.kinesis#Name", "Name:http://…" → Name; only what may stand in a log line. */

@@ -7,7 +7,6 @@
 #include "aws/client.h"
 #include "aws/credentials_file.h"
 #include "aws/credentials_fetch.h"
-#include "aws/credentials_inside.h"
 #include "aws/xml.h"
 #include "base/clock.h"
 #include "base/encoding.h"
@@ -122,22 +121,17 @@ is_session_letter(char c)
 }
 
 static void
-add_session_name(struct leat_buf *form, bool is_web_identity, const char *given)
+add_session_name(struct leat_buf *form, const char *given)
 {
-    /* As in the SDKs: a profile's role has its name from the profile. */
-    LEAT_AUTO_FREE char *of_environment = is_web_identity ? leat_variable("AWS_ROLE_SESSION_NAME")
-                                                          : NULL;
     char name[MAXIMUM_SESSION_NAME + 1] = "leat-";
-    const char *chosen = given != NULL ? given : of_environment;
 
-    if (chosen == NULL) {
+    if (given == NULL) {
         gethostname(name + 5, sizeof name - 6);
         name[sizeof name - 1] = '\0';
         for (char *c = name; *c != '\0'; c++)
             *c = is_session_letter(*c) ? *c : '-';
-        chosen = name;
     }
-    add_field(form, "RoleSessionName", leat_slice_from(chosen));
+    add_field(form, "RoleSessionName", leat_slice_from(given != NULL ? given : name));
 }
 
 static void
@@ -146,7 +140,7 @@ begin_form(struct leat_buf *form, const char *action, const struct leat_sts_role
     add_field(form, "Action", leat_slice_from(action));
     add_field(form, "Version", leat_slice_from(VERSION));
     add_field(form, "RoleArn", leat_slice_from(role->arn));
-    add_session_name(form, strcmp(action, WEB_IDENTITY) == 0, role->session_name);
+    add_session_name(form, role->session_name);
     if (role->external_id != NULL)
         add_field(form, "ExternalId", leat_slice_from(role->external_id));
     if (role->duration != NULL)
@@ -267,7 +261,7 @@ leat_sts_assume_role_with_web_identity(const struct leat_credentials_context *co
     static const char action[] = WEB_IDENTITY;
     struct leat_buf token = LEAT_BUF_INIT, form = LEAT_BUF_INIT;
     int result = leat_credentials_file_read(token_file, "web identity token", MAXIMUM_TOKEN_BYTES,
-                                            &token, err);
+                                            true, &token, err);
 
     if (result < 0)
         return result;

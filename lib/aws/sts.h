@@ -9,10 +9,9 @@
 
 struct leat_sts_role {
     const char *arn;
-    const char *
-        session_name; /* NULL: AWS_ROLE_SESSION_NAME (web identity alone), else "leat-" and the host's name */
-    const char *external_id; /* NULL: none */
-    const char *duration;    /* in seconds, as it is written; NULL: STS's default, an hour */
+    const char *session_name; /* NULL: "leat-" and the host's name */
+    const char *external_id;  /* NULL: none */
+    const char *duration;     /* in seconds, as it is written; NULL: STS's default, an hour */
 };
 
 /* Signed with `source`. ret_credentials is untouched on failure. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "local/roles.h"
+#include "support/canned_http.h"
 #include "support/patience.h"
 
 #include <check.h>
@@ -256,6 +257,179 @@ START_TEST(a_rotated_token_is_read_again)
 }
 END_TEST
 
+/* A role of a profile is named by the profile alone, one of the environment by the environment. */
+START_TEST(a_session_is_named_where_its_role_is)
+{
+    char text[200];
+    uint64_t calls;
+
+    use_web_identity();
+    setenv("AWS_ROLE_SESSION_NAME", "of-the-environment", 1);
+    ck_assert_msg(get_of(WEB_IDENTITY) == 0, "%s", err.text);
+    snprintf(text, sizeof text,
+             "[default]\nrole_arn = " LEAT_LOCAL_ROLE_ARN "\nweb_identity_token_file = %s\n",
+             token_file);
+    write_file(config_file, text);
+    ck_assert_msg(get_of(PROFILE) == 0, "%s", err.text);
+    ck_assert_uint_eq(leat_local_roles_calls(server, "AssumeRoleWithWebIdentity"), 2);
+    leat_local_roles_session(server, "of-the-environment", &calls, NULL);
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
+/* As it is: it may be two words; with a line end it is none, as for AWS's SDKs. */
+START_TEST(a_container_token_of_two_words)
+{
+    use_container();
+    leat_local_roles_set_token(server, LEAT_LOCAL_TOKEN_CONTAINER, "Basic hidden.words");
+    write_file(token_file, "Basic hidden.words");
+    ck_assert_msg(get_of(CONTAINER) == 0, "%s", err.text);
+    write_file(token_file, "Basic hidden.words\n");
+    ck_assert_int_eq(get_of(CONTAINER), LEAT_E_INVALID);
+    ck_assert_msg(strstr(err.text, "line end") != NULL, "%s", err.text);
+    unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic hidden.words", 1);
+    ck_assert_msg(get_of(CONTAINER) == 0, "%s", err.text);
+    for (const char *const *bad =
+             (const char *const[]){"Basic hidden.words\n", "hidden\r\nX-Other: 1", NULL};
+         *bad != NULL; bad++) {
+        setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", *bad, 1);
+        ck_assert_int_eq(get_of(CONTAINER), LEAT_E_INVALID);
+        ck_assert_msg(strstr(err.text, "line end") != NULL, "%s", err.text);
+    }
+    ck_assert_uint_eq(leat_local_roles_calls(server, "Container"), 2);
+}
+END_TEST
+
+/* ---- answers one after the other ------------------------------------------------------------- */
+
+#define DOCUMENT                                                                                   \
+    "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\":\"hidden\",\"Token\":"     \
+    "\"T\","                                                                                       \
+    "\"Expiration\":\"2036-01-01T00:00:00Z\"}"
+#define LIST "/security-credentials/"
+#define NEWER "/security-credentials-extended/"
+
+static const struct script {
+    const char *title;
+    int source, result;
+    struct {
+        int status;
+        const char *body, *asked; /* a part of the request's first line, or of a header */
+    } answers[10];
+} scripts[] = {
+    {"a token that is not taken",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "},
+      {401, "", "token: one"},
+      {200, "two", "PUT "},
+      {200, "role", "token: two"},
+      {200, DOCUMENT, "token: two"}}},
+    {"a token that is not taken any more",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "},
+      {200, "role", "token: one"},
+      {401, "", "token: one"},
+      {200, "two", "PUT "},
+      {200, DOCUMENT, "token: two"}}},
+    {"no token is taken",
+     INSTANCE,
+     LEAT_E_DENIED,
+     {{200, "one", "PUT "}, {401, "", NEWER}, {200, "two", "PUT "}, {401, "", NEWER}}},
+    {"a newer place that may not be asked",
+     INSTANCE,
+     LEAT_E_DENIED,
+     {{200, "one", "PUT "}, {403, "", NEWER}}},
+    {"another role meanwhile",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "},
+      {200, "first", NEWER},
+      {404, "", NEWER "first"},
+      {200, "second", NEWER},
+      {200, DOCUMENT, NEWER "second"}}},
+    {"a role without credentials",
+     INSTANCE,
+     LEAT_E_NOT_FOUND,
+     {{200, "one", "PUT "},
+      {200, "role", NEWER},
+      {404, "", NEWER "role"},
+      {200, "role", NEWER},
+      {404, "", NEWER "role"},
+      {200, "role", NEWER},
+      {404, "", NEWER "role"},
+      {200, "role", NEWER},
+      {404, "", NEWER "role"}}},
+    {"a newer place that nobody knows",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "}, {404, "", NEWER}, {200, "role\n", LIST}, {200, DOCUMENT, LIST "role"}}},
+    {"one that is refused",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "}, {400, "", NEWER}, {200, "role", LIST}, {200, DOCUMENT, LIST "role"}}},
+    {"one that fails",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "},
+      {500, "", NEWER},
+      {500, "", NEWER},
+      {200, "role", LIST},
+      {200, DOCUMENT, LIST "role"}}},
+    {"nothing, once each",
+     INSTANCE,
+     0,
+     {{200, "", "PUT "},
+      {200, "one", "PUT "},
+      {404, "", NEWER},
+      {200, "", LIST},
+      {200, "role", LIST},
+      {200, "", LIST "role"},
+      {200, DOCUMENT, LIST "role"}}},
+    {"half a document, once",
+     INSTANCE,
+     0,
+     {{200, "one", "PUT "},
+      {200, "role", NEWER},
+      {200, "{\"AccessKeyId\":", NEWER "role"},
+      {200, DOCUMENT, NEWER "role"}}},
+    {"a container's page, once", CONTAINER, 0, {{200, "<html>", "GET "}, {200, DOCUMENT, "GET "}}},
+    {"a container's nothing, once", CONTAINER, 0, {{200, "", "GET "}, {200, DOCUMENT, "GET "}}},
+    {"a container's page",
+     CONTAINER,
+     LEAT_E_FORMAT,
+     {{200, "<html>", "GET "}, {200, "<html>", "GET "}, {200, "<html>", "GET "}}},
+    {"a container's refusal", CONTAINER, LEAT_E_DENIED, {{400, "{\"code\":\"x\"}", "GET "}}},
+};
+
+START_TEST(answers_in_order)
+{
+    const struct script *script = &scripts[_i];
+    struct canned_http *canned = canned_http_new();
+    size_t count = 0;
+    int result;
+
+    for (; count < LEAT_COUNT_OF(script->answers) && script->answers[count].status != 0; count++)
+        canned_http_answer(canned, script->answers[count].status, "",
+                           leat_slice_from(script->answers[count].body));
+    setenv(script->source == INSTANCE ? "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+                                      : "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+           canned_http_url(canned), 1);
+    result = get_of(script->source);
+    ck_assert_msg(result == script->result, "%s: %d %s", script->title, result, err.text);
+    ck_assert_msg(canned_http_count(canned) == count, "%s: %zu requests", script->title,
+                  canned_http_count(canned));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(strstr(canned_http_request(canned, i), script->answers[i].asked) != NULL,
+                      "%s: %s", script->title, canned_http_request(canned, i));
+    if (result == 0)
+        ck_assert_str_eq(credentials.session_token, "T");
+    canned_http_free(canned);
+}
+END_TEST
+
 static const struct {
     const char *text; /* NULL: no file */
     const char *part; /* of the error */
@@ -383,6 +557,9 @@ main(void)
     tcase_add_loop_test(tests, what_is_wrong, 0, (int)LEAT_COUNT_OF(faults) * SOURCES);
     tcase_add_loop_test(tests, a_stop_ends_the_wait, 0, SOURCES);
     tcase_add_test(tests, a_rotated_token_is_read_again);
+    tcase_add_test(tests, a_session_is_named_where_its_role_is);
+    tcase_add_test(tests, a_container_token_of_two_words);
+    tcase_add_loop_test(tests, answers_in_order, 0, (int)LEAT_COUNT_OF(scripts));
     tcase_add_loop_test(tests, a_token_file_that_is_none, 0, (int)LEAT_COUNT_OF(tokens));
     tcase_add_test(tests, a_container_endpoint_that_is_far);
     tcase_add_test(tests, an_instance_without_a_role);

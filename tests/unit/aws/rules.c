@@ -185,6 +185,8 @@ START_TEST(faults)
         {403, "RequestTimeTooSkewed", LEAT_FAULT_SKEWED, LEAT_E_DENIED},
         {500, "InternalFailure", LEAT_FAULT_SERVER, LEAT_E_UNAVAILABLE},
         {502, "", LEAT_FAULT_SERVER, LEAT_E_UNAVAILABLE},
+        {400, "IDPCommunicationError", LEAT_FAULT_SERVER, LEAT_E_UNAVAILABLE},
+        {400, "InvalidIdentityToken", LEAT_FAULT_INVALID, LEAT_E_INVALID},
         {404, "", LEAT_FAULT_NOT_FOUND, LEAT_E_NOT_FOUND},
         {400, "SomethingNew", LEAT_FAULT_INVALID, LEAT_E_INVALID},
     };
