@@ -70,7 +70,7 @@ take_values(const struct parsing *parsing, struct leat_credentials *ret_credenti
         if (parsing->values[i].size == 0)
             return leat_error_set(err, LEAT_E_FORMAT, "the answer of STS has no %s",
                                   value_names[i]);
-        if (!leat_credentials_is_clean(leat_buf_slice(&parsing->values[i])))
+        if (i != EXPIRATION && !leat_credentials_is_clean(leat_buf_slice(&parsing->values[i])))
             return leat_error_set(
                 err, LEAT_E_FORMAT,
                 "the %s in the answer of STS has a character that does not belong", value_names[i]);
