@@ -11,13 +11,13 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/proxy.h"
 
 #include <check.h>
 
 #define KEYS 40
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 /* The service's clock is told in whole seconds (Date): what LATEST is resolved to may be that much too early. */
 #define DATE_US (1100 * LEAT_MS_US)
 

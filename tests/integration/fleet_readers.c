@@ -11,11 +11,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
-#define PATIENCE_US (90 * LEAT_SECOND_US)
 #define WORKERS 3
 #define CONFIGURATION                                                                              \
     "leases: { heartbeat: 300ms, expiry: 1500ms, sync_interval: 1s }\n"                            \

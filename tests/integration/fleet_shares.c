@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 /* Far above what it takes, and below what it took when it was load's turn. */
 #define AT_ONCE_US (10 * LEAT_SECOND_US)
 #define WORKERS 3

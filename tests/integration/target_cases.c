@@ -13,11 +13,10 @@
 #include "postgres/migrate.h"
 #include "support/lines.h"
 #include "support/one_worker.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h> /* last: it defines a macro `fail` */
-
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 
 struct target_case {
     const char *name;

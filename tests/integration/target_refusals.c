@@ -17,6 +17,7 @@
 #include "pipeline/pipeline.h"
 #include "postgres/migrate.h"
 #include "stream/file_source.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/processor.h"
 #include "support/slow.h"
@@ -24,7 +25,6 @@
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define SHARDS 4
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 
 static char url[200], directory[64];
 static struct leat_error err;

@@ -11,11 +11,11 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "support/fleet.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 
 #include <check.h>
 
-#define PATIENCE_US (60 * LEAT_SECOND_US)
 #define RECORDS 200
 
 static struct test_fleet fleet;
