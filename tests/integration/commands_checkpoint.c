@@ -291,7 +291,9 @@ START_TEST(forward_skips_and_says_so)
     ck_settles(100);
     LEAT("processors", "pause", "rollup");
     ck_done();
-    usleep(1500000);
+    for (size_t i = 0; i < LEAT_COUNT_OF(workers); i++)
+        ck_assert(test_worker_says(&workers[i], "the processor is paused",
+                                   leat_clock_monotonic_us() + PATIENCE_US));
     put(100, 200);
     ck_reaches(PRINTED, 300);
     result = PQexec(fleet.connection->conn,
@@ -451,6 +453,10 @@ START_TEST(targets_are_elsewhere)
     ck_done();
     ck_counts(other, 200);
     ck_assert_int_eq(number("SELECT count(*) FROM leat.progress WHERE processor = 'rollup'"), 0);
+    /* The other one has a target and a pace of its own. */
+    ck_reaches("SELECT count(*) FROM leat.progress WHERE processor = 'print' AND checkpoint ~ "
+               "'^[0-9]'",
+               SHARDS);
     LEAT("shards", "-o", "json");
     ck_done();
     ck_assert_uint_eq(program_run_lines(&run), 2 * SHARDS);

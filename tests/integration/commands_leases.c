@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "lease/rows_operator.h"
 #include "postgres/migrate.h"
+#include "support/patience.h"
 #include "support/postgres.h"
 #include "support/program.h"
 
@@ -492,13 +493,27 @@ END_TEST
 
 /* ---- watching ------------------------------------------------------------------------------------- */
 
-/* What a process on a terminal of 10 lines wrote until it ended; *ret_code: its exit code. */
+static size_t
+count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    while ((text = strstr(text, what)) != NULL) {
+        text++;
+        count++;
+    }
+    return count;
+}
+
+#define HOME "\033[H"
+
+/* What a process on a terminal of 10 lines wrote until it ended, by Ctrl-C when it had drawn twice; *ret_code: its exit code. */
 static void
 watch_on_terminal(const char *const *arguments, struct leat_buf *out, int *ret_code)
 {
     struct winsize size = {.ws_row = 6, .ws_col = 50};
     struct termios before, after;
-    int64_t interrupt_us = leat_clock_monotonic_us() + 3 * LEAT_SECOND_US;
+    int64_t interrupt_us = leat_clock_monotonic_us() + PATIENCE_US;
     int master, slave, status;
     pid_t pid;
 
@@ -520,7 +535,8 @@ watch_on_terminal(const char *const *arguments, struct leat_buf *out, int *ret_c
             leat_buf_add(out, piece, (size_t)count);
         else
             usleep(5000);
-        if (leat_clock_monotonic_us() > interrupt_us) {
+        if (interrupt_us != INT64_MAX &&
+            (count_of(leat_buf_text(out), HOME) >= 2 || leat_clock_monotonic_us() > interrupt_us)) {
             interrupt_us = INT64_MAX;
             ck_assert_int_eq(write(master, "\003", 1), 1);
         }
@@ -537,18 +553,6 @@ watch_on_terminal(const char *const *arguments, struct leat_buf *out, int *ret_c
     close(master);
     close(slave);
     *ret_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static size_t
-count_of(const char *text, const char *what)
-{
-    size_t count = 0;
-
-    while ((text = strstr(text, what)) != NULL) {
-        text++;
-        count++;
-    }
-    return count;
 }
 
 static void
@@ -574,27 +578,33 @@ START_TEST(watching_on_a_terminal)
     ck_assert_int_eq(strncmp(text, "\033[?1049h", 8), 0);
     ck_assert_uint_ge(out.size, strlen(end));
     ck_assert_str_eq(text + out.size - strlen(end), end);
-    ck_assert_uint_ge(count_of(text, "\033[H"), 2);
+    ck_assert_uint_ge(count_of(text, HOME), 2);
     ck_assert_ptr_nonnull(strstr(text, "more: --stream")); /* what does not fit is counted */
 }
 END_TEST
 
 START_TEST(watching_on_a_pipe)
 {
+    LEAT_AUTO_BUF shown = LEAT_BUF_INIT;
+    char line[4096];
     FILE *in;
-    char piece[8192] = "";
-    size_t size;
+    pid_t pid;
 
     set_program();
-    in = popen("timeout -s INT --preserve-status 3 $LEAT leases --watch=1 -o json --application "
-               "weather --shard 1",
-               "r");
+    in = popen("echo $$; exec $LEAT leases --watch=1 -o json --application weather --shard 1", "r");
     ck_assert_ptr_nonnull(in);
-    size = fread(piece, 1, sizeof piece - 1, in);
-    piece[size] = '\0';
+    ck_assert_ptr_nonnull(fgets(line, sizeof line, in));
+    pid = (pid_t)strtol(line, NULL, 10);
+    ck_assert_int_gt(pid, 1);
+    /* Interrupted when it has shown two, be that soon or late. */
+    while (fgets(line, sizeof line, in) != NULL) {
+        leat_buf_add_text(&shown, line);
+        if (count_of(leat_buf_text(&shown), "{\"application\"") == 2)
+            kill(pid, SIGINT);
+    }
     ck_assert_int_eq(pclose(in), 0);
-    ck_assert_uint_ge(count_of(piece, "{\"application\""), 2);
-    ck_assert_ptr_null(strchr(piece, '\033'));
+    ck_assert_uint_ge(count_of(leat_buf_text(&shown), "{\"application\""), 2);
+    ck_assert_ptr_null(strchr(leat_buf_text(&shown), '\033'));
 }
 END_TEST
 

@@ -164,10 +164,16 @@ crash_a_backend(void)
 {
     pid_t pid = (pid_t)test_fleet_number(
         &fleet, "SELECT pid FROM pg_stat_activity WHERE application_name = 'leat manager' LIMIT 1");
+    int64_t deadline_us = soon();
 
     ck_assert_int_gt(pid, 1);
     ck_assert_int_eq(kill(pid, SIGKILL), 0);
-    usleep(200000);
+    /* Ours ends with all others: from then on nobody is let in before it has recovered. */
+    while (PQstatus(fleet.connection->conn) == CONNECTION_OK) {
+        ck_assert_int_lt(leat_clock_monotonic_us(), deadline_us);
+        PQclear(PQexec(fleet.connection->conn, "SELECT 1"));
+        usleep(2000);
+    }
     reconnect();
 }
 

@@ -101,14 +101,14 @@ START_TEST(the_target_is_waited_for)
 {
     begin();
     go_away(two.target_proxy);
-    ck_two_all_say(&two, TARGET_AWAY);
+    ck_said(TARGET_AWAY, 2 * WORKERS); /* two processors */
     usleep(AWAY_US);
     come_back(two.target_proxy);
     ck_two_all_say(&two, TARGET_BACK);
     ck_two_flows(&two, 500);
     ck_nobody_died();
     ck_said(LEASES_AWAY, 0);
-    ck_said(TARGET_AWAY, 2 * WORKERS); /* two processors */
+    ck_said(TARGET_AWAY, 2 * WORKERS);
     ck_said(TARGET_BACK, 2 * WORKERS);
     ck_two_all_right(&two);
 }

@@ -210,7 +210,7 @@ START_TEST(a_worker_frozen_in_a_transaction_holds_up_nobody)
     setenv("LEAT_POINTS", points, 1);
     start_worker(0);
     unsetenv("LEAT_POINTS");
-    usleep(1000000);
+    ck_assert(test_worker_is_stopped(&workers[0], soon()));
     start_worker(1);
     ck_reaches("SELECT count(*) FROM leat.workers WHERE worker_id = 'w2' AND state = 'alive'", 1);
     ck_balanced(1);

@@ -436,6 +436,21 @@ test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted, i
     return true;
 }
 
+bool
+test_fleet_wait_for_reads(struct test_fleet *fleet, uint64_t records, int64_t deadline_us)
+{
+    struct leat_local_kinesis_counts counts;
+
+    for (;;) {
+        leat_local_kinesis_counts(fleet->kinesis, &counts);
+        if (counts.records_out >= records)
+            return true;
+        if (leat_clock_monotonic_us() >= deadline_us)
+            return false;
+        usleep(LOOK_US);
+    }
+}
+
 static void
 dump(struct test_fleet *fleet, const char *sql)
 {

@@ -83,6 +83,8 @@ int64_t test_fleet_number(struct test_fleet *fleet, const char *sql);
 /* Asks each 2 ms until the number is at least that; false: the deadline passed. */
 bool test_fleet_wait_for(struct test_fleet *fleet, const char *sql, int64_t wanted,
                          int64_t deadline_us);
+/* True when so many records, of all streams since its start, have left our Kinesis by the deadline. */
+bool test_fleet_wait_for_reads(struct test_fleet *fleet, uint64_t records, int64_t deadline_us);
 /* Leases, workers and progress to standard error: what a test that failed shows. */
 void test_fleet_dump(struct test_fleet *fleet);
 void test_fleet_put(struct test_fleet *fleet, struct leat_slice partition_key,
