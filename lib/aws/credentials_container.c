@@ -158,6 +158,7 @@ ask(const struct leat_credentials_context *context, const struct leat_credential
     for (unsigned attempt = 0; attempt < ATTEMPTS && may_pass(result); attempt++) {
         struct leat_credentials_answer answer = {0};
 
+        leat_credentials_pause(context, attempt);
         result = leat_credentials_fetch(context, request, &answer, err);
         if (result == 0)
             result = read_answer(&answer, ret_credentials, err);

@@ -1,6 +1,8 @@
 /* A loop for each request: such requests come every few minutes at most, and what one connection saw is nothing to the next. */
 #include "aws/credentials_fetch.h"
 
+#include <poll.h>
+
 #include <openssl/crypto.h>
 
 #include "aws/http.h"
@@ -8,6 +10,7 @@
 
 #define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
 #define RECEIVE_BYTES ((size_t)16 << 10)
+#define PAUSE_PIECE_MS 20
 /* A clock that is off by less says the truth for this purpose. */
 #define SKEW_WORTH_MINDING_US (60 * LEAT_SECOND_US)
 
@@ -109,6 +112,13 @@ leat_credentials_answer_release(struct leat_credentials_answer *answer)
         OPENSSL_cleanse(answer->body.data, answer->body.size);
     leat_buf_release(&answer->body);
     *answer = (struct leat_credentials_answer){0};
+}
+
+void
+leat_credentials_pause(const struct leat_credentials_context *context, unsigned attempt)
+{
+    for (unsigned i = 0; i < 5 * attempt * attempt && !leat_credentials_is_stopped(context); i++)
+        poll(NULL, 0, PAUSE_PIECE_MS);
 }
 
 int64_t

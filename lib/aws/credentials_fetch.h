@@ -32,6 +32,10 @@ int leat_credentials_fetch(const struct leat_credentials_context *context,
                            struct leat_credentials_answer *answer, struct leat_error *err);
 void leat_credentials_answer_release(struct leat_credentials_answer *answer);
 
+/* Before another attempt, the first again being attempt 1: a tenth of a second, four tenths, … Ends at a stop, which the next fetch
+   tells. */
+void leat_credentials_pause(const struct leat_credentials_context *context, unsigned attempt);
+
 /* An end that the server gave by its clock (date_us; 0: unknown), by ours. */
 int64_t leat_credentials_expiry_us(int64_t expires_us, int64_t date_us);
 

@@ -100,6 +100,7 @@ fetch(const struct asking *asking, const char *method, const char *path, const c
     request.url = leat_buf_text(&url);
     for (unsigned attempt = 0; attempt < (asking->is_brief ? 1 : ATTEMPTS); attempt++) {
         leat_credentials_answer_release(answer);
+        leat_credentials_pause(asking->context, attempt);
         result = leat_credentials_fetch(asking->context, &request, answer, err);
         if (!is_passing(result, answer))
             break;
@@ -263,8 +264,10 @@ fetch_credentials(struct asking *asking, struct leat_credentials *ret_credential
             return result;
         /* A document that is none may be half of one, written while it was read. */
         result = LEAT_E_FORMAT;
-        for (unsigned attempt = 0; attempt < ATTEMPTS && result == LEAT_E_FORMAT; attempt++)
+        for (unsigned attempt = 0; attempt < ATTEMPTS && result == LEAT_E_FORMAT; attempt++) {
+            leat_credentials_pause(asking->context, attempt);
             result = read_credentials(asking, leat_buf_text(&path), ret_credentials, err);
+        }
     }
     if (result == 0)
         snprintf(ret_credentials->source, sizeof ret_credentials->source,

@@ -430,6 +430,22 @@ START_TEST(answers_in_order)
 }
 END_TEST
 
+/* Three requests in one millisecond would be one to a service that asks for patience. */
+START_TEST(attempts_leave_time)
+{
+    struct canned_http *canned = canned_http_new();
+    int64_t begun_us = leat_clock_monotonic_us();
+
+    canned_http_answer(canned, 429, "", leat_slice_from(""));
+    canned_http_answer(canned, 503, "", leat_slice_from(""));
+    canned_http_answer(canned, 200, "", leat_slice_from(DOCUMENT));
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", canned_http_url(canned), 1);
+    ck_assert_msg(get_of(CONTAINER) == 0, "%s", err.text);
+    ck_assert_int_ge(leat_clock_monotonic_us() - begun_us, 450 * LEAT_MS_US);
+    canned_http_free(canned);
+}
+END_TEST
+
 static const struct {
     const char *text; /* NULL: no file */
     const char *part; /* of the error */
@@ -560,6 +576,7 @@ main(void)
     tcase_add_test(tests, a_session_is_named_where_its_role_is);
     tcase_add_test(tests, a_container_token_of_two_words);
     tcase_add_loop_test(tests, answers_in_order, 0, (int)LEAT_COUNT_OF(scripts));
+    tcase_add_test(tests, attempts_leave_time);
     tcase_add_loop_test(tests, a_token_file_that_is_none, 0, (int)LEAT_COUNT_OF(tokens));
     tcase_add_test(tests, a_container_endpoint_that_is_far);
     tcase_add_test(tests, an_instance_without_a_role);
