@@ -20,6 +20,7 @@ setting(void *context, struct leat_slice key, struct leat_slice value)
     }
     for (size_t i = 0; i < value.size; i++)
         sum ^= value.data[i];
+    (void)sum;
 }
 
 int
