@@ -78,7 +78,7 @@ static void
 make_directory(struct test_cluster *cluster, const char *parent, const char *name)
 {
     *cluster = (struct test_cluster){0};
-    snprintf(cluster->directory, sizeof cluster->directory, "%.40s/%.20s", parent, name);
+    snprintf(cluster->directory, sizeof cluster->directory, "%.60s/%.20s", parent, name);
     if (mkdir(cluster->directory, 0755) != 0)
         give_up(cluster, strerror(errno));
     run(cluster, "[ $(id -u) != 0 ] || chown postgres $D");

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 struct test_cluster {
-    char directory[64]; /* its socket and log; the cluster is in data/ */
+    char directory[96]; /* its socket and log; the cluster is in data/ */
     pid_t pid;          /* 0: does not run */
 };
 

@@ -9,6 +9,9 @@
 
 #include "postgres/connection.h"
 
+/* A socket's path, below it, has room for 107 bytes. */
+#define LONGEST_FOLDER 40
+
 static char directory[64], url[160];
 static pid_t owner;
 
@@ -59,11 +62,20 @@ end_on_signal(int number)
 }
 
 const char *
+test_database_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && folder[0] != '\0' && strlen(folder) <= LONGEST_FOLDER ? folder
+                                                                                   : "/tmp";
+}
+
+const char *
 test_postgres_url(void)
 {
     if (url[0] != '\0')
         return url;
-    snprintf(directory, sizeof directory, "/tmp/leat-test-XXXXXX");
+    snprintf(directory, sizeof directory, "%s/leat-test-XXXXXX", test_database_folder());
     if (mkdtemp(directory) == NULL || run("[ $(id -u) != 0 ] || chown postgres $D") != 0 ||
         run("as initdb -D $D/data -U postgres -A trust -E UTF8 --locale=C --no-sync "
             "--no-instructions >$D/initdb.log 2>&1") != 0 ||

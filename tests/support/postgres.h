@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+/* Where databases of tests live: TMPDIR, or /tmp when there is none or a socket in it would have too long a path. */
+const char *test_database_folder(void);
 /* URL of the database "postgres"; aborts with a line that says why when there is no Postgres here. */
 const char *test_postgres_url(void);
 /* A fresh database; its URL. */

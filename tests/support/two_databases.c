@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "support/patience.h"
+#include "support/postgres.h"
 
 #include <check.h>
 
@@ -110,7 +111,7 @@ make_files(struct test_two *two)
 static void
 make_servers(struct test_two *two, const struct test_two_options *options)
 {
-    snprintf(two->parent, sizeof two->parent, "/tmp/leat-two-XXXXXX");
+    snprintf(two->parent, sizeof two->parent, "%s/leat-two-XXXXXX", test_database_folder());
     ck_assert_ptr_nonnull(mkdtemp(two->parent));
     ck_assert_int_eq(chmod(two->parent, 0755), 0);
     make_server(two, &two->lease, "lease", "");

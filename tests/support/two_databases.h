@@ -14,7 +14,7 @@
 #define TEST_TWO_EXPIRY_US (1500 * 1000) /* leases.expiry of its workers */
 
 struct test_two {
-    char parent[32];
+    char parent[64];
     struct test_cluster lease, target;             /* who is the primary now */
     struct test_cluster lease_other, target_other; /* standbys, backups, old primaries */
     struct test_proxy *lease_proxy, *target_proxy;
