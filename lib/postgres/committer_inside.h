@@ -13,6 +13,14 @@ struct leat_pg_rivals {
     int64_t named_us; /* since when our session bears our lease database's name; 0: it does not */
     int64_t said_us;
 };
+/* More of an application_name is cut off by the server. */
+#define LEAT_PG_SESSION_NAME_BYTES 63
+/*
+ * The application_name of a session that bears a lease database's name. A name that is too long, or has bytes that the server
+ * would replace, becomes a hash of it and its end: two databases of one host with a long name (of a managed service, say) differ in
+ * their ends alone. Pure.
+ */
+void leat_pg_rivals_name(const char *leases_name, char ret_name[LEAT_PG_SESSION_NAME_BYTES + 1]);
 void leat_pg_rivals_init(struct leat_pg_rivals *rivals);
 void leat_pg_rivals_release(struct leat_pg_rivals *rivals);
 

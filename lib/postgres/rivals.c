@@ -8,6 +8,7 @@
  * looks for sessions with another's. Both sides do so.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -18,7 +19,6 @@
 #define QUIET_US (60 * LEAT_SECOND_US)
 #define PATIENCE_US (5 * LEAT_SECOND_US) /* for the other one to bear its name */
 #define PREFIX "leat committer of "
-#define NAME_BYTES 63 /* more of an application_name is cut off by the server */
 
 void
 leat_pg_rivals_init(struct leat_pg_rivals *rivals)
@@ -63,10 +63,37 @@ find_rivalled(struct leat_pg_rivals *rivals, const struct leat_take *takes, size
     return found;
 }
 
-static void
-own_name(const struct leat_pg_committer *committer, char ret_name[NAME_BYTES + 1])
+/* FNV-1a: every worker of this lease database, whatever its version and machine, has the same. */
+static uint32_t
+hash_of_name(const char *name)
 {
-    snprintf(ret_name, NAME_BYTES + 1, PREFIX "%s", committer->options.leases_name);
+    uint32_t hash = 2166136261;
+
+    for (const char *at = name; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619;
+    return hash;
+}
+
+void
+leat_pg_rivals_name(const char *leases_name, char ret_name[LEAT_PG_SESSION_NAME_BYTES + 1])
+{
+    size_t room = LEAT_PG_SESSION_NAME_BYTES - strlen(PREFIX), size = strlen(leases_name);
+    bool is_as_it_is = size <= room;
+    char *at;
+
+    for (const char *byte = leases_name; *byte != '\0'; byte++)
+        is_as_it_is = is_as_it_is && *byte >= ' ' && *byte <= '~';
+    if (is_as_it_is) {
+        snprintf(ret_name, LEAT_PG_SESSION_NAME_BYTES + 1, PREFIX "%s", leases_name);
+        return;
+    }
+    room -= strlen("01234567...");
+    snprintf(ret_name, LEAT_PG_SESSION_NAME_BYTES + 1, PREFIX "%08x...%s",
+             (unsigned)hash_of_name(leases_name), leases_name + (size > room ? size - room : 0));
+    for (at = ret_name; *at != '\0'; at++) {
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    }
 }
 
 static int
@@ -129,7 +156,7 @@ leat_pg_rivals_look(struct leat_pg_committer *committer, const struct leat_take 
     int64_t now_us = leat_clock_monotonic_us();
     const struct leat_take *take;
     LEAT_AUTO_BUF others = LEAT_BUF_INIT;
-    char name[NAME_BYTES + 1];
+    char name[LEAT_PG_SESSION_NAME_BYTES + 1];
 
     if (committer->options.warn == NULL || committer->options.leases_name == NULL)
         return;
@@ -141,7 +168,7 @@ leat_pg_rivals_look(struct leat_pg_committer *committer, const struct leat_take 
     take = find_rivalled(rivals, takes, count);
     if (take == NULL || now_us - rivals->said_us < QUIET_US)
         return;
-    own_name(committer, name);
+    leat_pg_rivals_name(committer->options.leases_name, name);
     /* Behind a pooler the session is somebody else's in a moment: it keeps its name. */
     if (rivals->named_us == 0 &&
         (committer->connection->is_pooled || bear_name(committer, name) == 0))
