@@ -31,7 +31,7 @@ struct failures_arguments {
     char shard_name[LEAT_SHARD_NAME_BYTES];
 };
 
-/* Every state there is (protocol §7, schemas/target). */
+/* Every state there is (docs/protocol.md §7, schemas/target). */
 static const char *const states[] = {"open", "sending", "redriven", "discarded", NULL};
 
 static void

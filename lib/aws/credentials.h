@@ -1,7 +1,7 @@
 /*
- * Credentials and where they come from. A provider is a small table of functions; one file each: credentials_environment.c,
- * _web_identity.c, _profile.c, _process.c, _container.c, _instance.c, _static.c, _chain.c. credentials_cache.h stands before one
- * and asks again before what it gave expires.
+ * Credentials and where they come from. A provider is a small table of functions, one file each: credentials_environment.c,
+ * credentials_web_identity.c, credentials_profile.c and so on. credentials_cache.h stands before one and asks again
+ * before what it gave expires.
  *
  * `get` asks afresh at every call (a file that was rotated is seen). Secrets are wiped on release, never logged and never part
  * of an error text. Threads: a provider is read-only after it was made; `get` may be called from any thread.

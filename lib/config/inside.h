@@ -1,7 +1,7 @@
 /*
  * The configuration's inside: what config.h hands out is the first part of it; the rest says where each value came from.
- * The steps of a load: tree.h reads, overlay.h puts environment and --set on top, bind.h fills the struct by the table,
- * check.h looks at what no single property can know.
+ * The steps of a load: tree.c reads the file, overlay.c puts environment and --set on top, bind.c fills the struct by the
+ * table, check.c looks at what no single property can know.
  */
 #ifndef LEAT_CONFIG_INSIDE_H
 #define LEAT_CONFIG_INSIDE_H

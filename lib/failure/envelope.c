@@ -1,4 +1,4 @@
-/* A letter's name and its envelope (protocol §7; schemas/envelope.schema.json). Pure. */
+/* A letter's name and its envelope (docs/protocol.md §7; schemas/envelope.schema.json). Pure. */
 #include <openssl/evp.h>
 
 #include "base/encoding.h"

@@ -1,7 +1,7 @@
 /*
  * Letters: failed records on their way to the archive and to the dead-letter stream. A letter must be acknowledged by
  * the archive (and, where configured, the DLQ) before the epoch it belongs to may be flushed; the ledger row is then
- * written in the commit itself (protocol §7).
+ * written in the commit itself (docs/protocol.md §7).
  *
  * Many are under way at a time, in no order, and shards take turns. An archive or a DLQ that is away, or configured wrongly,
  * blocks (letters wait, `is_blocked` says so); it never drops. What the DLQ will never take goes to the archive alone, and the

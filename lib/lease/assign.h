@@ -1,7 +1,8 @@
 /*
- * Who gets which lease: a pure function over plain structs (architecture §4.3). Unowned leases first, each to the worker with
- * most headroom, with a preference for who was promised it, who had it last, and who runs the newest build; then moves that
- * even the workers out, as few as possible, many in one pass. Workers that are dead or leaving get nothing and are emptied.
+ * Who gets which lease: a pure function over plain structs (docs/architecture.md §4.3). Unowned leases first, each to the
+ * worker with most headroom, with a preference for who was promised it, who had it last, and who runs the newest build; then
+ * moves that even the workers out, as few as possible, many in one pass. Workers that are dead or leaving get nothing and are
+ * emptied.
  *
  * Evened out is what leases cost: measured busy time, and a little for being there at all. Where the costs hardly differ, or
  * are hardly any (an idle fleet, nothing measured yet, shards alike), it is the count, exactly: most − least ≤ 1. Weights and max_leases hold in

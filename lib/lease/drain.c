@@ -1,5 +1,6 @@
 /*
- * Handing over: a lease that another worker is to have, and all of them at SIGTERM (architecture §4.3). The manager thread's.
+ * Handing over: a lease that another worker is to have, and all of them at SIGTERM (docs/architecture.md §4.3). The manager
+ * thread's.
  *
  * A handoff has a bound. What has not begun is thrown away at once; a call that runs gets `drain`, and is not waited for after that:
  * the lease goes, and what the call says when it returns does not count. Complete epochs may be flushed until the deadline.

@@ -1,7 +1,7 @@
 /*
- * The steps of a shard's end that are the lease manager's (architecture §4.4): leases of the children, and the lease that ends
- * with its last processor. Those of a stream that wait are served together. The manager thread's; what has to be listed first is
- * the sync thread's.
+ * The steps of a shard's end that are the lease manager's (docs/architecture.md §4.4): leases of the children, and the lease
+ * that ends with its last processor. Those of a stream that wait are served together. The manager thread's; what has to be
+ * listed first is the sync thread's.
  *
  * Stories. (1) It dies after any step: whoever has the parent next asks again, and finds done what is done. (2) The database is
  * away: the requests stay, nobody commits SHARD_END meanwhile. (3) A source does not tell children: one listing serves all

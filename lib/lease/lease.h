@@ -1,6 +1,7 @@
 /*
  * Leases and workers as plain structs: what the deciders (assign.h, shard_sync.h) take and return. Pure.
- * A lease is one row of leat.leases: (application, stream_id, shard). Words: architecture §2, states: protocol §2.
+ * A lease is one row of leat.leases: (application, stream_id, shard). Words: docs/architecture.md §2, states:
+ * docs/protocol.md §2.
  */
 #ifndef LEAT_LEASE_LEASE_H
 #define LEAT_LEASE_LEASE_H

@@ -1,7 +1,7 @@
 /*
- * The lease manager: begin, end, and the manager thread's round (protocol §1, 2; architecture §4). What it does is in
- * heartbeat.c (this worker's life), judge.c (others' deaths), pass.c (the plan), held.c (what is ours), requests.c (what the
- * pipeline asks) and sync.c (shards).
+ * The lease manager: begin, end, and the manager thread's round (docs/protocol.md §1, 2; docs/architecture.md §4). What it
+ * does is in heartbeat.c (this worker's life), judge.c (others' deaths), pass.c (the plan), held.c (what is ours), requests.c
+ * (what the pipeline asks) and sync.c (shards).
  */
 #include "lease/manager.h"
 

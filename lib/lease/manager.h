@@ -189,7 +189,7 @@ bool leat_lease_manager_is_valid(const struct leat_lease_manager *manager);
 
 /* The pipeline has flushed and stopped this shard. */
 void leat_lease_let_go(struct leat_lease_manager *manager, struct leat_lease_key key);
-/* A take found progress with a counter >= ours (protocol §3): raised past it, then events.acquired again, or lost. */
+/* A take found progress with a counter >= ours (docs/protocol.md §3): raised past it, then events.acquired again, or lost. */
 void leat_lease_raise(struct leat_lease_manager *manager, struct leat_lease_key key,
                       int64_t progress_counter);
 /* Progress disagrees with the lease (fenced): read the lease again now. */

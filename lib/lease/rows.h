@@ -1,5 +1,5 @@
 /*
- * The lease database's statements (protocol §1, 2): each carries its own condition and is right whoever sends it. One
+ * The lease database's statements (docs/protocol.md §1, 2): each carries its own condition and is right whoever sends it. One
  * connection, one thread. 0 rows mean that the world moved: the caller reads again.
  */
 #ifndef LEAT_LEASE_ROWS_H

@@ -1,6 +1,6 @@
 /*
- * Statements that make leases of shards and end them: shard sync, and the steps of a shard's end (architecture §4.4). Many
- * shards at a time: a thousand that are read to their ends cost as many round trips as one.
+ * Statements that make leases of shards and end them: shard sync, and the steps of a shard's end (docs/architecture.md §4.4).
+ * Many shards at a time: a thousand that are read to their ends cost as many round trips as one.
  *
  * Stories it survives. (1) Both parents of a merge end at once, on two workers: each inserts the child if the other parent has a
  * lease, and who comes second finds it there. (2) The last known processor ends a shard while a new one meets the stream: see

@@ -1,6 +1,6 @@
 /*
- * Statements of leases (protocol §2). Every row also requires its counter and the pair (owner, next) that it names, so a plan
- * made on an old reading changes nothing.
+ * Statements of leases (docs/protocol.md §2). A plan's moves require the counter, the owner and the wish that the plan was made
+ * on, so one made on an old reading changes nothing; what an owner does requires that it is the owner.
  *
  * A row that somebody's transaction holds (an operator's, in a psql that was left open) is stepped over where there are others,
  * and refused at once where it is the only one: it is moved when he is done, and nothing waits for it but itself.

@@ -1,6 +1,7 @@
 /*
- * What an operator does to leases, workers and processors: statements with the protocol's conditions (protocol §2), one transaction
- * each, so that they are right beside any pass. 0 rows: the world moved; the caller says so. One connection, one thread.
+ * What an operator does to leases, workers and processors: statements with the protocol's conditions (docs/protocol.md §2),
+ * one transaction each, so that they are right beside any pass. 0 rows: the world moved; the caller says so. One connection,
+ * one thread.
  */
 #ifndef LEAT_LEASE_ROWS_OPERATOR_H
 #define LEAT_LEASE_ROWS_OPERATOR_H

@@ -1,8 +1,8 @@
 /*
  * Where a processor begins in a stream, and which shards get a lease now. Pure.
  *
- * Each processor meets a stream for itself, as if nobody had been there before: its start shards are what the KCL's rules
- * (kcl.md §4.2, 4.3) give without any lease. Leases are the application's: a shard has one as soon as some processor needs it
+ * Each processor meets a stream for itself, as if nobody had been there before: its start shards are what the rules of the KCL's
+ * HierarchicalShardSyncer give without any lease. Leases are the application's: a shard has one as soon as some processor needs it
  * and nobody else would make it. Children of a shard that has a lease get theirs at its end.
  */
 #ifndef LEAT_LEASE_SHARD_SYNC_H

@@ -4,7 +4,7 @@
  * Stories it survives. (1) A shard that stands still wherever it is: its lease is not thrown to and fro. How often it was given
  * away stands in its row, and each time doubles how long the next owner must keep it; long calm forgets it. (2) The one who is to
  * have it dies before it is handed over, or never takes it: it is a handoff like any other, finished or taken back by any pass
- * (protocol §2). (3) This worker comes back as a new incarnation: what stands still is said again.
+ * (docs/protocol.md §2). (3) This worker comes back as a new incarnation: what stands still is said again.
  */
 #include <stdlib.h>
 

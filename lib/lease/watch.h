@@ -1,6 +1,6 @@
 /*
- * Who watches whom, and when somebody may be called dead (protocol §1, judges). Pure: no I/O, no clock, no lock; the time is an
- * argument, in µs of CLOCK_BOOTTIME: a machine that slept must not take its own sleep for somebody else's silence.
+ * Who watches whom, and when somebody may be called dead (docs/protocol.md §1, judges). Pure: no I/O, no clock, no lock; the
+ * time is an argument, in µs of CLOCK_BOOTTIME: a machine that slept must not take its own sleep for somebody else's silence.
  *
  * The living incarnations in their order make a ring. Each worker watches the next three behind itself; it reads the whole ring
  * only when something moved, or after LEAT_WATCH_RING_US. Who was seen to be gone leaves the ring at once, so that the next

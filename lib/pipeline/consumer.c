@@ -1,6 +1,6 @@
 /*
- * The shard consumer: an actor per (processor, shard). This file is its life (protocol §6); consumer_process.c makes batches
- * and calls the processor, consumer_epoch.c completes epochs.
+ * The shard consumer: an actor per (processor, shard). This file is its life (docs/protocol.md §6); consumer_process.c makes
+ * batches and calls the processor, consumer_epoch.c completes epochs.
  *
  *   taking ──▶ running ⇄ retrying / unavailable / isolating ──▶ ending ──▶ ended
  *     ▲  (waiting for parents: in the committer's list)    └──▶ draining ──▶ let go

@@ -1,5 +1,5 @@
 /*
- * One batch: cut it from the chunk, call the processor, and do what its verdict says (architecture §7).
+ * One batch: cut it from the chunk, call the processor, and do what its verdict says (docs/architecture.md §7).
  *
  * The cursor moves only when a batch is done; a batch that is tried again is cut again from the same place, maybe smaller.
  * So bisection is nothing but a smaller limit: a batch that fails twice is halved until the poison stands alone; what

@@ -1,6 +1,6 @@
 /*
- * One flush, from pendings to outcomes (protocol §4). Only the identical flush is ever sent again while it is one flight;
- * what was fenced is left out and the rest is another flush.
+ * One flush, from pendings to outcomes (docs/protocol.md §4). Only the identical flush is ever sent again while it is one
+ * flight; what was fenced is left out and the rest is another flush.
  *
  * A refused flush is sent again per shard, so that nobody waits for another shard's rows. What a single shard's rows are refused for
  * is their own fault only if rows of their kind are taken (evidence.h); then the consumer is told, and looks for the guilty

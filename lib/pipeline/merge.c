@@ -437,7 +437,7 @@ leat_merge_is_current(const struct leat_merge *merge,
     return is_current;
 }
 
-/* A value without an order is none (protocol §5). A replace writes its row as it is. */
+/* A value without an order is none (docs/protocol.md §5). A replace writes its row as it is. */
 static void
 drop_unordered(const struct leat_merge_table *table, struct leat_cell *cells)
 {

@@ -1,5 +1,5 @@
 /*
- * Merge: many emitted rows of one key become one before they are written (protocol §5). Pure but for memory.
+ * Merge: many emitted rows of one key become one before they are written (docs/protocol.md §5). Pure but for memory.
  *
  * A *merge buffer* holds one shard's complete epochs that wait for their flush. leat_merge_apply is operation y after
  * operation x: M∘M = M by the column's rule; M after R = R; M after D = R; R after any = R; D after any = D. A D or an R is

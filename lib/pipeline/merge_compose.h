@@ -1,5 +1,5 @@
 /*
- * One operation after another on one key, as one (protocol §5); or that there is none.
+ * One operation after another on one key, as one (docs/protocol.md §5); or that there is none.
  *
  * The rule is: the row that the target has afterwards is the same as if x had been committed, then y, whatever row it had
  * before, or none. Two operations have no single one that does so when

@@ -63,7 +63,7 @@ struct leat_pipeline_processor {
 struct leat_consumer_view {
     const char *processor;
     struct leat_slice stream, stream_id, shard;
-    const char *state;    /* waiting_parents, taking, running, … (protocol §6) */
+    const char *state;    /* waiting_parents, taking, running, … (docs/protocol.md §6) */
     const char *reason;   /* of blocked; "" else */
     int64_t behind_ms;    /* -1: not known */
     int64_t retention_ms; /* of the stream when its shard was taken; 0: not known, or for ever */

@@ -1,4 +1,4 @@
-/* Progress of targets without transactions: the same SQL, in the lease database, with no rows (protocol §1, last line). */
+/* Progress of targets without transactions: the same SQL, in the lease database, with no rows (docs/protocol.md §4). */
 #include "base/memory.h"
 #include "pipeline/flight.h"
 #include "postgres/committer.h"

@@ -1,5 +1,5 @@
 /*
- * Commit: fence, rows, ledger and progress in one transaction, one pipeline, one sync (protocol §4).
+ * Commit: fence, rows, ledger and progress in one transaction, one pipeline, one sync (docs/protocol.md §4).
  *
  * Stories it survives. (1) Killed or frozen with the COMMIT in its socket: the server judges, the fence names the commit
  * number. (2) The connection breaks before the answer: nobody guesses; leat_pg_resolve locks the row, and so waits for
@@ -486,8 +486,9 @@ leat_pg_resolve(struct leat_pg_committer *committer, const struct leat_flush *fl
 }
 
 /*
- * protocol §4. An error in leat's own tables is never a record's fault. One in the user's is, where its class can mean nothing
- * else; all others may be the table's or the row's: the host looks for a row that is taken (LEAT_COMMIT_REFUSED).
+ * docs/protocol.md §4. An error in leat's own tables is never a record's fault. One in the user's is, where its class can
+ * mean nothing else; all others may be the table's or the row's: the host looks for a row that is taken
+ * (LEAT_COMMIT_REFUSED).
  */
 static enum leat_commit_outcome
 outcome_of(const struct sender *sender, size_t failed, const struct leat_error *err)

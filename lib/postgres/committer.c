@@ -9,7 +9,7 @@
 #include "postgres/migrate.h"
 
 /*
- * protocol §4: nothing that a stopped client can hold open for long. A crash of the server may lose the last commits
+ * docs/protocol.md §4: nothing that a stopped client can hold open for long. A crash of the server may lose the last commits
  * (synchronous_commit): rows, ledger and progress together, so they are made again. All of a committer's statements may be lost
  * so; what is told elsewhere because of them (an ended lease, a letter) is found and told again.
  */

@@ -1,6 +1,6 @@
 /*
- * Take, commit, resolve: the SQL of progress and fence (protocol §3, 4), shared by targets/postgres and by the progress of
- * targets without transactions (there with no rows). One thread, one connection, reopened inside when it broke.
+ * Take, commit, resolve: the SQL of progress and fence (docs/protocol.md §3, 4), shared by targets/postgres and by the
+ * progress of targets without transactions (there with no rows). One thread, one connection, reopened inside when it broke.
  * What a call returns in slices lives until the next call.
  */
 #ifndef LEAT_POSTGRES_COMMITTER_H

@@ -1,4 +1,4 @@
-/* The classes of protocol §4, by prefix; single states first. */
+/* The classes of docs/protocol.md §4, by prefix; single states first. */
 #include "postgres/sqlstate.h"
 
 #include <string.h>

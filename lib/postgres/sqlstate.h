@@ -1,4 +1,4 @@
-/* What a Postgres error means for a commit (protocol §4). Pure. */
+/* What a Postgres error means for a commit (docs/protocol.md §4). Pure. */
 #ifndef LEAT_POSTGRES_SQLSTATE_H
 #define LEAT_POSTGRES_SQLSTATE_H
 

@@ -1,5 +1,5 @@
 /*
- * Take: raise the fence and learn where to start (protocol §3), many shards in one statement.
+ * Take: raise the fence and learn where to start (docs/protocol.md §3), many shards in one statement.
  *
  * Stories it survives. (1) The old owner's commit is under way: its row is locked and skipped; the shard is taken alone,
  * and after 300 ms the backend that holds it is terminated by a control connection. (2) Two workers take a row that is not

@@ -221,8 +221,8 @@ order_of(const struct leat_table *table, const struct leat_column *column)
 }
 
 /*
- * The winner by order_by; equal order: the greater value; a missing order never (protocol §5). Value and order are looked at
- * together: a row that has an order, and no value at it, is a row whose value at that order is null.
+ * The winner by order_by; equal order: the greater value; a missing order never (docs/protocol.md §5). Value and order are
+ * looked at together: a row that has an order, and no value at it, is a row whose value at that order is null.
  */
 static void
 add_ordered(const struct leat_table *table, const struct leat_column *column, struct leat_buf *out)

@@ -1,6 +1,6 @@
 /*
  * The statements that write rows, one per (table, operation, columns that are present), from binary arrays. Pure: SQL text
- * and parameters. Merges follow protocol §5; keys stand once in a group.
+ * and parameters. Merges follow docs/protocol.md §5; keys stand once in a group.
  */
 #ifndef LEAT_POSTGRES_UPSERT_H
 #define LEAT_POSTGRES_UPSERT_H

@@ -1,5 +1,5 @@
 /*
- * Writes the KPL's aggregated record (magic, protobuf, MD5; kcl.md §6); stream/kpl.h reads it. Keys that repeat are written
+ * Writes the KPL's aggregated record (magic, protobuf, MD5); stream/kpl.h reads it. Keys that repeat are written
  * once. Whether the records belong into one aggregate (one shard) is the caller's business. Pure; not for threads.
  */
 #ifndef LEAT_PRODUCER_KPL_ENCODE_H

@@ -1,6 +1,6 @@
 /*
  * Takes one stream record apart: a KPL aggregate, a gzip'd JSON array, or a plain record, as a stream under a limit.
- * Rules and their order: kcl.md §6, protocol §7. What the KCL loses silently is told here by name.
+ * Rules and their order: the KCL's AggregatorUtil, docs/protocol.md §7. What the KCL loses silently is told here by name.
  * Pure but for memory; not for threads: one per consumer.
  */
 #ifndef LEAT_STREAM_DEAGGREGATE_H

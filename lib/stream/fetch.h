@@ -1,5 +1,5 @@
 /*
- * The fetch thread: one event loop that reads for all consumers (architecture §5.1, 5.2).
+ * The fetch thread: one event loop that reads for all consumers (docs/architecture.md §5.1, 5.2).
  *
  * Each consumer has a *feed*. The loop reads for a feed while its queue is shorter than it wants, a reservation is
  * granted and the shard's pace (limiter.h: per stream shard, shared by this process's feeds of it) allows it; it hands

@@ -1,4 +1,4 @@
-/* The KPL's aggregated record: magic, protobuf, MD5; walked as slices, nothing is copied. Pure. Rules: kcl.md §6. */
+/* The KPL's aggregated record: magic, protobuf, MD5; walked as slices, nothing is copied. Pure. Rules: the KCL's AggregatorUtil. */
 #ifndef LEAT_STREAM_KPL_H
 #define LEAT_STREAM_KPL_H
 

@@ -1,5 +1,5 @@
 /*
- * The one byte budget of the process (architecture §5.2). Pure accounting under one lock; any thread.
+ * The one byte budget of the process (docs/architecture.md §5.2). Pure accounting under one lock; any thread.
  *
  * A read happens only against a reservation. One spare slot for the whole process, outside the budget's
  * free part, guarantees that somebody always moves. Each processor is guaranteed its share and borrows above it.

@@ -1,7 +1,7 @@
 /*
  * Where a processor is in a shard: the checkpoint of its progress row. Pure.
  *
- * As text: TRIM_HORIZON | AT_TIMESTAMP:<µs> | a sequence number | SHARD_END (protocol §4). Sequence numbers are
+ * As text: TRIM_HORIZON | AT_TIMESTAMP:<µs> | a sequence number | SHARD_END (docs/protocol.md §4). Sequence numbers are
  * decimal strings of up to 128 digits: compared by length, then bytes, never as integers.
  */
 #ifndef LEAT_STREAM_POSITION_H

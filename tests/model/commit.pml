@@ -1,5 +1,5 @@
 /*
- * Take, fence and commit of one shard (protocol §3, 4), under moves of its lease at any moment.
+ * Take, fence and commit of one shard (docs/protocol.md §3, 4), under moves of its lease at any moment.
  *
  * Freezing needs no action of its own: any process may rest between any two steps for as long as the others like, also with a
  * COMMIT in its socket; what lies in a socket is run by the server when the server likes, or never. Lost history is a copy of

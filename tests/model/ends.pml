@@ -1,6 +1,7 @@
 /*
- * The end of a shard, in three steps (architecture §4.4): (1) leases of the children in the lease database; (2) SHARD_END for each
- * processor in its target; (3) the lease is ended when all registered processors are there. And who may start on the child.
+ * The end of a shard, in three steps (docs/architecture.md §4.4): (1) leases of the children in the lease database; (2)
+ * SHARD_END for each processor in its target; (3) the lease is ended when all registered processors are there. And who may
+ * start on the child.
  *
  * Shards: 0 is a parent, with -DMERGE 1 is another one, LAST is their child. Each holds one record, so a progress row goes
  * BEGIN, DONE, END. Workers crash between any two steps and know nothing afterwards; with -DOLD_POD worker 1 does not know

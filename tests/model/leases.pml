@@ -1,5 +1,5 @@
 /*
- * Who owns a lease: heartbeats, judges, the pass, handoffs (protocol §1, 2). What an owner may write is commit.pml's.
+ * Who owns a lease: heartbeats, judges, the pass, handoffs (docs/protocol.md §1, 2). What an owner may write is commit.pml's.
  *
  * Time goes in ticks of one heartbeat. A tick ends when every worker that runs and reaches the database has renewed, looked at the
  * others, planned and read its leases, in any order and with the others' steps anywhere between its readings and its writings:

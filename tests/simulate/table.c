@@ -1,4 +1,4 @@
-/* The lease database: every change carries the condition that protocol §2 names, whoever sends it and whatever he read. */
+/* The lease database: every change carries the condition that docs/protocol.md §2 names, whoever sends it and whatever he read. */
 #include "world.h"
 
 #define INDEX_MASK ((INT64_C(1) << 20) - 1)

@@ -1,7 +1,7 @@
 /*
- * A fleet in memory, on a clock of its own: the lease table with the conditional statements of protocol §1 and §2, workers that
- * renew, judge, read, drain and take, streams whose shards are split and merged. What decides is the library's: assign.h,
- * shard_sync.h, watch.h, measure.h, loads.h. Everything comes from one seed.
+ * A fleet in memory, on a clock of its own: the lease table with the conditional statements of docs/protocol.md §1 and §2,
+ * workers that renew, judge, read, drain and take, streams whose shards are split and merged. What decides is the library's:
+ * assign.h, shard_sync.h, watch.h, measure.h, loads.h. Everything comes from one seed.
  *
  * Time goes in ticks of 250 ms, the manager's round. What somebody read in a tick he acts on in the next one, so that the world
  * may have moved meanwhile.

@@ -103,7 +103,7 @@ struct leat_take_count {
 
 /* A diverted record in the ledger (leat.failures). */
 struct leat_failure {
-    struct leat_slice dead_letter_id; /* hex SHA-256, see protocol §7 */
+    struct leat_slice dead_letter_id; /* hex SHA-256, see docs/protocol.md §7 */
     struct leat_slice sequence;
     int64_t sub_sequence;
     struct leat_slice partition_key; /* bytes of the stream: stored as bytea */

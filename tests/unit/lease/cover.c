@@ -1,4 +1,4 @@
-/* The auditor: the KCL's cases (kcl.md §8), and a thousand trees of splits and merges. */
+/* The auditor: the cases of the KCL's PeriodicShardSyncManager, and a thousand trees of splits and merges. */
 #include "lease/cover.h"
 
 #include <check.h>

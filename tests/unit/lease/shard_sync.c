@@ -1,5 +1,5 @@
-/* The KCL's worked cases (kcl.md §4.3, its graphs A, B and C), and lineages of every shape. Then what is made of them: which
-   shards a processor begins in, passes, and needs leases for. */
+/* The worked cases of the KCL's HierarchicalShardSyncer (graphs A, B and C), and lineages of every shape. Then what is made
+   of them: which shards a processor begins in, passes, and needs leases for. */
 #include "lease/beginning.h"
 
 #include <check.h>

@@ -327,7 +327,7 @@ read_next(struct fleet *fleet, struct worker *worker, int64_t own)
     leat_watch_see(&worker->watch, own, seen, count, fleet->now_us);
 }
 
-/* The statement of protocol §1. */
+/* The statement of docs/protocol.md §1. */
 static bool
 judge(struct fleet *fleet, const struct leat_sighting *silent)
 {

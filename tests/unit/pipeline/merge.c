@@ -1,4 +1,4 @@
-/* The merge against a sequential recomputation: whatever the cut, the result is the same (protocol §5). */
+/* The merge against a sequential recomputation: whatever the cut, the result is the same (docs/protocol.md §5). */
 #include "pipeline/merge.h"
 
 #include <check.h>
