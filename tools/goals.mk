@@ -36,8 +36,8 @@ ALL_C = $(shell find $(SOURCE_FOLDERS) -path '*/node_modules' -prune -o -name '*
 PUBLIC_HEADERS := $(wildcard lib/include/leat/*.h)
 INCLUDES := -Ilib/include -Ilib -I.
 
-.PHONY: check check-layers check-size check-format check-banned check-headers check-clang
-check: check-layers check-size check-banned check-format check-headers check-clang ## layers, sizes, format, headers, clang's warnings and thread safety
+.PHONY: check check-layers check-size check-references check-format check-banned check-headers check-clang
+check: check-layers check-size check-references check-banned check-format check-headers check-clang ## layers, sizes, references, format, headers, clang's warnings and thread safety
 	@echo 'check: all good'
 
 check-layers: ## includes point one way
@@ -45,6 +45,9 @@ check-layers: ## includes point one way
 
 check-size: ## files, functions and parameter lists end somewhere
 	@tools/check-size
+
+check-references: ## files and sections that comments and pages name are there
+	@tools/check-references
 
 check-banned: ## no unbounded string functions, no sleeping
 	@tools/check-banned
