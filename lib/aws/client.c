@@ -27,7 +27,7 @@
 #define MAXIMUM_HEADERS 12
 #define LINES_BYTES ((size_t)16 << 10)
 #define LOOK_FOR_STOP_US (100 * LEAT_MS_US)
-#define LOOK_FOR_CREDENTIALS_US (5 * LEAT_MS_US)
+#define LOOK_FOR_CREDENTIALS_US (2 * LEAT_MS_US)
 #define LONGEST_LOOK_US (200 * LEAT_MS_US)
 /* As long as the slowest source may take: a program that asks a person's device has a minute. */
 #define CREDENTIALS_WAIT_US (70 * LEAT_SECOND_US)
@@ -361,9 +361,11 @@ restart(struct leat_aws_call *call)
 static void
 look_again(struct leat_aws_call *call, leat_loop_fn fn)
 {
-    call->look_us = call->look_us == 0                    ? LOOK_FOR_CREDENTIALS_US
-                    : call->look_us < LONGEST_LOOK_US / 2 ? 2 * call->look_us
-                                                          : LONGEST_LOOK_US;
+    /* Late by a ninth of the wait at most: a start with a role costs the service's time and little more. */
+    call->look_us = call->look_us == 0 ? LOOK_FOR_CREDENTIALS_US
+                                       : call->look_us + call->look_us / 8;
+    if (call->look_us > LONGEST_LOOK_US)
+        call->look_us = LONGEST_LOOK_US;
     call->timer =
         leat_event_loop_timer(call->loop, leat_clock_monotonic_us() + call->look_us, fn, call);
 }

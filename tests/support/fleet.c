@@ -140,6 +140,8 @@ start_kinesis(struct test_fleet *fleet, const struct test_fleet_options *options
                                                  .record_bytes = (size_t)10 << 20};
     struct leat_error err;
 
+    if (options->issuer != NULL)
+        kinesis.issuer = *options->issuer;
     fleet->kinesis = leat_local_kinesis_new(&kinesis, &err);
     if (fleet->kinesis == NULL ||
         leat_local_kinesis_create_stream(fleet->kinesis, TEST_FLEET_STREAM, options->shards,

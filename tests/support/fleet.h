@@ -35,6 +35,8 @@ struct test_fleet_options {
     const char *
         database; /* a new one of support/postgres.h's server; NULL: a server of its own; "": none */
     const char *url; /* somebody else's database, as it is; NULL: as above */
+    const struct leat_local_issuer
+        *issuer; /* of keys that are good at the Kinesis that is started */
 };
 
 struct test_worker {
