@@ -36,8 +36,8 @@ ALL_C = $(shell find $(SOURCE_FOLDERS) -path '*/node_modules' -prune -o -name '*
 PUBLIC_HEADERS := $(wildcard lib/include/leat/*.h)
 INCLUDES := -Ilib/include -Ilib -I.
 
-.PHONY: check check-layers check-size check-references check-format check-banned check-headers check-clang
-check: check-layers check-size check-references check-banned check-format check-headers check-clang ## layers, sizes, references, format, headers, clang's warnings and thread safety
+.PHONY: check house check-layers check-size check-references check-house check-format check-banned check-headers check-clang
+check: check-layers check-size check-references check-house check-banned check-format check-headers check-clang ## layers, sizes, references, circles of calls, format, headers, clang's warnings and thread safety
 	@echo 'check: all good'
 
 check-layers: ## includes point one way
@@ -48,6 +48,12 @@ check-size: ## files, functions and parameter lists end somewhere
 
 check-references: ## files and sections that comments and pages name are there
 	@tools/check-references
+
+check-house: ## circles of calls, structs open to all, full folders: none gets worse
+	@tools/check-house
+
+house: ## all circles of calls and what would open them, who touches which field of the large structs, folders
+	@tools/check-house --report
 
 check-banned: ## no unbounded string functions, no sleeping
 	@tools/check-banned
