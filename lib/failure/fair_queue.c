@@ -189,6 +189,24 @@ leat_fair_queue_take(struct leat_fair_queue *queue, int64_t now_us)
     return item;
 }
 
+struct leat_fair_item *
+leat_fair_queue_find(struct leat_fair_queue *queue, int64_t now_us,
+                     bool (*may_be)(struct leat_fair_item *item, void *context), void *context)
+{
+    struct leat_fair_lane *lane;
+
+    wake_delayed(queue, now_us);
+    lane = queue->turn;
+    if (lane == NULL)
+        return NULL;
+    do {
+        if (may_be(lane->first, context))
+            return lane->first;
+        lane = lane->next;
+    } while (lane != queue->turn);
+    return NULL;
+}
+
 int64_t
 leat_fair_queue_next_us(const struct leat_fair_queue *queue, int64_t now_us)
 {

@@ -37,6 +37,11 @@ void leat_fair_queue_remove(struct leat_fair_queue *queue, struct leat_fair_item
 /* Whose turn it is, left where it is; NULL: nothing is ready. */
 struct leat_fair_item *leat_fair_queue_first(struct leat_fair_queue *queue, int64_t now_us);
 struct leat_fair_item *leat_fair_queue_take(struct leat_fair_queue *queue, int64_t now_us);
+/* The first that may be taken, of each lane's first, in their order; left where it is. NULL: none. */
+struct leat_fair_item *leat_fair_queue_find(struct leat_fair_queue *queue, int64_t now_us,
+                                            bool (*may_be)(struct leat_fair_item *item,
+                                                           void *context),
+                                            void *context);
 /* When there will be something to take: now_us when there is; INT64_MAX: never. */
 int64_t leat_fair_queue_next_us(const struct leat_fair_queue *queue, int64_t now_us);
 

@@ -3,7 +3,8 @@
  * again with backoff for as long as it takes: nothing is dropped, and `is_blocked` says who is in the way.
  *
  * Each place has a stage: what waits for it, fair by shard, and a window of what may be under way, which halves with a failure and
- * grows with a success; so an archive that is down is asked by one letter at a time, and one that throttles by as many as it takes.
+ * grows with a success; so an archive that is down is asked by few letters at a time, and one that throttles by as many as it takes.
+ * A shard that has nothing under way asks past the archive's window (letters_lanes.c): what narrowed it may be another's alone.
  * A letter that fails waits by itself: the next one asks meanwhile.
  *
  * Stories. (1) Killed between the puts and the commit: the record is done again and its letters are put again under the same
@@ -64,6 +65,9 @@ free_ticket(struct leat_letter_ticket *ticket)
     if (memory != NULL)
         leat_memory_discharge(memory, ticket->letter.processor_index, LEAT_MEMORY_LETTERS,
                               ticket->charged_bytes);
+    leat_mutex_lock(&ticket->letters->lock);
+    leat_letters_lane_leave(ticket->letters, ticket);
+    leat_mutex_unlock(&ticket->letters->lock);
     leat_buf_release(&ticket->envelope);
     leat_buf_release(&ticket->reference);
     leat_buf_release(&ticket->name);
@@ -294,6 +298,7 @@ on_archived(struct leat_letter_ticket *ticket, struct leat_slice url)
     leat_mutex_lock(&letters->lock);
     letters->counts.archived++;
     leat_letters_stage_succeeded(&letters->archive, leat_clock_monotonic_us());
+    leat_letters_lane_succeeded(ticket->lane);
     leat_ticket_succeeded(letters, ticket);
     if (!is_done) {
         leat_ticket_end(letters, ticket);
@@ -318,6 +323,7 @@ judge(struct leat_letters *letters, struct leat_letter_ticket *ticket, int statu
     if (!letters->options.archive->ops->is_refusal_ok ||
         (status != LEAT_E_INVALID && status != LEAT_E_LIMIT) || err->http_status < 400 ||
         err->http_status >= 500) {
+        leat_letters_lane_failed(ticket->lane, &letters->random, leat_clock_monotonic_us());
         leat_letters_stage_failed(&letters->archive, &letters->random, leat_clock_monotonic_us());
         return PASSES;
     }
@@ -381,6 +387,9 @@ on_put_done(void *context, int status, struct leat_slice url, const struct leat_
     leat_mutex_lock(&letters->lock);
     letters->archive.under_way--;
     letters->archive.bytes_under_way -= ticket->envelope.size;
+    letters->past_window -= ticket->is_past_window;
+    ticket->is_past_window = false;
+    ticket->lane->under_way--;
     leat_mutex_unlock(&letters->lock);
     if (status == 0)
         on_archived(ticket, url);
@@ -390,7 +399,7 @@ on_put_done(void *context, int status, struct leat_slice url, const struct leat_
 
 /* The next one, if the window has room for it; NULL: none now. */
 static struct leat_letter_ticket *
-next_for_archive(struct leat_letters *letters, int64_t now_us) LEAT_REQUIRES(letters->lock)
+next_within_window(struct leat_letters *letters, int64_t now_us) LEAT_REQUIRES(letters->lock)
 {
     struct leat_letters_stage *stage = &letters->archive;
     struct leat_letter_ticket *ticket;
@@ -402,7 +411,31 @@ next_for_archive(struct leat_letters *letters, int64_t now_us) LEAT_REQUIRES(let
                            stage->bytes_under_way + ticket->envelope.size > MOST_BYTES_UNDER_WAY))
         return NULL;
     leat_fair_queue_take(&stage->queue, now_us);
+    return ticket;
+}
+
+/* NULL: none, and *ret_next_us is when to look again though nothing happened. */
+static struct leat_letter_ticket *
+next_for_archive(struct leat_letters *letters, int64_t now_us, int64_t *ret_next_us)
+    LEAT_REQUIRES(letters->lock)
+{
+    struct leat_letters_stage *stage = &letters->archive;
+    struct leat_letter_ticket *ticket = next_within_window(letters, now_us);
+
+    if (ticket == NULL) {
+        ticket = leat_letters_past_window(letters, now_us, ret_next_us);
+        if (ticket == NULL) {
+            if (stage->window == 1 && stage->under_way == 0 && stage->open_at_us > now_us &&
+                stage->open_at_us < *ret_next_us)
+                *ret_next_us = stage->open_at_us;
+            return NULL;
+        }
+        leat_fair_queue_remove(&stage->queue, &ticket->item);
+        ticket->is_past_window = true;
+        letters->past_window++;
+    }
     leat_ticket_begin(letters, ticket);
+    ticket->lane->under_way++;
     stage->under_way++;
     stage->bytes_under_way += ticket->envelope.size;
     return ticket;
@@ -429,21 +462,6 @@ start_put(struct leat_letter_ticket *ticket)
     archive->ops->start(archive, &put);
 }
 
-/* When the archive's thread has to look again though nothing happened. */
-static int64_t
-next_look_us(struct leat_letters *letters, int64_t now_us) LEAT_REQUIRES(letters->lock)
-{
-    struct leat_letters_stage *stage = &letters->archive;
-    int64_t next_us = leat_fair_queue_next_us(&stage->queue, now_us);
-
-    if (stage->under_way >= stage->window)
-        return INT64_MAX;
-    if (stage->window == 1 && stage->open_at_us > next_us)
-        return stage->open_at_us;
-    /* Ready, and not taken: the bytes under way leave no room, and their end is an event. */
-    return next_us <= now_us ? INT64_MAX : next_us;
-}
-
 static void
 archive_main(void *context)
 {
@@ -459,12 +477,11 @@ archive_main(void *context)
             leat_mutex_unlock(&letters->lock);
             break;
         }
-        while ((ticket = next_for_archive(letters, now_us)) != NULL) {
+        while ((ticket = next_for_archive(letters, now_us, &until_us)) != NULL) {
             leat_mutex_unlock(&letters->lock);
             start_put(ticket);
             leat_mutex_lock(&letters->lock);
         }
-        until_us = next_look_us(letters, now_us);
         leat_mutex_unlock(&letters->lock);
         archive->ops->run(archive, until_us);
         leat_letters_free_dropped(letters);
@@ -486,6 +503,7 @@ leat_letters_new(const struct leat_letters_options *options, struct leat_error *
     leat_mutex_init(&letters->lock);
     leat_condition_init(&letters->told);
     leat_condition_init(&letters->stream_wakes);
+    leat_map_init(&letters->lanes);
     leat_fair_queue_init(&letters->archive.queue);
     leat_fair_queue_init(&letters->stream.queue);
     leat_fair_queue_init(&letters->suspects);
@@ -529,6 +547,7 @@ leat_letters_free(struct leat_letters *letters)
     leat_mutex_unlock(&letters->lock);
     leat_letters_free_dropped(letters);
     leat_is_unshared();
+    leat_map_release(&letters->lanes, NULL);
     leat_fair_queue_release(&letters->archive.queue);
     leat_fair_queue_release(&letters->stream.queue);
     leat_fair_queue_release(&letters->suspects);
@@ -630,6 +649,7 @@ leat_letters_submit(struct leat_letters *letters, const struct leat_letter *lett
     ticket->done = done;
     ticket->context = context;
     leat_mutex_lock(&letters->lock);
+    leat_letters_lane_join(letters, ticket);
     leat_fair_queue_put(&letters->archive.queue, &ticket->item, 0);
     letters->counts.waiting++;
     leat_mutex_unlock(&letters->lock);

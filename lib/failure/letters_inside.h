@@ -19,9 +19,20 @@ enum leat_letter_form {
     LEAT_LETTER_ELSEWHERE = 2 /* only in the other place */
 };
 
+/*
+ * A shard's letters at the archive. Some places of an archive may be closed, or hang, while others are well (a policy for a prefix,
+ * a partition), so a shard that has none under way may always ask with one, and waits by itself when that fails.
+ */
+struct leat_letters_lane {
+    size_t references, under_way;
+    unsigned failures; /* in a row, one a pause */
+    int64_t open_at_us;
+};
+
 struct leat_letter_ticket {
     struct leat_fair_item item; /* first: in a stage's queue, or in the list of those under way */
     struct leat_letters *letters;
+    struct leat_letters_lane *lane;
     struct leat_arena arena;
     struct leat_letter letter; /* its data is in the envelope alone: only its size is left */
     char id[65];
@@ -33,14 +44,15 @@ struct leat_letter_ticket {
     size_t charged_bytes;
     enum leat_letter_form archive_form, stream_form;
     bool is_refusal_told;
-    char refusal[300];  /* what the place that will never take it said */
-    size_t company;     /* it may be put with so many others in one call; 0: any number */
-    unsigned failures;  /* in a row, of the stage it is at */
-    int64_t failing_us; /* since when; monotonic */
-    int64_t refused_us; /* the archive's first refusal for good */
-    bool is_at_stream;  /* else it is at the archive */
-    bool is_under_way;  /* a thread has it */
-    bool is_telling;    /* done is being called */
+    char refusal[300];   /* what the place that will never take it said */
+    size_t company;      /* it may be put with so many others in one call; 0: any number */
+    unsigned failures;   /* in a row, of the stage it is at */
+    int64_t failing_us;  /* since when; monotonic */
+    int64_t refused_us;  /* the archive's first refusal for good */
+    bool is_at_stream;   /* else it is at the archive */
+    bool is_under_way;   /* a thread has it */
+    bool is_past_window; /* its lane asks by itself */
+    bool is_telling;     /* done is being called */
     bool is_cancelled, is_blocking;
 };
 
@@ -62,6 +74,8 @@ struct leat_letters {
     struct leat_letters_stage archive LEAT_FIELD_GUARDED_BY(lock);
     struct leat_letters_stage stream LEAT_FIELD_GUARDED_BY(lock);
     struct leat_fair_queue suspects LEAT_FIELD_GUARDED_BY(lock); /* of a call that was refused */
+    struct leat_map lanes LEAT_FIELD_GUARDED_BY(lock);           /* by name: of all tickets */
+    size_t past_window LEAT_FIELD_GUARDED_BY(lock);
     bool are_suspects_next LEAT_FIELD_GUARDED_BY(lock);
     struct leat_letter_ticket *under_way LEAT_FIELD_GUARDED_BY(lock);
     struct leat_fair_item *dropped LEAT_FIELD_GUARDED_BY(lock); /* to be freed */
@@ -95,6 +109,22 @@ void leat_letters_say_trouble(struct leat_letters *letters);
 void leat_ticket_refused(struct leat_letter_ticket *ticket, const struct leat_error *err);
 /* It is where it has to be: its owner is told. Without the lock; the ticket is under way. */
 void leat_ticket_tell(struct leat_letter_ticket *ticket);
+
+/* letters_lanes.c */
+void leat_letters_lane_join(struct leat_letters *letters, struct leat_letter_ticket *ticket)
+    LEAT_REQUIRES(letters->lock);
+void leat_letters_lane_leave(struct leat_letters *letters, struct leat_letter_ticket *ticket)
+    LEAT_REQUIRES(letters->lock);
+void leat_letters_lane_succeeded(struct leat_letters_lane *lane);
+void leat_letters_lane_failed(struct leat_letters_lane *lane, struct leat_random *random,
+                              int64_t now_us);
+/*
+ * The next letter of a shard that has none at the archive, though the window is full or closed; NULL: none, and *ret_next_us is when
+ * the first of these shards may ask again (INT64_MAX: that is an event).
+ */
+struct leat_letter_ticket *leat_letters_past_window(struct leat_letters *letters, int64_t now_us,
+                                                    int64_t *ret_next_us)
+    LEAT_REQUIRES(letters->lock);
 
 /* letters_stream.c */
 void leat_letters_stream_main(void *context);
