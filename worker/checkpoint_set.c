@@ -87,7 +87,7 @@ static const char move_sql[] =
     "lease_owner, checkpoint, commit_seq, takes) SELECT $1, $2, w.stream_id, w.shard, 0, 0, "
     "w.checkpoint, 1, 0 FROM " WANTED " ORDER BY w.stream_id COLLATE \"C\", w.shard COLLATE \"C\" "
     "ON CONFLICT (application, processor, tenant, stream_id, shard) DO UPDATE SET checkpoint = "
-    "excluded.checkpoint, sub_sequence = -1, saved_state = NULL, commit_seq = p.commit_seq + 1, "
+    "excluded.checkpoint, sub_sequence = -1, saved_state = NULL, commit_seq = p.commit_seq + 2, "
     "takes = 0, probe_sequence = NULL, probe_sub = NULL";
 
 /* ---- reading --------------------------------------------------------------------------------- */

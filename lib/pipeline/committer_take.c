@@ -47,7 +47,7 @@ queue(struct leat_committer *committer, struct leat_consumer *consumer, enum lea
 }
 
 static struct leat_take
-wanted(const struct leat_committer *committer, const struct leat_consumer *consumer)
+wanted(const struct leat_committer *committer, struct leat_consumer *consumer)
 {
     const struct leat_pipeline_options *options =
         leat_pipeline_options(committer->runtime->pipeline);
@@ -63,6 +63,7 @@ wanted(const struct leat_committer *committer, const struct leat_consumer *consu
         .initial = leat_slice_from(consumer->start),
         .parents = consumer->parents,
         .parent_count = consumer->parent_count,
+        .progress = {.commit_seq = leat_consumer_seen_seq(consumer)},
     };
 }
 

@@ -208,14 +208,36 @@ leat_consumer_rewind(struct leat_consumer *consumer)
     leat_consumer_end_state(consumer, LEAT_LEASE_LOST);
 }
 
-/* Each take and each commit moves the commit number: one that does not is of another time. */
+int64_t
+leat_consumer_seen_seq(struct leat_consumer *consumer)
+{
+    int64_t seen;
+
+    leat_mutex_lock(&consumer->flight_lock);
+    seen = consumer->commit_seq;
+    leat_mutex_unlock(&consumer->flight_lock);
+    return seen;
+}
+
+/* Takes whose answers were lost have moved the number a little further. */
+#define LEAP_SLACK 1000
+
+/* Each take and each commit moves the commit number: one that does not, or that had to leap, is of another time. */
+static bool
+has_gone_back(int64_t seen, int64_t found)
+{
+    int64_t past_leap = found - seen - LEAT_TAKE_LEAP;
+
+    return found <= seen || (seen > 0 && past_leap >= 0 && past_leap < LEAP_SLACK);
+}
+
 static void
 hold(struct leat_consumer *consumer, const struct leat_progress *progress)
 {
     bool went_back;
 
     leat_mutex_lock(&consumer->flight_lock);
-    went_back = progress->commit_seq <= consumer->commit_seq;
+    went_back = has_gone_back(consumer->commit_seq, progress->commit_seq);
     /* The same lease, taken again, is still the same take. */
     if (went_back || consumer->held_counter != consumer->lease_counter ||
         consumer->held_owner != consumer->incarnation)

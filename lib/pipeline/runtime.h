@@ -367,6 +367,8 @@ void leat_consumer_go_on(struct leat_consumer *consumer);
 /* A take with the same counter: the one recovery path. */
 void leat_consumer_rewind(struct leat_consumer *consumer);
 struct leat_lease_key leat_consumer_key(const struct leat_consumer *consumer);
+/* The greatest commit number that was seen of its progress; 0: none. A committer thread. */
+int64_t leat_consumer_seen_seq(struct leat_consumer *consumer);
 
 /* Nothing new: the feed pauses, what has not begun is thrown away, the processor may write what it keeps. */
 void leat_consumer_stop_reading(struct leat_consumer *consumer);

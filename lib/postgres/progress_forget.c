@@ -1,6 +1,10 @@
 /*
  * Progress rows of shards that have left their stream: at SHARD_END, and nobody's parent that could still be waited for. One
  * statement that names all of that, so a row that moved meanwhile stays; rows that somebody holds are left for the next time.
+ *
+ * The list may be old: the committer was frozen, or hung in a commit. A shard that was made since, and has ended, is in no such list;
+ * without its row it would be read again from its begin. Names of shards grow, and what left a stream is older than what it has: so a
+ * shard behind the last one of the list stays.
  */
 #include <stdlib.h>
 
@@ -12,7 +16,8 @@ static const char forget_sql[] =
     "AND p.stream_id = $4 AND p.checkpoint = 'SHARD_END' AND p.shard IN (SELECT q.shard FROM "
     "leat.progress q WHERE q.application = $1 AND q.processor = $2 AND q.tenant = $3 AND "
     "q.stream_id = $4 AND q.checkpoint = 'SHARD_END' AND NOT EXISTS (SELECT FROM "
-    "unnest($5::text[]) AS k (shard) WHERE k.shard = q.shard) AND NOT EXISTS (SELECT FROM "
+    "unnest($5::text[]) AS k (shard) WHERE k.shard = q.shard) AND q.shard COLLATE \"C\" < (SELECT "
+    "max(k.shard COLLATE \"C\") FROM unnest($5::text[]) AS k (shard)) AND NOT EXISTS (SELECT FROM "
     "unnest($6::text[], $7::text[]) AS w (parent, child) WHERE w.parent = q.shard AND NOT EXISTS "
     "(SELECT FROM leat.progress c WHERE c.application = $1 AND c.processor = $2 AND c.tenant = $3 "
     "AND c.stream_id = $4 AND c.shard = w.child)) ORDER BY q.shard LIMIT $8 FOR UPDATE SKIP "

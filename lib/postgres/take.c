@@ -7,7 +7,10 @@
  * (a restored target): parents are read in the take's own transaction. (4) The first of (2) is frozen before its COMMIT: no row
  * can be seen that it holds; the control connection asks whom our INSERT waits for, while it waits. (5) A take whose connection was
  * lost is run late, behind the next one and beside a commit whose answer is lost, too: it moves the commit number by two and a
- * commit by one, so that resolve never takes the one for the other, also where the checkpoint is the same (rows of a tick).
+ * commit by one, so that resolve never takes the one for the other, also where the checkpoint is the same (rows of a tick). (6) The
+ * target failed over and lost commits, and a commit that was sent to the new primary hangs there: the number that it waits for
+ * would come again, with the same counter and owner, and it would write its checkpoint over what was lost. So the number never
+ * comes again: the take leaves a greater one than this worker has ever seen.
  */
 #include "base/clock.h"
 #include "base/map.h"
@@ -21,24 +24,30 @@
 
 #define WANTED                                                                                     \
     "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], "            \
-    "$6::int8[], $7::text[]) AS w (application, processor, tenant, stream_id, shard, counter, "    \
-    "initial)"
+    "$6::int8[], $7::text[], $9::int8[]) AS w (application, processor, tenant, stream_id, shard, " \
+    "counter, initial, fresh)"
 
 #define KEY_JOIN                                                                                   \
     "p.application = w.application AND p.processor = w.processor AND p.tenant = w.tenant "         \
     "AND p.stream_id = w.stream_id AND p.shard = w.shard"
 
+#define TEXT_OF(number) #number
+#define TEXT_OF_VALUE(number) TEXT_OF(number)
+#define LEAP TEXT_OF_VALUE(LEAT_TAKE_LEAP)
+
+/* $9: 1, or past all that this worker has seen of the row: (6). */
 #define RAISE_FENCE                                                                                \
     "INSERT INTO leat.progress (application, processor, tenant, stream_id, shard, lease_counter, " \
     "lease_owner, checkpoint, commit_seq, takes) "                                                 \
     "SELECT w.application, w.processor, w.tenant, w.stream_id, w.shard, w.counter, $8, "           \
-    "w.initial, 1, 0 "
+    "w.initial, w.fresh, 0 "
 
 #define RAISE_FENCE_END                                                                            \
     " ORDER BY w.application, w.processor, w.tenant, w.stream_id, w.shard "                        \
     "ON CONFLICT (application, processor, tenant, stream_id, shard) DO UPDATE "                    \
     "SET lease_counter = excluded.lease_counter, lease_owner = excluded.lease_owner, "             \
-    "commit_seq = progress.commit_seq + 2 "                                                        \
+    "commit_seq = CASE WHEN progress.commit_seq < excluded.commit_seq - " LEAP                     \
+    " THEN excluded.commit_seq ELSE progress.commit_seq + 2 END "                                  \
     "WHERE progress.lease_counter < excluded.lease_counter "                                       \
     "OR (progress.lease_counter = excluded.lease_counter AND progress.lease_owner = "              \
     "excluded.lease_owner) "                                                                       \
@@ -161,7 +170,7 @@ match(struct leat_pg_committer *committer, struct leat_take *takes, size_t count
 
 struct take_parameters {
     struct leat_pg_keys keys;
-    struct leat_buf counters, initials;
+    struct leat_buf counters, initials, fresh;
     struct leat_pg_parameters parameters;
 };
 
@@ -171,6 +180,7 @@ take_parameters_init(struct take_parameters *bound)
     leat_pg_keys_init(&bound->keys);
     leat_buf_init(&bound->counters, INT32_MAX);
     leat_buf_init(&bound->initials, INT32_MAX);
+    leat_buf_init(&bound->fresh, INT32_MAX);
 }
 
 static void
@@ -179,6 +189,7 @@ take_parameters_release(struct take_parameters *bound)
     leat_pg_keys_release(&bound->keys);
     leat_buf_release(&bound->counters);
     leat_buf_release(&bound->initials);
+    leat_buf_release(&bound->fresh);
 }
 
 static void
@@ -192,18 +203,23 @@ bind_takes(struct take_parameters *bound, const struct leat_take *takes, size_t 
     leat_pg_keys_begin(&bound->keys, wanted);
     leat_pg_array_begin(&bound->counters, LEAT_PG_INT8, wanted);
     leat_pg_array_begin(&bound->initials, LEAT_PG_TEXT, wanted);
+    leat_pg_array_begin(&bound->fresh, LEAT_PG_INT8, wanted);
     for (size_t i = 0; i < count; i++) {
         if (takes[i].outcome == LEAT_TAKE_WAITING)
             continue;
         leat_pg_keys_add(&bound->keys, &takes[i].key);
         leat_pg_array_int8(&bound->counters, takes[i].lease_counter);
         leat_pg_array_bytes(&bound->initials, takes[i].initial);
+        leat_pg_array_int8(&bound->fresh, takes[i].progress.commit_seq > 0
+                                              ? takes[i].progress.commit_seq + LEAT_TAKE_LEAP
+                                              : 1);
     }
     leat_pg_parameters_init(&bound->parameters);
     leat_pg_keys_bind(&bound->keys, &bound->parameters);
     leat_pg_add_array(&bound->parameters, LEAT_PG_INT8_ARRAY, &bound->counters);
     leat_pg_add_array(&bound->parameters, LEAT_PG_TEXT_ARRAY, &bound->initials);
     leat_pg_add_int8(&bound->parameters, incarnation);
+    leat_pg_add_array(&bound->parameters, LEAT_PG_INT8_ARRAY, &bound->fresh);
 }
 
 static int
@@ -263,13 +279,16 @@ read_rows(struct leat_pg_committer *committer, const struct leat_progress_key *k
 static int
 classify_rest(struct leat_pg_committer *committer, struct leat_take *take, struct leat_error *err)
 {
-    int status = read_rows(committer, &take->key, 1, &take->progress, err);
+    struct leat_progress progress;
+    int status = read_rows(committer, &take->key, 1, &progress, err);
 
     if (status != 0)
         return status;
-    take->outcome = take->progress.exists && take->progress.lease_counter >= take->lease_counter
-                        ? LEAT_TAKE_AHEAD
-                        : LEAT_TAKE_LOCKED;
+    take->outcome = LEAT_TAKE_LOCKED; /* taken again, with the number that was seen */
+    if (progress.exists && progress.lease_counter >= take->lease_counter) {
+        take->outcome = LEAT_TAKE_AHEAD;
+        take->progress = progress;
+    }
     return 0;
 }
 

@@ -59,7 +59,8 @@ leat_pg_take_check_parents(struct leat_pg_committer *committer, struct leat_take
 
     for (size_t i = 0; i < count; i++) {
         takes[i].outcome = LEAT_TAKE_FAILED;
-        takes[i].progress = (struct leat_progress){0};
+        takes[i].progress =
+            (struct leat_progress){.commit_seq = takes[i].progress.commit_seq}; /* what was seen */
         parent_count += takes[i].parent_count;
     }
     if (parent_count == 0)

@@ -126,6 +126,12 @@ inline run_take()
     :: TAKE_NEWER || TAKE_SAME ->
         row.counter = S.counter;
         row.owner = S.by;
+#ifndef WITHOUT_TAKE_SEEN
+        if /* never a number that this worker has seen */
+        :: S.seq > row.seq -> row.seq = S.seq
+        :: else
+        fi;
+#endif
 #ifndef WITHOUT_TAKE_SEQ
         row.seq++;
 #ifndef WITHOUT_TAKE_TWO
@@ -347,7 +353,7 @@ inline committed()
 {
     if
     :: is_stale -> is_stale = false
-    :: else -> seq = flight_seq + 1
+    :: else -> seq = flight_seq + 1; top = seq
     fi;
     land()
 }
@@ -375,6 +381,7 @@ proctype worker(byte me)
     byte counter, seq;                                           /* of the lease; of the last take or commit */
     byte at, from, to;                                           /* processed; filling: (from, to] */
     byte flight_counter, flight_seq, flight_from, flight_to;
+    byte top;
     byte generation, flight_generation; /* IDENTITY */
     bool tail, has_tailed, flight_tail;
     mtype flight = NONE;
@@ -403,7 +410,7 @@ proctype worker(byte me)
     :: d_step { IS_UP && wants_take && IS_IDLE && flight != SENT && flight != ASKED ->
         wants_take = false; is_taking = true; is_take_stale = false;
         is_overtaken = flight != NONE;
-        MINE.kind = TAKE; MINE.by = me; MINE.counter = counter }
+        MINE.kind = TAKE; MINE.by = me; MINE.counter = counter; MINE.seq = top }
     :: d_step { IS_UP && MINE.kind == TAKEN && is_taking ->
         is_taking = false;
         if
@@ -411,7 +418,7 @@ proctype worker(byte me)
         :: is_take_stale
 #endif
         :: else ->
-            is_running = counter != 0; seq = MINE.seq; at = MINE.from; has_tailed = MINE.tail
+            is_running = counter != 0; seq = MINE.seq; top = MINE.seq; at = MINE.from; has_tailed = MINE.tail
         fi;
         is_take_stale = false; clear(me - 1) }
     :: d_step { IS_UP && MINE.kind == AHEAD && is_taking && (is_take_stale || !is_lease_away) ->

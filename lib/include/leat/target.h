@@ -72,7 +72,13 @@ enum leat_take_outcome {
     LEAT_TAKE_FAILED = 4   /* see the error of the call */
 };
 
-/* One wanted shard: the first part in, the second out. */
+/*
+ * One wanted shard: the first part in, the second out; but for progress.commit_seq, which is in, too: the greatest number that this
+ * worker has seen of the row, 0: none. A target that failed over may have lost commits, so that the row's number is less. A
+ * commit of this worker whose answer never came may still run there, on the condition of a number up to that one: what the take
+ * leaves has to be greater than both. It is the row's + 2, or where the row has less than was seen, what was seen + LEAT_TAKE_LEAP.
+ */
+#define LEAT_TAKE_LEAP 1000000
 struct leat_take {
     struct leat_progress_key key;
     int64_t lease_counter;
