@@ -27,8 +27,8 @@ int leat_profile_parse(struct leat_slice text, enum leat_profile_file kind,
                        enum leat_profile_section section, struct leat_slice name,
                        leat_profile_setting_fn setting, void *context, struct leat_error *err);
 
-/* One setting of the active profile (AWS_PROFILE, AWS_DEFAULT_PROFILE, else "default"; profile NULL) from both files, e.g. "region"; where both have
-   it, the credentials file's. ret_value: free() it. LEAT_E_NOT_FOUND: not set (or blank), or no such file. */
+/* One setting of the active profile (AWS_PROFILE, AWS_DEFAULT_PROFILE, else "default"; profile NULL) from both files, e.g. "region";
+   where both have it, the credentials file's. ret_value: free() it. LEAT_E_NOT_FOUND: not set (or blank), or no such file. */
 int leat_profile_get(const char *profile, const char *key, char **ret_value,
                      struct leat_error *err);
 

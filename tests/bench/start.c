@@ -34,16 +34,11 @@ main(void)
     test_fleet_configure(&fleet, "processors: [{ name: rollup, plugin: rollup, target: { plugin: "
                                  "postgres } }]\n");
     for (int i = 0; i < ROUNDS; i++) {
-        uint64_t before = leat_local_kinesis_calls(fleet.kinesis, "GetRecords");
         char id[16];
         struct test_worker worker;
 
         snprintf(id, sizeof id, "w%d", i);
-        worker = test_fleet_spawn(&fleet, id, NULL);
-        while (leat_local_kinesis_calls(fleet.kinesis, "GetRecords") == before &&
-               leat_clock_monotonic_us() < worker.spawned_at_us + 10 * LEAT_SECOND_US)
-            usleep(200);
-        times[i] = leat_clock_monotonic_us() - worker.spawned_at_us;
+        times[i] = test_fleet_spawn_and_read(&fleet, id, &worker);
         if (i == ROUNDS - 1)
             usleep(3000000);
         if (i == ROUNDS - 1)

@@ -96,21 +96,15 @@ compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* µs to the first GetRecords; what is not read in ten seconds took ten. */
 static int64_t
 time_of_start(const struct source *source, int round)
 {
-    uint64_t before = leat_local_kinesis_calls(fleet.kinesis, "GetRecords");
     struct test_worker worker;
     int64_t took_us;
     char id[32];
 
     snprintf(id, sizeof id, "w%d-%td", round, source - sources);
-    worker = test_fleet_spawn(&fleet, id, NULL);
-    while (leat_local_kinesis_calls(fleet.kinesis, "GetRecords") == before &&
-           leat_clock_monotonic_us() < worker.spawned_at_us + 10 * LEAT_SECOND_US)
-        usleep(200);
-    took_us = leat_clock_monotonic_us() - worker.spawned_at_us;
+    took_us = test_fleet_spawn_and_read(&fleet, id, &worker);
     test_worker_kill(&worker, SIGTERM);
     test_worker_wait(&worker, NULL);
     return took_us;

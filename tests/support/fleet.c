@@ -317,6 +317,18 @@ test_fleet_spawn(struct test_fleet *fleet, const char *id, const char *const *ar
     return worker;
 }
 
+int64_t
+test_fleet_spawn_and_read(struct test_fleet *fleet, const char *id, struct test_worker *ret_worker)
+{
+    uint64_t before = leat_local_kinesis_calls(fleet->kinesis, "GetRecords");
+
+    *ret_worker = test_fleet_spawn(fleet, id, NULL);
+    while (leat_local_kinesis_calls(fleet->kinesis, "GetRecords") == before &&
+           leat_clock_monotonic_us() < ret_worker->spawned_at_us + 10 * LEAT_SECOND_US)
+        usleep(200);
+    return leat_clock_monotonic_us() - ret_worker->spawned_at_us;
+}
+
 void
 test_worker_kill(const struct test_worker *worker, int signal_number)
 {

@@ -57,6 +57,9 @@ void test_fleet_end(struct test_fleet *fleet);
 /* `leat worker -c … --set worker_id=ID` and more arguments (NULL-ended; NULL: none). */
 struct test_worker test_fleet_spawn(struct test_fleet *fleet, const char *id,
                                     const char *const *arguments);
+/* The same, and how many µs later it read for the first time; ten seconds: it did not. */
+int64_t test_fleet_spawn_and_read(struct test_fleet *fleet, const char *id,
+                                  struct test_worker *ret_worker);
 void test_worker_kill(const struct test_worker *worker, int signal_number);
 /* Waits for its end; the exit status as of waitpid. ret_usage may be NULL. */
 int test_worker_wait(struct test_worker *worker, struct rusage *ret_usage);

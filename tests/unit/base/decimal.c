@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "support/slow.h"
 
 static enum leat_decimal_status
 status_of(const char *text)
@@ -165,7 +166,7 @@ START_TEST(one_text_for_one_value)
         leat_decimal_text_canonical(&other, TEXT(same[i][1]));
         ck_assert_str_eq(leat_buf_text(&one), leat_buf_text(&other));
     }
-    for (int i = 0; i < CASES; i++) {
+    for (size_t i = 0; i < test_rounds(CASES); i++) {
         generate(&random, &a, 3);
         generate(&random, &b, 3);
         leat_buf_clear(&one);
@@ -188,7 +189,7 @@ START_TEST(long_numbers_are_compared_without_being_written_out)
 {
     int64_t began_us = leat_clock_monotonic_us();
 
-    for (int i = 0; i < 200000; i++) {
+    for (size_t i = 0; i < test_rounds(200000); i++) {
         ck_assert_int_gt(leat_decimal_text_compare(TEXT("1e130000"), TEXT("2e129999")), 0);
         ck_assert_int_lt(leat_decimal_text_compare(TEXT("-1e130000"), TEXT("1e-130000")), 0);
         ck_assert_int_eq(leat_decimal_text_compare(TEXT("1e130000"), TEXT("10e129999")), 0);
@@ -203,7 +204,7 @@ START_TEST(sums_take_apart_again)
 {
     struct leat_random random = suite_random();
 
-    for (int i = 0; i < CASES; i++) {
+    for (size_t i = 0; i < test_rounds(CASES); i++) {
         LEAT_AUTO_BUF a = LEAT_BUF_INIT;
         LEAT_AUTO_BUF b = LEAT_BUF_INIT;
         LEAT_AUTO_BUF minus = LEAT_BUF_INIT;

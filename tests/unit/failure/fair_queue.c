@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "support/slow.h"
 
 #define ITEMS 2000
 #define LANES 7
@@ -134,7 +135,7 @@ main(void)
 
     tcase_add_test(tests, test_one_item_waits_for_one_turn);
     tcase_add_test(tests, test_a_time_is_waited_for);
-    tcase_add_loop_test(tests, test_random_histories, 0, 50);
+    tcase_add_loop_test(tests, test_random_histories, 0, test_cases(50, 5));
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "support/slow.h"
 
 static struct leat_raw_record raw;
 static struct leat_buf bytes, message;
@@ -572,7 +573,7 @@ START_TEST(test_damaged_aggregates_end)
     add_field(&message, 2, leat_slice_from("12"));
     for (int i = 0; i < 10; i++)
         add_user_record(0, i % 2 - 1, "some data");
-    for (int round = 0; round < 3000; round++) {
+    for (size_t round = 0; round < test_rounds(3000); round++) {
         struct leat_deaggregator *deaggregator;
         struct leat_user_record record;
         size_t count = 0;
